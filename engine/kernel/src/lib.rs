@@ -1,0 +1,22 @@
+//! All rules of metering, tariffs, money and cut-off, as pure functions over plain data.
+//!
+//! **Promises.** The same inputs give the same outputs, to the last digit, on every machine: quantities,
+//! prices and amounts are integers, every division says how it rounds, and sums never wrap.
+//!
+//! **Invariants.** The kernel has no clock, no randomness, no I/O, no async and no floats. Time, identifiers and
+//! evidence enter as data; verdicts, charges and decisions leave as data, and the shells around it perform them.
+//!
+//! **Survives a crash:** nothing. State that must survive is a value that the engine stores in the book.
+//!
+//! Modules in reading order: [`id`], [`time`], [`money`], [`reading`] and [`batch`] are the words.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::float_arithmetic, clippy::float_cmp, clippy::lossy_float_literal)]
+
+extern crate alloc;
+
+pub mod batch;
+pub mod id;
+pub mod money;
+pub mod reading;
+pub mod time;
