@@ -16,7 +16,10 @@
 extern crate alloc;
 
 pub mod batch;
+pub mod calendar;
+pub mod epoch;
 pub mod id;
 pub mod money;
 pub mod reading;
+pub mod tariff;
 pub mod time;

@@ -1,0 +1,81 @@
+//! Installations: a meter at a service point with its multiplier and modulus, and what one count is worth.
+
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{EpochId, MeterId, ServicePointId, Utility};
+use crate::money::Quantity;
+use crate::time::Moment;
+
+/// What the rest of the system must know of a meter's profile (register map).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileFacts {
+    /// The profile's name, such as `acrel-adf400l`.
+    pub name: String,
+    /// What the meter measures.
+    pub utility: Utility,
+    /// One count is this many 1/1000 units ...
+    pub resolution_numerator: i64,
+    /// ... divided by this. 0.01 kWh a count is 10 / 1.
+    pub resolution_denominator: i64,
+    /// The register shows 0 again after this many counts; none for a register that never wraps in practice.
+    pub modulus: Option<i64>,
+    /// A decrease of up to this many counts is jitter.
+    pub jitter_counts: i64,
+    /// The most that can flow, in 1/1000 unit per hour, where the site file says nothing else.
+    pub max_rate: i64,
+    /// The register is already primary: the device applied CT and PT itself.
+    pub primary: bool,
+    /// The device has a relay or valve that can be written and read back.
+    pub has_relay: bool,
+}
+
+/// One installation (epoch). A difference never crosses an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Its identifier in the book.
+    pub id: EpochId,
+    /// The device.
+    pub meter: MeterId,
+    /// Where it is installed.
+    pub service_point: ServicePointId,
+    /// One count is `numerator / denominator` 1/1000 units, CT x PT (or pulse weight) included.
+    pub numerator: i64,
+    /// See `numerator`; above zero.
+    pub denominator: i64,
+    /// Counts at which the register wraps to 0.
+    pub modulus: Option<i64>,
+    /// The count at which the epoch begins, where the opening read is known.
+    pub opening_count: Option<i64>,
+    /// The count at which the epoch ended, where the closing read is known.
+    pub closing_count: Option<i64>,
+    /// Decreases of up to this many counts are jitter.
+    pub jitter_counts: i64,
+    /// P_max in 1/1000 unit per hour, multiplier included.
+    pub max_rate: i64,
+    /// Valid from here ...
+    pub valid_from: Moment,
+    /// ... to here, exclusive; a reading at this very moment still closes the epoch.
+    pub valid_to: Option<Moment>,
+}
+
+impl Epoch {
+    /// `Q(c) = floor((c - epoch start) x numerator / denominator)`: the quantity that a count stands for, such that no
+    /// batching of readings changes a sum (domain.md, 2). Saturates where 64 bits end.
+    #[must_use]
+    pub fn quantity_at(&self, count: i64) -> Quantity {
+        let from_start = i128::from(count) - i128::from(self.opening_count.unwrap_or(0));
+        let milli = (from_start * i128::from(self.numerator)).div_euclid(i128::from(self.denominator));
+        Quantity(i64::try_from(milli).unwrap_or(if milli < 0 { i64::MIN } else { i64::MAX }))
+    }
+
+    /// The most counts that can pass in `micros`: P_max x dt x 1.2, and one count for the register's own step.
+    #[must_use]
+    pub fn counts_within(&self, micros: i64) -> i64 {
+        let milli = i128::from(self.max_rate) * i128::from(micros.max(0)) * 12;
+        let per_count = i128::from(crate::time::HOUR) * 10 * i128::from(self.numerator.max(1));
+        let counts = milli * i128::from(self.denominator) / per_count + 1;
+        i64::try_from(counts).unwrap_or(i64::MAX)
+    }
+}
