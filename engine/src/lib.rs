@@ -1,1 +1,2 @@
-//! engine
+//! The engine: drives the kernel and owns the stores.
+pub mod lake;

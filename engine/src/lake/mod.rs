@@ -1,0 +1,3 @@
+//! The lake: Parquet files that follow the book.
+
+pub mod schema;
