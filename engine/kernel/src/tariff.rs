@@ -132,6 +132,13 @@ impl DayPlan {
         let band = self.switches[next.saturating_sub(1)].band;
         (band, self.switches.get(next).map_or(MINUTES, |switch| switch.minute))
     }
+
+    /// The minute at which the band of this minute began.
+    #[must_use]
+    pub fn began(&self, minute: u16) -> u16 {
+        let next = self.switches.partition_point(|switch| switch.minute <= minute);
+        self.switches[next.saturating_sub(1)].minute
+    }
 }
 
 /// A day of the year, without its year.

@@ -1,0 +1,312 @@
+//! From a register count to a verdict: rollover, jitter, plausibility, glitch, reset and jump (domain.md, 2).
+//!
+//! Readings of one installation arrive here in the order of their event time. Each is judged against the last accepted
+//! one; what arrives late is judged by starting again from an earlier state, so that the order of arrival means nothing.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::epoch::Epoch;
+use crate::money::Quantity;
+use crate::reading::Verdict;
+use crate::time::Moment;
+
+/// How many implausible readings in a row, agreeing among themselves, make an exception.
+const AGREEING: usize = 3;
+/// The longest run of suspended readings that is remembered; older ones can only have been glitches.
+const RUN_LIMIT: usize = 16;
+
+/// A count at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Event time.
+    pub time: Moment,
+    /// The count; for a baseline without the wraps taken off.
+    pub count: i64,
+}
+
+/// Why billing of an installation waits for an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exception {
+    /// The register starts again from below.
+    Reset,
+    /// The register goes on from above.
+    Jump,
+}
+
+/// What is remembered of one installation between two readings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterState {
+    /// The last accepted reading.
+    pub baseline: Option<Mark>,
+    /// Suspended readings since, oldest first; within an exception only its last reading.
+    pub run: Vec<Mark>,
+    /// An open reset or jump.
+    pub exception: Option<Exception>,
+}
+
+/// Energy or volume between two consecutive readings of one epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// The earlier reading's time.
+    pub from: Moment,
+    /// The later reading's time.
+    pub to: Moment,
+    /// What was used.
+    pub quantity: Quantity,
+}
+
+/// What became of a reading, and of suspended ones before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// This reading's verdict.
+    pub verdict: Verdict,
+    /// What it bills.
+    pub interval: Option<Interval>,
+    /// Earlier readings of this installation whose verdict this one changes.
+    pub changed: Vec<(Moment, Verdict)>,
+}
+
+impl Judgement {
+    fn only(verdict: Verdict) -> Judgement {
+        Judgement { verdict, interval: None, changed: Vec::new() }
+    }
+}
+
+/// How a count relates to a mark before it.
+enum Step {
+    /// It passed by this many counts.
+    Forward(i64),
+    /// It fell back within the jitter.
+    Jitter,
+    Implausible,
+}
+
+fn step(epoch: &Epoch, from: Mark, to: Mark) -> Step {
+    let bound = epoch.counts_within(to.time.since(from.time));
+    let raw = epoch.modulus.map_or(from.count, |modulus| from.count.rem_euclid(modulus));
+    let Some(passed) = to.count.checked_sub(raw) else { return Step::Implausible };
+    if passed >= 0 {
+        return if passed <= bound { Step::Forward(passed) } else { Step::Implausible };
+    }
+    if let Some(modulus) = epoch.modulus {
+        // "Near the top": within the last tenth of the range, and seen again within the first.
+        let near_the_top = raw >= modulus - modulus / 10 && to.count <= modulus / 10;
+        if near_the_top && passed + modulus <= bound {
+            return Step::Forward(passed + modulus);
+        }
+    }
+    if -passed <= epoch.jitter_counts { Step::Jitter } else { Step::Implausible }
+}
+
+impl RegisterState {
+    /// Whether something is open that must be explained before anybody is cut off for what this installation says.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        !self.run.is_empty()
+    }
+
+    /// Judges the next reading of an installation, in the order of event time.
+    pub fn judge(&mut self, epoch: &Epoch, time: Moment, count: i64) -> Judgement {
+        let next = Mark { time, count };
+        if self.baseline.is_none() {
+            self.baseline = epoch.opening_count.map(|count| Mark { time: epoch.valid_from, count });
+        }
+        let Some(baseline) = self.baseline else {
+            self.baseline = Some(next);
+            return Judgement::only(Verdict::Opening);
+        };
+        if baseline == next {
+            return Judgement::only(Verdict::Opening);
+        }
+        if self.exception.is_some()
+            && let Some(last) = self.run.last_mut()
+            && !matches!(step(epoch, *last, next), Step::Implausible)
+        {
+            *last = next;
+            return Judgement::only(Verdict::Exception);
+        }
+        match step(epoch, baseline, next) {
+            Step::Forward(passed) => self.accept(epoch, baseline, time, passed, Verdict::Accepted),
+            Step::Jitter => self.accept(epoch, baseline, time, 0, Verdict::Jitter),
+            Step::Implausible => self.suspend(epoch, baseline, next),
+        }
+    }
+
+    fn accept(&mut self, epoch: &Epoch, from: Mark, time: Moment, passed: i64, verdict: Verdict) -> Judgement {
+        let to = Mark { time, count: from.count.saturating_add(passed) };
+        let quantity = epoch.quantity_at(to.count) - epoch.quantity_at(from.count);
+        let healed = self.exception.take().is_some();
+        let changed = if healed { Vec::new() } else { glitches(&self.run) };
+        self.run.clear();
+        self.baseline = Some(to);
+        Judgement { verdict, interval: Some(Interval { from: from.time, to: time, quantity }), changed }
+    }
+
+    fn suspend(&mut self, epoch: &Epoch, baseline: Mark, next: Mark) -> Judgement {
+        if self.exception.take().is_some() {
+            self.run.clear();
+        }
+        self.run.push(next);
+        let tail = &self.run[self.run.len().saturating_sub(AGREEING)..];
+        let agree = tail.windows(2).all(|pair| !matches!(step(epoch, pair[0], pair[1]), Step::Implausible));
+        if tail.len() < AGREEING || !agree {
+            let forgotten = self.run.len().saturating_sub(RUN_LIMIT);
+            let changed = glitches(&self.run[..forgotten]);
+            self.run.drain(..forgotten);
+            return Judgement { verdict: Verdict::Suspended, interval: None, changed };
+        }
+        let raw = epoch.modulus.map_or(baseline.count, |modulus| baseline.count.rem_euclid(modulus));
+        self.exception = Some(if next.count < raw { Exception::Reset } else { Exception::Jump });
+        let before = self.run.len() - AGREEING;
+        let mut changed = glitches(&self.run[..before]);
+        let agreeing = &self.run[before..self.run.len() - 1];
+        changed.extend(agreeing.iter().map(|mark| (mark.time, Verdict::Exception)));
+        self.run.clear();
+        self.run.push(next);
+        Judgement { verdict: Verdict::Exception, interval: None, changed }
+    }
+
+    /// Judges the next usage interval: billed as it is, unless it overlaps what is billed already.
+    pub fn judge_usage(&mut self, start: Moment, end: Moment, quantity: Quantity) -> Judgement {
+        if start >= end {
+            return Judgement::only(Verdict::Invalid);
+        }
+        if self.baseline.is_some_and(|baseline| start < baseline.time) {
+            return Judgement::only(Verdict::Overlap);
+        }
+        self.baseline = Some(Mark { time: end, count: 0 });
+        let interval = Some(Interval { from: start, to: end, quantity });
+        Judgement { verdict: Verdict::Accepted, interval, changed: Vec::new() }
+    }
+}
+
+fn glitches(run: &[Mark]) -> Vec<(Moment, Verdict)> {
+    run.iter().map(|mark| (mark.time, Verdict::Glitch)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{EpochId, MeterId, ServicePointId};
+    use crate::time::HOUR;
+    use alloc::vec;
+
+    /// Counts of 0.01 kWh (10 milli-units) times `multiplier`; P_max 3 kW unless said otherwise.
+    fn epoch(multiplier: i64, modulus: Option<i64>, max_rate: i64) -> Epoch {
+        Epoch {
+            id: EpochId(1),
+            meter: MeterId(1),
+            service_point: ServicePointId(1),
+            numerator: 10 * multiplier,
+            denominator: 1,
+            modulus,
+            opening_count: None,
+            closing_count: None,
+            jitter_counts: 2,
+            max_rate: max_rate * multiplier,
+            valid_from: Moment(0),
+            valid_to: None,
+        }
+    }
+
+    /// Hourly counts -> verdicts after the last one, billed milli-units, exception.
+    fn check(epoch: &Epoch, counts: &[i64], verdicts: &[Verdict], billed: i64, exception: Option<Exception>) {
+        let mut state = RegisterState::default();
+        let mut seen = Vec::new();
+        let mut total = Quantity::ZERO;
+        for (hour, count) in (0..).zip(counts) {
+            let judgement = state.judge(epoch, Moment(hour * HOUR), *count);
+            for (time, verdict) in judgement.changed {
+                seen[usize::try_from(time.0 / HOUR).unwrap()] = verdict;
+            }
+            seen.push(judgement.verdict);
+            total += judgement.interval.map_or(Quantity::ZERO, |interval| interval.quantity);
+        }
+        assert_eq!((seen.as_slice(), total, state.exception), (verdicts, Quantity(billed), exception), "{counts:?}");
+    }
+
+    #[test]
+    fn the_register_cases_of_the_domain_tables_hold() {
+        use Verdict::{Accepted, Exception as Ex, Glitch, Jitter, Opening, Suspended};
+        let digits8 = Some(100_000_000);
+        // 1: 445 counts of 0.01 kWh x 40 over an hour; and with a rating that allows it at x 1.
+        check(&epoch(40, digits8, 5_000), &[99_999_678, 123], &[Opening, Accepted], 178_000, None);
+        check(&epoch(1, digits8, 5_000), &[99_999_678, 123], &[Opening, Accepted], 4_450, None);
+        // 2: 4.45 > 3.6.
+        check(&epoch(1, digits8, 3_000), &[99_999_678, 123], &[Opening, Suspended], 0, None);
+        // 3: in counts of 0.1 kWh the same as here in 0.01.
+        check(&epoch(1, digits8, 3_000), &[100_000, 0, 100_020], &[Opening, Glitch, Accepted], 200, None);
+        // 3a: litres, hourly, 3 m3/h.
+        let litres = Epoch { numerator: 1, ..epoch(1, None, 3_000) };
+        let home = [207_774, 456_017, 207_814, 456_273, 207_900];
+        check(&litres, &home, &[Opening, Glitch, Accepted, Glitch, Accepted], 126, None);
+        // 3b: one count of jitter.
+        let jitter = [5_000, 4_999, 4_999, 5_001];
+        check(&epoch(1, None, 3_000), &jitter, &[Opening, Jitter, Jitter, Accepted], 10, None);
+        // 4: reset after three.
+        let reset = [100_000, 0, 10, 30];
+        check(&epoch(1, None, 3_000), &reset, &[Opening, Ex, Ex, Ex], 0, Some(Exception::Reset));
+    }
+
+    #[test]
+    fn a_jump_holds_billing_until_the_register_falls_back() {
+        use Verdict::{Accepted, Exception as Ex, Opening};
+        let jump = [1_000, 90_000, 90_010, 90_020, 90_030];
+        check(&epoch(1, None, 3_000), &jump, &[Opening, Ex, Ex, Ex, Ex], 0, Some(Exception::Jump));
+        let back = [1_000, 90_000, 90_010, 90_020, 90_030, 1_040];
+        check(&epoch(1, None, 3_000), &back, &[Opening, Ex, Ex, Ex, Ex, Accepted], 400, None);
+    }
+
+    #[test]
+    fn a_reset_register_that_climbs_back_to_its_old_level_is_not_taken_for_the_old_one() {
+        let mut state = RegisterState::default();
+        let epoch = epoch(1, None, 3_000);
+        for (hour, count) in (0..).zip([300, 0, 100, 200, 290, 310, 330]) {
+            let judgement = state.judge(&epoch, Moment(hour * HOUR), count);
+            assert_eq!(judgement.interval, None);
+        }
+        assert_eq!(state.exception, Some(Exception::Reset));
+    }
+
+    #[test]
+    fn noise_that_never_agrees_stays_suspended_and_is_forgotten_as_glitches() {
+        let mut state = RegisterState::default();
+        let epoch = epoch(1, None, 3_000);
+        state.judge(&epoch, Moment(0), 1_000_000);
+        let mut glitches = 0;
+        for hour in 1..=40 {
+            let count = if hour % 2 == 0 { 5_000 * hour } else { 9_000_000 - 5_000 * hour };
+            let judgement = state.judge(&epoch, Moment(hour * HOUR), count);
+            assert_eq!(judgement.verdict, Verdict::Suspended);
+            glitches += judgement.changed.len();
+        }
+        assert_eq!((state.run.len(), glitches), (RUN_LIMIT, 40 - RUN_LIMIT));
+        let judgement = state.judge(&epoch, Moment(41 * HOUR), 1_000_001);
+        assert_eq!((judgement.verdict, judgement.changed.len()), (Verdict::Accepted, RUN_LIMIT));
+    }
+
+    #[test]
+    fn pulses_read_one_by_one_do_not_round_to_nothing() {
+        let pulses = Epoch { numerator: 1_000, denominator: 3_200, ..epoch(1, None, 3_000) };
+        let mut state = RegisterState::default();
+        let mut total = Quantity::ZERO;
+        for pulse in 0..=3_200 {
+            let judgement = state.judge(&pulses, Moment(pulse * HOUR), pulse);
+            total += judgement.interval.map_or(Quantity::ZERO, |interval| interval.quantity);
+        }
+        assert_eq!(total, Quantity(1_000));
+    }
+
+    #[test]
+    fn usage_intervals_bill_once_and_never_overlap() {
+        let mut state = RegisterState::default();
+        let mut verdicts = vec![];
+        for (start, end) in [(0, 10), (10, 20), (15, 25), (30, 40), (40, 40)] {
+            verdicts.push(state.judge_usage(Moment(start), Moment(end), Quantity(1)).verdict);
+        }
+        use Verdict::{Accepted, Invalid, Overlap};
+        assert_eq!(verdicts, [Accepted, Accepted, Overlap, Accepted, Invalid]);
+    }
+}

@@ -1,0 +1,249 @@
+//! From an interval to charges: split at every day, band, version and contract boundary, then by tiers (domain.md, 4).
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::calendar::Calendar;
+use crate::id::{AccountId, TariffVersionId};
+use crate::judge::Interval;
+use crate::money::{Amount, Price, Quantity};
+use crate::tariff::{Band, MINUTES, TariffVersion, TierPeriod};
+use crate::time::{LocalDate, MINUTE, Moment, SiteDays};
+
+/// Who pays for a service point, by which tariff, from when to when.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    /// The account that owes.
+    pub account: AccountId,
+    /// In force from here ...
+    pub valid_from: Moment,
+    /// ... to here, exclusive.
+    pub valid_to: Option<Moment>,
+    /// The tariff's versions, by `valid_from`.
+    pub versions: Vec<Arc<TariffVersion>>,
+}
+
+/// All that pricing of one service point reads.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The site's local days.
+    pub days: Arc<SiteDays>,
+    /// The site's day types.
+    pub calendar: Arc<Calendar>,
+    /// By `valid_from`, without overlaps.
+    pub contracts: Vec<Contract>,
+}
+
+/// A tier counter: what a service point used in the period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierCounter {
+    /// [`TierPeriod::key`] of the period.
+    pub period: i32,
+    /// Used since the period began.
+    pub used: Quantity,
+}
+
+/// A priced part of an interval: one contract, version, day, band and tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where the part begins ...
+    pub from: Moment,
+    /// ... and ends.
+    pub to: Moment,
+    /// The local day it belongs to.
+    pub date: LocalDate,
+    /// Who owes it; nobody while no contract is in force (a vacancy).
+    pub account: Option<AccountId>,
+    /// The tariff version that prices it; none in a vacancy.
+    pub version: Option<TariffVersionId>,
+    /// The band.
+    pub band: Band,
+    /// The tier, from 1.
+    pub tier: u16,
+    /// How much.
+    pub quantity: Quantity,
+    /// At which price.
+    pub price: Price,
+    /// What it costs: exactly quantity x price.
+    pub amount: Amount,
+    /// The tier counter before this part.
+    pub counter_before: Quantity,
+}
+
+/// A stretch of time in which contract, version, day and band stay the same. Kept between intervals, because the
+/// next one mostly falls into the same stretch.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    from: Moment,
+    to: Moment,
+    date: LocalDate,
+    account: Option<AccountId>,
+    version: Option<Arc<TariffVersion>>,
+    band: Band,
+    period: i32,
+}
+
+/// A moment outside the site's table of local days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutsideDays(pub Moment);
+
+impl Terms {
+    /// The contract in force at a moment.
+    #[must_use]
+    pub fn contract_at(&self, moment: Moment) -> Option<&Contract> {
+        let after = self.contracts.partition_point(|contract| contract.valid_from <= moment);
+        let contract = self.contracts.get(after.checked_sub(1)?)?;
+        contract.valid_to.is_none_or(|end| moment < end).then_some(contract)
+    }
+
+    /// The cell that holds a moment.
+    ///
+    /// # Errors
+    /// [`OutsideDays`] when the site's table of days does not reach there.
+    pub fn cell_at(&self, moment: Moment) -> Result<Cell, OutsideDays> {
+        let day = self.days.at(moment).ok_or(OutsideDays(moment))?;
+        let (mut from, mut to) = (day.start, day.end);
+        let mut narrow = |start: Option<Moment>, end: Option<Moment>| {
+            from = from.max(start.unwrap_or(from));
+            to = to.min(end.unwrap_or(to));
+        };
+        let contract = self.contract_at(moment);
+        let version = match contract {
+            Some(contract) => {
+                narrow(Some(contract.valid_from), contract.valid_to);
+                let after = contract.versions.partition_point(|version| version.valid_from <= moment);
+                let version = after.checked_sub(1).map(|index| &contract.versions[index]);
+                let next = contract.versions.get(after).map(|version| version.valid_from);
+                narrow(version.map(|version| version.valid_from), next);
+                version
+            }
+            None => {
+                let after = self.contracts.partition_point(|contract| contract.valid_from <= moment);
+                let next = self.contracts.get(after).map(|contract| contract.valid_from);
+                let previous = after.checked_sub(1).and_then(|index| self.contracts[index].valid_to);
+                narrow(previous, next);
+                None
+            }
+        };
+        let mut band = Band::Single;
+        let plan = version.and_then(|version| version.plan(day.date, self.calendar.day_type(day.date)));
+        if let Some(plan) = plan {
+            for (run, run_end) in day.runs() {
+                if moment < run.start || moment >= run_end {
+                    continue;
+                }
+                // Minutes of the wall clock within this even run; a switch inside the run is an instant in it.
+                let wall = run.wall + moment.since(run.start);
+                let minute = u16::try_from(wall / MINUTE).unwrap_or(MINUTES - 1).min(MINUTES - 1);
+                let (at, next_minute) = plan.at(minute);
+                let began = plan.began(minute);
+                band = at;
+                let to_instant = |minute: u16| run.start.plus(i64::from(minute) * MINUTE - run.wall);
+                narrow(Some(run.start.max(to_instant(began))), Some(run_end));
+                if next_minute < MINUTES {
+                    narrow(None, Some(to_instant(next_minute)));
+                }
+            }
+        }
+        let tier_period =
+            version.and_then(|version| version.tiers.as_ref()).map_or(TierPeriod::Monthly, |tiers| tiers.period);
+        let account = contract.map(|contract| contract.account);
+        let period = tier_period.key(day.date);
+        Ok(Cell { from, to, date: day.date, account, version: version.cloned(), band, period })
+    }
+
+    /// Splits an interval, prices its parts in order and moves the tier counter. `cell` is the caller's memory of the
+    /// last stretch; any stale one must be dropped when the terms change.
+    ///
+    /// With no finer data the quantity is divided by time; each part but the last is rounded toward zero and the last
+    /// takes the remainder, so that the parts add up exactly.
+    ///
+    /// # Errors
+    /// [`OutsideDays`] before anything was priced.
+    pub fn rate(
+        &self,
+        interval: &Interval,
+        cell: &mut Option<Cell>,
+        counter: &mut TierCounter,
+        mut each: impl FnMut(&Part),
+    ) -> Result<(), OutsideDays> {
+        let (first, last) = (interval.from, interval.to);
+        if !cell.as_ref().is_some_and(|cell| cell.from <= first && first < cell.to) {
+            *cell = Some(self.cell_at(first)?);
+        }
+        if let Some(cell) = cell.as_ref().filter(|cell| last <= cell.to) {
+            price(cell, first, last, interval.quantity, counter, &mut each);
+            return Ok(());
+        }
+        self.days.at(last.plus(-1)).ok_or(OutsideDays(last))?;
+        let span = i128::from(last.since(first).max(1));
+        let mut left = interval.quantity;
+        let mut at = first;
+        while at < last {
+            if !cell.as_ref().is_some_and(|cell| cell.from <= at && at < cell.to) {
+                *cell = Some(self.cell_at(at)?);
+            }
+            let Some(here) = cell.as_ref() else { break };
+            let end = here.to.min(last);
+            let share = i128::from(interval.quantity.0) * i128::from(end.since(at)) / span;
+            let quantity = if end == last { left } else { Quantity(i64::try_from(share).unwrap_or(0)) };
+            price(here, at, end, quantity, counter, &mut each);
+            left -= quantity;
+            at = end;
+        }
+        Ok(())
+    }
+}
+
+/// Prices what was used within one cell, tier by tier.
+fn price(
+    cell: &Cell,
+    from: Moment,
+    to: Moment,
+    quantity: Quantity,
+    counter: &mut TierCounter,
+    each: &mut impl FnMut(&Part),
+) {
+    if counter.period != cell.period {
+        *counter = TierCounter { period: cell.period, used: Quantity::ZERO };
+    }
+    let bounds =
+        cell.version.as_ref().and_then(|version| version.tiers.as_ref()).map_or(&[][..], |tiers| &tiers.bounds);
+    let mut left = quantity;
+    loop {
+        let used = counter.used;
+        // Upwards a tier ends at its bound; downwards a quantity at the bound belongs to the tier below it.
+        let tier = if left.0 >= 0 {
+            bounds.partition_point(|bound| *bound <= used)
+        } else {
+            bounds.partition_point(|bound| *bound < used)
+        };
+        let step = if left.0 >= 0 {
+            bounds.get(tier).map_or(left, |bound| left.min(*bound - used))
+        } else {
+            tier.checked_sub(1).map_or(left, |below| left.max(bounds[below] - used))
+        };
+        let row = cell.version.as_ref().and_then(|version| version.prices.get(tier));
+        let price = row.and_then(|row| row[cell.band as usize]).unwrap_or(Price(0));
+        each(&Part {
+            from,
+            to,
+            date: cell.date,
+            account: cell.account,
+            version: cell.version.as_ref().map(|version| version.id),
+            band: cell.band,
+            tier: u16::try_from(tier + 1).unwrap_or(u16::MAX),
+            quantity: step,
+            price,
+            amount: step * price,
+            counter_before: used,
+        });
+        counter.used += step;
+        left -= step;
+        if left == Quantity::ZERO {
+            return;
+        }
+    }
+}
