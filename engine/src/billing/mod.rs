@@ -1,0 +1,3 @@
+//! Billing: the one writer.
+
+pub mod hot;
