@@ -1,3 +1,7 @@
 //! Billing: the one writer.
 
 pub mod hot;
+pub mod lines;
+pub mod point;
+pub mod posting;
+pub mod rerate;

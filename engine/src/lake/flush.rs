@@ -74,7 +74,7 @@ pub struct ChargeRow {
     /// Tariff version.
     pub version: u32,
     /// The transfer that posted it.
-    pub transfer: u64,
+    pub transfer: i64,
     /// 1/1000 units.
     pub quantity: i64,
     /// 1e-9 currency.
@@ -92,13 +92,15 @@ fn by_partition<'a>(listed: &'a [LakeFile], table: &str) -> Listed<'a> {
     partitions
 }
 
-/// Writes the rows of `frames`, one file a partition. Nothing is listed yet.
+/// Writes the rows of `frames`, one file a partition. Nothing is listed yet. `stamp` names the files: a number that no
+/// listed file of the table has (a crash may leave orphans of the same name, which are written over).
 ///
 /// # Errors
 /// [`LakeError`]; files already written are orphans then.
 pub fn readings(
     root: &Path,
     listed: &[LakeFile],
+    stamp: u64,
     frames: &[HotFrame],
     utility_of: impl Fn(u32) -> Utility,
 ) -> Result<Flushed, LakeError> {
@@ -108,7 +110,7 @@ pub fn readings(
     on_all_cores(&partitions, |(key, rows)| {
         let batch = gather(frames, rows).map_err(arrow_error(root))?;
         let existing = listed.get(key).map_or(&[][..], Vec::as_slice);
-        store(root, "readings", *key, span, batch, existing)
+        store(root, stamp, ("readings", *key), span, batch, existing)
     })
 }
 
@@ -119,6 +121,7 @@ pub fn readings(
 pub fn charges(
     root: &Path,
     listed: &[LakeFile],
+    stamp: u64,
     rows: &[ChargeRow],
     utility_of: impl Fn(u32) -> Utility,
 ) -> Result<Flushed, LakeError> {
@@ -126,14 +129,15 @@ pub fn charges(
     for row in rows {
         partitions.entry((utility_of(row.service_point), row.date.month())).or_default().push(row);
     }
-    let transfers = || rows.iter().map(|row| row.transfer);
-    let span = transfers().min().zip(transfers().max()).unwrap_or((0, 0));
+    let transfers = || rows.iter().map(|row| row.transfer).filter(|transfer| *transfer > 0);
+    let sealed = |transfer: Option<i64>| transfer.map_or(0, i64::unsigned_abs);
+    let span = (sealed(transfers().min()), sealed(transfers().max()));
     let partitions: Vec<_> = partitions.into_iter().collect();
     let listed = by_partition(listed, "charges");
     on_all_cores(&partitions, |(key, rows)| {
         let batch = charge_batch(rows).map_err(arrow_error(root))?;
         let existing = listed.get(key).map_or(&[][..], Vec::as_slice);
-        store(root, "charges", *key, span, batch, existing)
+        store(root, stamp, ("charges", *key), span, batch, existing)
     })
 }
 
@@ -144,7 +148,7 @@ fn arrow_error(root: &Path) -> impl Fn(ArrowError) -> LakeError {
 
 fn charge_batch(rows: &[&ChargeRow]) -> Result<RecordBatch, ArrowError> {
     let id = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
-    let long = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+
     let ids = |pick: fn(&ChargeRow) -> u32| Int32Array::from_iter_values(rows.iter().map(|row| id(pick(row))));
     let amounts =
         Decimal128Array::from_iter_values(rows.iter().map(|row| row.amount)).with_precision_and_scale(38, 9)?;
@@ -160,7 +164,7 @@ fn charge_batch(rows: &[&ChargeRow]) -> Result<RecordBatch, ArrowError> {
             std::sync::Arc::new(Int8Array::from_iter_values(bands)),
             std::sync::Arc::new(Int16Array::from_iter_values(tiers)),
             std::sync::Arc::new(ids(|row| row.version)),
-            std::sync::Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| long(row.transfer)))),
+            std::sync::Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.transfer))),
             std::sync::Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.quantity))),
             std::sync::Arc::new(amounts),
         ],
@@ -170,8 +174,8 @@ fn charge_batch(rows: &[&ChargeRow]) -> Result<RecordBatch, ArrowError> {
 /// Writes one partition's new rows, together with its old files where those have become too many.
 fn store(
     root: &Path,
-    table: &'static str,
-    (utility, month): (Utility, LocalMonth),
+    stamp: u64,
+    (table, (utility, month)): (&'static str, (Utility, LocalMonth)),
     (mut first_seq, last_seq): (u64, u64),
     new: RecordBatch,
     existing: &[&LakeFile],
@@ -199,7 +203,7 @@ fn store(
         let order = lexsort_to_indices(&keys, None).map_err(arrow_error(root))?;
         batch = take_record_batch(&batch, &order).map_err(arrow_error(root))?;
     }
-    let path = format!("{table}/utility={}/month={month}/{first_seq:016}-{last_seq:016}.parquet", utility.name());
+    let path = format!("{table}/utility={}/month={month}/{stamp:010}.parquet", utility.name());
     let rows = batch.num_rows();
     let bytes = write(root, &path, &schema, sorted_by, &[batch])?;
     let file = LakeFile { table, path, utility, month, rows, bytes, first_seq, last_seq };
