@@ -4,4 +4,5 @@ pub mod hot;
 pub mod lines;
 pub mod point;
 pub mod posting;
+pub mod pricing;
 pub mod rerate;
