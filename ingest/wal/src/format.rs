@@ -34,7 +34,7 @@ use crate::payload;
 
 /// The version that this release writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
-/// Headers and groups begin at multiples of this, the smallest sector: no write touches an acknowledged sector.
+/// Headers and groups begin at multiples of this, the smallest sector: writing a group touches no earlier one.
 pub const SECTOR: u64 = 512;
 
 const SECTOR_LEN: usize = 512;

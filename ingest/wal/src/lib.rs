@@ -18,10 +18,11 @@
 //!   the `log_id` and the sequence it has applied.
 //! - One writer per folder at a time. The data folder's lock, which the binary holds, ensures it.
 //! - A sector that a power loss catches being written holds its old or its new bytes. Groups begin on sectors of their
-//!   own, so that acknowledged bytes are not rewritten.
+//!   own; only opening writes the last group again, with the same bytes.
 //!
-//! **Survives a crash:** every acknowledged frame, its number, and the `log_id`. Frames on the committed channel do
-//! not: whoever takes them replays from [`read_from`] what it had not stored.
+//! **Survives a crash:** every acknowledged frame, its number, and the `log_id`; and, once [`Wal::open`] returned, every
+//! frame that it found. (Before, the last group may be in the machine's memory only: open first, then replay.) Frames
+//! on the committed channel do not: whoever takes them replays from [`read_from`] what it had not stored.
 //!
 //! Modules in reading order: [`format`](mod@format) (bytes on disk), [`payload`] (bytes of a frame), [`disk`] (what the log asks of an
 //! operating system), `segment` (one file, group by group), `survey` (all files at the start), [`reader`] (replay),
@@ -33,6 +34,8 @@ pub mod disk;
 pub mod error;
 pub mod format;
 mod log;
+#[cfg(test)]
+mod log_tests;
 pub mod payload;
 pub mod reader;
 pub mod retain;

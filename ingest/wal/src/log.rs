@@ -58,6 +58,8 @@ impl Log {
         disk.create_folder(folder).map_err(|source| WalError::Folder { folder: folder.to_owned(), source })?;
         let survey = survey(folder, disk.as_ref())?;
         sweep(disk.as_ref(), folder)?;
+        // The name of the last segment may not be durable yet.
+        disk.sync_folder(folder).map_err(|source| WalError::Folder { folder: folder.to_owned(), source })?;
         let Some(survey) = survey else {
             let (log_id, first) = (options.log_id, options.first_seq);
             let (path, file, length) = create(disk.as_ref(), folder, log_id, first, options.segment_bytes)?;
@@ -71,6 +73,9 @@ impl Log {
         if let Some(torn) = &survey.recovered.torn {
             warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes, "cutting off a torn tail");
             cut(file.as_mut(), torn)?;
+        }
+        if let Some((offset, group)) = &survey.last_group {
+            settle(file.as_mut(), &survey.path, *offset, group)?;
         }
         let log = Log {
             disk,
@@ -147,7 +152,11 @@ fn create(
     let path = folder.join(segment_name(first));
     let draft = folder.join(segment_name(first) + DRAFT);
     let head = SegmentHead { log_id, first, length }.encode();
-    let made = disk.create(&draft, length).and_then(|mut file| {
+    let cleared = match disk.remove(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    let made = cleared.and_then(|()| disk.create(&draft, length)).and_then(|mut file| {
         file.write_at(0, &head)?;
         file.sync()?;
         disk.rename(&draft, &path)?;
@@ -157,7 +166,7 @@ fn create(
     match made {
         Ok(file) => Ok((path, file, length)),
         Err(source) => {
-            // The error is told; a draft that stays is swept at the next start, or makes the next try fail.
+            // The error that is told is the first one. A draft that stays is removed at the next try or start.
             let _ = disk.remove(&draft);
             Err(WalError::Create { file: path, length, source })
         }
@@ -174,6 +183,14 @@ fn sweep(disk: &dyn Disk, folder: &Path) -> Result<(), WalError> {
         disk.remove(&file).map_err(|source| WalError::Delete { file, source })?;
     }
     Ok(())
+}
+
+/// Makes the last group durable. A process that was killed before its fsync left it in memory only; one that saw the
+/// fsync fail, too, and there another fsync would do nothing. So it is written again. Without this, the book could
+/// apply a frame that a power loss then takes from the log, and its number would be given away twice.
+fn settle(file: &mut dyn DiskFile, path: &Path, offset: u64, group: &[u8]) -> Result<(), WalError> {
+    file.write_at(offset, group).map_err(|source| WalError::Write { file: path.to_owned(), offset, source })?;
+    file.sync().map_err(|source| WalError::Sync { file: path.to_owned(), offset, source })
 }
 
 fn cut(file: &mut dyn DiskFile, torn: &TornTail) -> Result<(), WalError> {

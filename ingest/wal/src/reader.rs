@@ -16,8 +16,9 @@ use crate::segment::{self, Found, Segment, Step};
 /// Frames from `from` on, in order and without gaps, up to the last whole group. A torn end ends them silently; an
 /// error ends them too. Where the log no longer holds `from`, the first item is [`WalError::Gone`].
 ///
-/// Reads a log that is not open, and also one that a writer writes to: then it may see a group that is written and not
-/// fsynced yet, so ask only for what is known to be acknowledged.
+/// Reads a closed log as well as one that is being written. The last group may not be fsynced yet: what must not be
+/// seen before it is durable, ends at [`Recovered::last_seq`](crate::Recovered) of the open log, or at a number that was
+/// acknowledged. So for replay: open, read up to there, then take from the committed channel.
 #[must_use]
 pub fn read_from(folder: &Path, disk: Arc<dyn Disk>, from: Seq) -> Reader {
     let (segments, failed) = match segments_from(disk.as_ref(), folder, from) {

@@ -11,7 +11,6 @@ use crate::format::{self, GROUP_HEAD, GroupHead, HeadFault, SECTOR, SegmentHead}
 
 /// Bytes read at once, unless a group is longer. The longest group is 16 MiB and one payload of 61 MiB (see `append`).
 const WINDOW: u64 = 1 << 20;
-/// For zeroing and reading whole sectors.
 const SECTOR_LEN: usize = 512;
 
 /// The segments of a folder in order, by their names.
@@ -52,6 +51,8 @@ pub(crate) struct Segment {
     file: Box<dyn DiskFile>,
     /// Bytes of the file, as far as its header claims them.
     length: u64,
+    /// The group that was found last.
+    last: Option<Found>,
     /// The first frame of the segment behind this one, where there is one: this one must reach it.
     until: Option<Seq>,
     window: Vec<u8>,
@@ -73,6 +74,7 @@ impl Segment {
             next: *first,
             file,
             length,
+            last: None,
             until,
             window: Vec::new(),
             window_start: 0,
@@ -113,7 +115,14 @@ impl Segment {
         }
     }
 
-    /// The bytes of the frames of the group that was found last, from `from` (counted from the group's start) on.
+    /// Where the last group begins and its bytes; `None` where the segment has none yet.
+    pub(crate) fn last_group(&mut self) -> Result<Option<(u64, Vec<u8>)>, WalError> {
+        let Some(found) = self.last else { return Ok(None) };
+        let bytes = self.load(found.offset, found.head.length())?;
+        Ok(Some((found.offset, bytes.to_vec())))
+    }
+
+    /// The bytes of the frames of a group that was found here.
     pub(crate) fn frames(&mut self, found: &Found) -> Result<&[u8], WalError> {
         let end = found.head.frames_end();
         Ok(&self.load(found.offset, found.head.length())?[GROUP_HEAD..end])
@@ -138,6 +147,7 @@ impl Segment {
         }
         self.offset += head.length();
         self.next = next;
+        self.last = Some(found);
         Ok(found)
     }
 
@@ -171,7 +181,10 @@ impl Segment {
                         Some(head) => self.enter(head).map(Step::Group),
                         None => Err(self.corrupt(
                             start,
-                            format!("no whole group, although one follows at byte {sector}; frame {} is lost", self.next),
+                            format!(
+                                "no whole group, although one follows at byte {sector}; frame {} is lost",
+                                self.next
+                            ),
                         )),
                     };
                 }

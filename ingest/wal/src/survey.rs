@@ -43,6 +43,8 @@ pub(crate) struct Survey {
     pub(crate) offset: u64,
     /// Its length.
     pub(crate) length: u64,
+    /// The last group and where it begins: the only one whose fsync may not have happened.
+    pub(crate) last_group: Option<(u64, Vec<u8>)>,
 }
 
 /// Reads the whole log and proves it, and changes nothing; `None` where the folder holds no segment. Also for the
@@ -73,13 +75,14 @@ pub(crate) fn survey(folder: &Path, disk: &dyn Disk) -> Result<Option<Survey>, W
         };
         last = Some((segment, torn));
     }
-    let (Some((oldest, _)), Some((segment, bytes))) = (segments.first(), last) else { return Ok(None) };
+    let (Some((oldest, _)), Some((mut segment, bytes))) = (segments.first(), last) else { return Ok(None) };
     let torn = (bytes > 0).then(|| TornTail { file: segment.path.clone(), offset: segment.offset, bytes });
     let last_seq = Seq(segment.next.0 - 1);
     Ok(Some(Survey {
         recovered: Recovered { log_id: segment.head.log_id, oldest: *oldest, last_seq, torn },
         offset: segment.offset,
         length: segment.head.length,
+        last_group: segment.last_group()?,
         path: segment.path,
     }))
 }

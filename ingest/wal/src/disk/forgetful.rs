@@ -30,6 +30,7 @@ struct State {
     /// Changes until the power fails.
     fuse: Option<u64>,
     full: bool,
+    lying: bool,
     failing_syncs: u32,
     failing_writes: u32,
     changes: u64,
@@ -73,6 +74,11 @@ impl ForgetfulDisk {
         self.lock().crash();
     }
 
+    /// Ends the process instead: closes all handles and clears all faults, but forgets nothing.
+    pub fn kill(&self) {
+        self.lock().restart();
+    }
+
     /// While `full`, no file can be created.
     pub fn set_full(&self, full: bool) {
         self.lock().full = full;
@@ -87,6 +93,11 @@ impl ForgetfulDisk {
     /// The next `count` writes fail half-way.
     pub fn fail_writes(&self, count: u32) {
         self.lock().failing_writes = count;
+    }
+
+    /// From now on, fsyncs of files succeed and do nothing: a fault that every harness must find.
+    pub fn lie_about_syncs(&self) {
+        self.lock().lying = true;
     }
 
     /// Writes, fsyncs and changes of names so far.
@@ -176,6 +187,10 @@ impl State {
             }
         }
         self.names = self.durable_names.clone();
+        self.restart();
+    }
+
+    fn restart(&mut self) {
         self.generation += 1;
         (self.off, self.fuse, self.full, self.failing_syncs, self.failing_writes) = (false, None, false, 0, 0);
     }
@@ -369,7 +384,9 @@ impl DiskFile for Handle {
             state.files[self.file].dirty.clear();
             return Err(io::Error::other("the device failed while flushing"));
         }
-        state.files[self.file].sync();
+        if !state.lying {
+            state.files[self.file].sync();
+        }
         Ok(())
     }
 
