@@ -1,6 +1,7 @@
 //! Billing: the one writer.
 
 pub mod hot;
+pub mod late;
 pub mod lines;
 pub mod point;
 pub mod posting;

@@ -61,6 +61,14 @@ pub fn rate(setup: &Setup, start: &PointState, rows: &[StoredRow], mut each: imp
     Rated { state, checkpoints, sums: sink.sums, verdicts }
 }
 
+/// Whether each row that `is_late` names repeats a key and value that arrived before it.
+#[must_use]
+pub fn only_duplicates(rows: &[StoredRow], is_late: impl Fn(&StoredRow) -> bool) -> bool {
+    let mut verdicts = vec![Verdict::Pending; rows.len()];
+    resolve(rows, &mut verdicts);
+    rows.iter().zip(verdicts).all(|(row, verdict)| !is_late(row) || verdict == Verdict::Duplicate)
+}
+
 /// What `new` charges more than `old`, line by line.
 #[must_use]
 pub fn difference(old: &Sums, new: Sums) -> Sums {
