@@ -1,3 +1,6 @@
 //! The engine: drives the kernel and owns the stores.
 pub mod billing;
+pub mod book;
 pub mod lake;
+pub mod registry;
+pub mod site_days;

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use kernel::batch::{Batch, Payload};
-use kernel::id::Seq;
+use kernel::id::{MeterId, Seq};
 use kernel::reading::Verdict;
+use kernel::time::Moment;
 use tokio::sync::watch;
 
 /// One frame of readings and the verdict code of each row.
@@ -115,6 +116,30 @@ impl Hot {
         self.read().frames.iter().for_each(each);
     }
 
+    /// The rows that `wanted` picks by meter and time: frame, row, meter and time.
+    #[must_use]
+    pub fn find(&self, wanted: impl Fn(MeterId, Moment) -> bool) -> Vec<(Seq, usize, MeterId, Moment)> {
+        let mut found = Vec::new();
+        for frame in &self.read().frames {
+            let batch = frame.batch();
+            for (row, (meter, time)) in batch.meter.iter().zip(&batch.time).enumerate() {
+                if wanted(MeterId(*meter), Moment(*time)) {
+                    found.push((frame.seq, row, MeterId(*meter), Moment(*time)));
+                }
+            }
+        }
+        found
+    }
+
+    /// Calls `each` with meter, time and value of one row, where it is still held.
+    pub fn with_row(&self, seq: Seq, row: usize, each: impl FnOnce(MeterId, Moment, i64)) {
+        let inner = self.read();
+        if let Ok(index) = inner.frames.binary_search_by_key(&seq, |frame| frame.seq) {
+            let batch = inner.frames[index].batch();
+            each(MeterId(batch.meter[row]), Moment(batch.time[row]), batch.value[row]);
+        }
+    }
+
     /// Drops the frames that the lake holds now.
     pub fn drop_through(&self, lake_seq: u64) {
         let mut inner = self.write();
@@ -123,6 +148,12 @@ impl Hot {
             inner.rows -= frame.map_or(0, |frame| frame.verdicts.len());
         }
         inner.lake_seq = lake_seq;
+    }
+
+    /// All frames up to this one are in the lake.
+    #[must_use]
+    pub fn lake_seq(&self) -> u64 {
+        self.read().lake_seq
     }
 
     /// Rows held.

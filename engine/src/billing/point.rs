@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId};
+use kernel::judge::Mark;
 use kernel::money::Amount;
 use kernel::point::{Point, PointState, Row, Sink, Step};
 use kernel::rate::{Cell, Part, Terms};
@@ -98,7 +99,7 @@ pub struct PointRuntime {
     /// Readings that arrived late, for the next settlement to resolve.
     pub late: Vec<StoredRow>,
     /// Earlier readings whose verdict changed.
-    pub verdicts: Vec<(MeterId, Moment, Verdict)>,
+    pub verdicts: Vec<(MeterId, Mark, Verdict)>,
     marks: MonthMarks,
     cell: Option<Cell>,
 }
@@ -155,7 +156,7 @@ impl PointRuntime {
 
 struct Collect<'a> {
     lines: &'a mut Lines,
-    verdicts: &'a mut Vec<(MeterId, Moment, Verdict)>,
+    verdicts: &'a mut Vec<(MeterId, Mark, Verdict)>,
 }
 
 impl Sink for Collect<'_> {
@@ -163,7 +164,7 @@ impl Sink for Collect<'_> {
         self.lines.add(LineKey::of(part), Sum { quantity: part.quantity, amount: part.amount });
     }
 
-    fn changed(&mut self, meter: MeterId, time: Moment, verdict: Verdict) {
-        self.verdicts.push((meter, time, verdict));
+    fn changed(&mut self, meter: MeterId, mark: Mark, verdict: Verdict) {
+        self.verdicts.push((meter, mark, verdict));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A day is complete when every service point that the account pays for has been read beyond it, or when a whole day has
 //! passed since. What comes later for a posted day is a difference: a further, linked transfer, and further lines.
+//! Lines that move no money (nobody owes them, or they sum to zero) are settled under a negative number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +10,8 @@ use kernel::id::{AccountId, ServicePointId, Utility};
 use kernel::money::Amount;
 use kernel::time::{DAY, LocalDate, Moment};
 
-use super::lines::{ENERGY, LineKey};
+use super::lines::{LineKey, Sum};
 use super::point::PointRuntime;
-use crate::lake::flush::ChargeRow;
-
-/// A line whose account nobody is: what flowed in a vacancy is never posted, and is exported under this transfer.
-pub const VACANT: i64 = -1;
 
 /// A usage transfer to be booked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,19 +24,32 @@ pub struct UsageTransfer {
     pub utility: Utility,
     /// For which local day.
     pub date: LocalDate,
-    /// How much; negative for a difference in the customer's favour.
+    /// How much; negative for a difference in the customer's favour, never zero.
     pub amount: Amount,
     /// The end of the local day.
     pub effective_at: Moment,
 }
 
+/// A line with the number under which it is settled: its transfer, or below zero where no money moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettledLine {
+    /// The transfer, or a number below zero.
+    pub transfer: i64,
+    /// Whose line.
+    pub point: ServicePointId,
+    /// Which.
+    pub key: LineKey,
+    /// What it adds up to.
+    pub sum: Sum,
+}
+
 /// What a settlement posts.
 #[derive(Debug, Default)]
 pub struct Posting {
-    /// Transfers to book, by ascending identifier.
+    /// Transfers to book, by ascending identifier without gaps.
     pub transfers: Vec<UsageTransfer>,
-    /// Lines under their transfer (or [`VACANT`]).
-    pub lines: Vec<(i64, ServicePointId, LineKey, super::lines::Sum)>,
+    /// The lines that they settle, and those that move no money.
+    pub lines: Vec<SettledLine>,
     /// Lines that the book holds as not posted, to be removed.
     pub removed: Vec<(ServicePointId, LineKey)>,
 }
@@ -47,84 +57,73 @@ pub struct Posting {
 /// Which service points an account pays for.
 pub type PointsOf = BTreeMap<AccountId, BTreeSet<ServicePointId>>;
 
+/// The next numbers to settle under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// Of the next transfer, above zero.
+    pub transfer: i64,
+    /// Of the next lines that move no money, below zero.
+    pub unmoved: i64,
+}
+
 /// Takes the lines of complete days out of the open ones.
 pub fn post(
     points: &mut BTreeMap<ServicePointId, PointRuntime>,
     points_of: &PointsOf,
     utility_of: impl Fn(ServicePointId) -> Utility,
     now: Moment,
-    next_transfer: &mut i64,
+    numbers: &mut Numbers,
 ) -> Posting {
     let read_until: BTreeMap<ServicePointId, Option<Moment>> =
         points.iter().map(|(id, point)| (*id, point.state.watermark)).collect();
     let mut posting = Posting::default();
-    let mut ids: BTreeMap<(AccountId, LocalDate, Utility), i64> = BTreeMap::new();
-    let mut amounts: BTreeMap<i64, UsageTransfer> = BTreeMap::new();
-    for (point_id, point) in points.iter_mut() {
-        let days = point.setup.terms.days.clone();
-        let own = point.state.watermark;
+    let mut days: BTreeMap<(AccountId, LocalDate, Utility), (Amount, Moment)> = BTreeMap::new();
+    let mut taken: Vec<(ServicePointId, LineKey, Sum)> = Vec::new();
+    for (id, point) in points.iter_mut() {
         let mut complete: BTreeMap<(AccountId, LocalDate), Option<Moment>> = BTreeMap::new();
-        let lines = point.lines.all();
-        lines.retain(|key, line| {
-            let end = *complete.entry((key.account, key.date)).or_insert_with(|| {
-                let end = days.on(key.date)?.end;
-                let beyond = |watermark: Option<Moment>| watermark.is_some_and(|watermark| watermark >= end);
-                let late = now.since(end) >= DAY;
-                let others = points_of.get(&key.account).into_iter().flatten();
-                let all_read = || others.map(|id| read_until.get(id).copied().flatten()).all(beyond);
-                // Long past days wait only for the point whose readings are coming in just now.
-                let due = (beyond(own) && (late || all_read()))
-                    || now.since(end) >= 2 * DAY && !beyond(own) && !point.changed;
-                due.then_some(end)
+        let day_end = |date: LocalDate, point: &PointRuntime| point.setup.terms.days.on(date).map(|day| day.end);
+        let dates: BTreeSet<(AccountId, LocalDate)> =
+            point.lines.all().keys().map(|key| (key.account, key.date)).collect();
+        for (account, date) in dates {
+            let end = day_end(date, point).filter(|end| {
+                let beyond = |watermark: Option<Moment>| watermark.is_some_and(|watermark| watermark >= *end);
+                let mut others = points_of.get(&account).into_iter().flatten();
+                let passed = now.since(*end);
+                if beyond(point.state.watermark) {
+                    passed >= DAY || others.all(|other| beyond(read_until.get(other).copied().flatten()))
+                } else {
+                    // Its meter has fallen silent; while its readings are still coming in, the day waits for them.
+                    passed >= 2 * DAY && !point.changed
+                }
             });
-            let Some(effective_at) = end else { return true };
+            complete.insert((account, date), end);
+        }
+        point.lines.all().retain(|key, line| {
+            let Some(end) = complete.get(&(key.account, key.date)).copied().flatten() else { return true };
             if line.stored {
-                posting.removed.push((*point_id, *key));
+                posting.removed.push((*id, *key));
             }
-            if line.sum.is_zero() && !line.stored && !line.changed {
-                return false;
+            taken.push((*id, *key, line.sum));
+            if key.account != AccountId(0) {
+                let day = days.entry((key.account, key.date, utility_of(*id))).or_insert((Amount::ZERO, end));
+                day.0 += line.sum.amount;
             }
-            let id = if key.account == AccountId(0) {
-                VACANT
-            } else {
-                let utility = utility_of(*point_id);
-                let id = *ids.entry((key.account, key.date, utility)).or_insert_with(|| {
-                    let id = *next_transfer;
-                    *next_transfer += 1;
-                    id
-                });
-                let transfer = amounts.entry(id).or_insert(UsageTransfer {
-                    id,
-                    account: key.account,
-                    utility,
-                    date: key.date,
-                    amount: Amount::ZERO,
-                    effective_at,
-                });
-                transfer.amount += line.sum.amount;
-                id
-            };
-            posting.lines.push((id, *point_id, *key, line.sum));
             false
         });
     }
-    posting.transfers = amounts.into_values().collect();
-    posting
-}
-
-/// A posted line as it goes into the lake.
-#[must_use]
-pub fn charge_row(transfer: i64, point: ServicePointId, key: &LineKey, sum: &super::lines::Sum) -> ChargeRow {
-    ChargeRow {
-        service_point: point.0,
-        account: key.account.0,
-        date: key.date,
-        component: ENERGY.to_owned(),
-        band: key.band,
-        tier: key.tier,
-        version: key.version.0,
-        transfer,
-        quantity: sum.quantity.0,
-        amount: sum.amount.0,
+    let mut ids = BTreeMap::new();
+    for ((account, date, utility), (amount, effective_at)) in days {
+        if amount != Amount::ZERO {
+            let id = numbers.transfer;
+            numbers.transfer += 1;
+            ids.insert((account, date, utility), id);
+            posting.transfers.push(UsageTransfer { id, account, utility, date, amount, effective_at });
+        }
     }
+    for (point, key, sum) in taken {
+        let transfer = ids.get(&(key.account, key.date, utility_of(point))).copied().unwrap_or(numbers.unmoved);
+        posting.lines.push(SettledLine { transfer, point, key, sum });
+    }
+    numbers.unmoved -= 1;
+    posting
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use kernel::id::MeterId;
+use kernel::judge::Mark;
 use kernel::point::{ALLOWED_DRIFT, PointState, Row, Sink, Step};
 use kernel::rate::Part;
 use kernel::reading::{Value, Verdict};
@@ -52,8 +53,8 @@ pub fn rate(setup: &Setup, start: &PointState, rows: &[StoredRow], mut each: imp
             placed.insert((meter, time), index);
         }
         sink.parts.drain(..).for_each(|part| each(index, &part));
-        for (meter, time, verdict) in sink.changed.drain(..) {
-            if let Some(earlier) = placed.get(&(meter, time)) {
+        for (meter, mark, verdict) in sink.changed.drain(..) {
+            if let Some(earlier) = placed.get(&(meter, mark.time)) {
                 verdicts[*earlier] = verdict;
             }
         }
@@ -115,7 +116,7 @@ fn resolve(rows: &[StoredRow], verdicts: &mut [Verdict]) -> Vec<usize> {
 
 struct Gather {
     sums: Sums,
-    changed: Vec<(MeterId, Moment, Verdict)>,
+    changed: Vec<(MeterId, Mark, Verdict)>,
     parts: Vec<Part>,
 }
 
@@ -126,7 +127,7 @@ impl Sink for Gather {
         self.parts.push(*part);
     }
 
-    fn changed(&mut self, meter: MeterId, time: Moment, verdict: Verdict) {
-        self.changed.push((meter, time, verdict));
+    fn changed(&mut self, meter: MeterId, mark: Mark, verdict: Verdict) {
+        self.changed.push((meter, mark, verdict));
     }
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kernel::id::{AccountId, MeterId, Seq, ServicePointId};
-use kernel::money::Amount;
+use kernel::id::{MeterId, Seq, ServicePointId};
 use kernel::reading::Verdict;
 use kernel::time::{LocalMonth, Moment};
 
@@ -25,8 +24,6 @@ pub struct Settlement {
     pub open_lines: Vec<(ServicePointId, LineKey, Sum)>,
     /// Complete days.
     pub posting: Posting,
-    /// Wallets whose sum of transfers changed.
-    pub wallets: BTreeMap<AccountId, Amount>,
     /// Verdicts of hot rows that are not `accepted`, by frame and row.
     pub hot_verdicts: BTreeMap<(u64, usize), Verdict>,
     /// Verdicts of filed rows that changed, by meter, time and value.
@@ -46,10 +43,6 @@ const LINES: (&str, &str) = (
      transfer_id, quantity, amount) VALUES",
     "ON CONFLICT (service_point_id, account_id, local_date, component, band, tier, tariff_version_id, transfer_id) \
      DO UPDATE SET quantity = excluded.quantity, amount = excluded.amount",
-);
-const WALLETS: (&str, &str) = (
-    "INSERT INTO wallets (account_id, posted) VALUES",
-    "ON CONFLICT (account_id) DO UPDATE SET posted = excluded.posted",
 );
 const HOT_VERDICTS: (&str, &str) = (
     "INSERT INTO hot_verdicts (seq, row_index, verdict) VALUES",
@@ -104,10 +97,8 @@ impl Settlement {
         }
         let open = self.open_lines.iter().map(|(point, key, sum)| line_cells(0, *point, key, sum));
         let posted = self.posting.lines.iter();
-        let posted = posted.map(|(transfer, point, key, sum)| line_cells(*transfer, *point, key, sum));
+        let posted = posted.map(|line| line_cells(line.transfer, line.point, &line.key, &line.sum));
         bulk::insert(tx, LINES.0, LINES.1, open.chain(posted)).await?;
-        let wallets = self.wallets.iter().map(|(account, posted)| [account.0.into(), posted.to_string().into()]);
-        bulk::insert(tx, WALLETS.0, WALLETS.1, wallets).await?;
         let verdicts = self.hot_verdicts.iter();
         let verdicts = verdicts
             .map(|((seq, row), verdict)| [long(*seq).into(), long(*row).into(), i64::from(verdict.code()).into()]);
