@@ -16,6 +16,9 @@ use crate::time::Moment;
 const AGREEING: usize = 3;
 /// The longest run of suspended readings that is remembered; older ones can only have been glitches.
 const RUN_LIMIT: usize = 16;
+/// The most that one usage interval may state, up or down: 10^12 billing units, what a country uses in months. Sums of
+/// nine thousand such intervals still fit 64 bits.
+pub const USAGE_LIMIT: Quantity = Quantity(1_000_000_000_000_000);
 
 /// A count at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +100,8 @@ fn step(epoch: &Epoch, from: Mark, to: Mark) -> Step {
             return Step::Forward(passed + modulus);
         }
     }
-    if -passed <= epoch.jitter_counts { Step::Jitter } else { Step::Implausible }
+    // Not `-passed <= jitter`: the lowest integer has no negative.
+    if passed >= -epoch.jitter_counts { Step::Jitter } else { Step::Implausible }
 }
 
 impl RegisterState {
@@ -136,7 +140,8 @@ impl RegisterState {
 
     fn accept(&mut self, epoch: &Epoch, from: Mark, time: Moment, passed: i64, verdict: Verdict) -> Judgement {
         let to = Mark { time, count: from.count.saturating_add(passed) };
-        let quantity = epoch.quantity_at(to.count) - epoch.quantity_at(from.count);
+        let (before, after) = (epoch.quantity_at(from.count), epoch.quantity_at(to.count));
+        let quantity = Quantity(after.0.saturating_sub(before.0));
         let healed = self.exception.take().is_some();
         let changed = if healed { Vec::new() } else { glitches(&self.run) };
         self.run.clear();
@@ -168,9 +173,10 @@ impl RegisterState {
         Judgement { verdict: Verdict::Exception, interval: None, changed }
     }
 
-    /// Judges the next usage interval: billed as it is, unless it overlaps what is billed already.
+    /// Judges the next usage interval: billed as it is, unless it overlaps what is billed already. A quantity beyond
+    /// [`USAGE_LIMIT`] is no measurement.
     pub fn judge_usage(&mut self, start: Moment, end: Moment, quantity: Quantity) -> Judgement {
-        if start >= end {
+        if start >= end || quantity.0.unsigned_abs() > USAGE_LIMIT.0.unsigned_abs() {
             return Judgement::only(Verdict::Invalid);
         }
         if self.baseline.is_some_and(|baseline| start < baseline.time) {

@@ -68,7 +68,10 @@ impl PointState {
     /// [`StateFault`] where it is of a newer release or damaged.
     pub fn decode(bytes: &[u8]) -> Result<PointState, StateFault> {
         match bytes.split_first() {
-            Some((&PointState::FORMAT, rest)) => postcard::from_bytes(rest).map_err(|_| StateFault::Corrupt),
+            Some((&PointState::FORMAT, rest)) => match postcard::take_from_bytes(rest) {
+                Ok((state, [])) => Ok(state),
+                _ => Err(StateFault::Corrupt),
+            },
             Some((&format, _)) if format > PointState::FORMAT => Err(StateFault::Newer(format)),
             _ => Err(StateFault::Corrupt),
         }

@@ -1,4 +1,7 @@
 //! From an interval to charges: split at every day, band, version and contract boundary, then by tiers (domain.md, 4).
+//!
+//! Bounds: any quantity and any moments within the site's table of days are rated without a panic; parts add up to the
+//! quantity exactly. The tier counter alone saturates where 64 bits end (9.2e15 billing units in one period).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -221,9 +224,9 @@ fn price(
             bounds.partition_point(|bound| *bound < used)
         };
         let step = if left.0 >= 0 {
-            bounds.get(tier).map_or(left, |bound| left.min(*bound - used))
+            bounds.get(tier).map_or(left, |bound| left.min(distance(used, *bound)))
         } else {
-            tier.checked_sub(1).map_or(left, |below| left.max(bounds[below] - used))
+            tier.checked_sub(1).map_or(left, |below| left.max(distance(used, bounds[below])))
         };
         let row = cell.version.as_ref().and_then(|version| version.prices.get(tier));
         let price = row.and_then(|row| row[cell.band as usize]).unwrap_or(Price(0));
@@ -240,10 +243,15 @@ fn price(
             amount: step * price,
             counter_before: used,
         });
-        counter.used += step;
+        counter.used = Quantity(used.0.saturating_add(step.0));
         left -= step;
         if left == Quantity::ZERO {
             return;
         }
     }
+}
+
+/// From one counter to another, saturating: a counter may be far below zero after corrections.
+fn distance(from: Quantity, to: Quantity) -> Quantity {
+    Quantity(to.0.saturating_sub(from.0))
 }
