@@ -43,7 +43,7 @@ pub enum Exception {
 pub struct RegisterState {
     /// The last accepted reading.
     pub baseline: Option<Mark>,
-    /// Suspended readings since, oldest first; within an exception only its last reading.
+    /// Within an exception first its last reading; then the suspended readings since, oldest first.
     pub run: Vec<Mark>,
     /// An open reset or jump.
     pub exception: Option<Exception>,
@@ -125,11 +125,13 @@ impl RegisterState {
             return Judgement::only(Verdict::Opening);
         }
         if self.exception.is_some()
-            && let Some(last) = self.run.last_mut()
+            && let Some(last) = self.run.first_mut()
             && !matches!(step(epoch, *last, next), Step::Implausible)
         {
             *last = next;
-            return Judgement::only(Verdict::Exception);
+            let changed = glitches(&self.run[1..]);
+            self.run.truncate(1);
+            return Judgement { verdict: Verdict::Exception, interval: None, changed };
         }
         match step(epoch, baseline, next) {
             Step::Forward(passed) => self.accept(epoch, baseline, time, passed, Verdict::Accepted),
@@ -142,30 +144,34 @@ impl RegisterState {
         let to = Mark { time, count: from.count.saturating_add(passed) };
         let (before, after) = (epoch.quantity_at(from.count), epoch.quantity_at(to.count));
         let quantity = Quantity(after.0.saturating_sub(before.0));
-        let healed = self.exception.take().is_some();
-        let changed = if healed { Vec::new() } else { glitches(&self.run) };
+        let changed = glitches(&self.run[self.in_exception()..]);
+        self.exception = None;
         self.run.clear();
         self.baseline = Some(to);
         Judgement { verdict, interval: Some(Interval { from: from.time, to: time, quantity }), changed }
     }
 
+    /// How many marks of the run belong to an open exception: the first, or none.
+    fn in_exception(&self) -> usize {
+        usize::from(self.exception.is_some()).min(self.run.len())
+    }
+
     fn suspend(&mut self, epoch: &Epoch, baseline: Mark, next: Mark) -> Judgement {
-        if self.exception.take().is_some() {
-            self.run.clear();
-        }
         self.run.push(next);
-        let tail = &self.run[self.run.len().saturating_sub(AGREEING)..];
+        // A reading that fits neither the old level nor that of an open exception leaves the exception open.
+        let first = self.in_exception();
+        let tail = &self.run[first.max(self.run.len().saturating_sub(AGREEING))..];
         let agree = tail.windows(2).all(|pair| !matches!(step(epoch, pair[0], pair[1]), Step::Implausible));
         if tail.len() < AGREEING || !agree {
-            let forgotten = self.run.len().saturating_sub(RUN_LIMIT);
-            let changed = glitches(&self.run[..forgotten]);
-            self.run.drain(..forgotten);
+            let forgotten = first..first + (self.run.len() - first).saturating_sub(RUN_LIMIT);
+            let changed = glitches(&self.run[forgotten.clone()]);
+            self.run.drain(forgotten);
             return Judgement { verdict: Verdict::Suspended, interval: None, changed };
         }
         let raw = epoch.modulus.map_or(baseline.count, |modulus| baseline.count.rem_euclid(modulus));
         self.exception = Some(if next.count < raw { Exception::Reset } else { Exception::Jump });
         let before = self.run.len() - AGREEING;
-        let mut changed = glitches(&self.run[..before]);
+        let mut changed = glitches(&self.run[first..before]);
         let agreeing = &self.run[before..self.run.len() - 1];
         changed.extend(agreeing.iter().map(|mark| (mark.time, Verdict::Exception)));
         self.run.clear();
@@ -263,6 +269,14 @@ mod tests {
         check(&epoch(1, None, 3_000), &jump, &[Opening, Ex, Ex, Ex, Ex], 0, Some(Exception::Jump));
         let back = [1_000, 90_000, 90_010, 90_020, 90_030, 1_040];
         check(&epoch(1, None, 3_000), &back, &[Opening, Ex, Ex, Ex, Ex, Accepted], 400, None);
+    }
+
+    #[test]
+    fn a_glitch_within_a_reset_does_not_end_the_reset() {
+        use Verdict::{Exception as Ex, Glitch, Opening};
+        let counts = [300, 0, 100, 200, 50_000, 290, 310, 330];
+        let verdicts = [Opening, Ex, Ex, Ex, Glitch, Ex, Ex, Ex];
+        check(&epoch(1, None, 3_000), &counts, &verdicts, 0, Some(Exception::Reset));
     }
 
     #[test]
