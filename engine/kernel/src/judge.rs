@@ -47,6 +47,8 @@ pub struct RegisterState {
     pub run: Vec<Mark>,
     /// An open reset or jump.
     pub exception: Option<Exception>,
+    /// The end of the last usage interval; a register that is read after it opens anew.
+    pub usage_until: Option<Moment>,
 }
 
 /// Energy or volume between two consecutive readings of one epoch.
@@ -111,10 +113,16 @@ impl RegisterState {
         !self.run.is_empty()
     }
 
+    /// Until where its use is known.
+    #[must_use]
+    pub fn measured_until(&self) -> Option<Moment> {
+        self.baseline.map(|baseline| baseline.time).max(self.usage_until)
+    }
+
     /// Judges the next reading of an installation, in the order of event time.
     pub fn judge(&mut self, epoch: &Epoch, time: Moment, count: i64) -> Judgement {
         let next = Mark { time, count };
-        if self.baseline.is_none() {
+        if self.baseline.is_none() && self.usage_until.is_none() {
             self.baseline = epoch.opening_count.map(|count| Mark { time: epoch.valid_from, count });
         }
         let Some(baseline) = self.baseline else {
@@ -180,17 +188,18 @@ impl RegisterState {
     }
 
     /// Judges the next usage interval: billed as it is, unless it overlaps what is billed already. A quantity beyond
-    /// [`USAGE_LIMIT`] is no measurement.
+    /// [`USAGE_LIMIT`] is no measurement. Nothing is billed between usage and a register's first reading after it.
     pub fn judge_usage(&mut self, start: Moment, end: Moment, quantity: Quantity) -> Judgement {
         if start >= end || quantity.0.unsigned_abs() > USAGE_LIMIT.0.unsigned_abs() {
             return Judgement::only(Verdict::Invalid);
         }
-        if self.baseline.is_some_and(|baseline| start < baseline.time) {
+        if self.measured_until().is_some_and(|until| start < until) {
             return Judgement::only(Verdict::Overlap);
         }
-        self.baseline = Some(Mark { time: end, count: 0 });
+        let changed = glitches(&self.run[self.in_exception()..]);
+        *self = RegisterState { usage_until: Some(end), ..RegisterState::default() };
         let interval = Some(Interval { from: start, to: end, quantity });
-        Judgement { verdict: Verdict::Accepted, interval, changed: Vec::new() }
+        Judgement { verdict: Verdict::Accepted, interval, changed }
     }
 }
 
@@ -317,6 +326,23 @@ mod tests {
             total += judgement.interval.map_or(Quantity::ZERO, |interval| interval.quantity);
         }
         assert_eq!(total, Quantity(1_000));
+    }
+
+    #[test]
+    fn a_register_read_after_imported_usage_opens_anew_and_bills_nothing_twice() {
+        use Verdict::{Accepted, Opening, Overlap};
+        let epoch = Epoch { opening_count: Some(0), ..epoch(1, None, 3_000) };
+        let mut state = RegisterState::default();
+        let usage = |state: &mut RegisterState, from, to| {
+            state.judge_usage(Moment(from * HOUR), Moment(to * HOUR), Quantity(7)).verdict
+        };
+        assert_eq!(usage(&mut state, 0, 1), Accepted);
+        assert_eq!(state.judge(&epoch, Moment(2 * HOUR), 900_000).verdict, Opening);
+        let next = state.judge(&epoch, Moment(3 * HOUR), 900_001);
+        assert_eq!((next.verdict, next.interval.unwrap().quantity), (Accepted, Quantity(10)));
+        assert_eq!(usage(&mut state, 2, 4), Overlap);
+        assert_eq!(usage(&mut state, 3, 4), Accepted);
+        assert_eq!(state.judge(&epoch, Moment(5 * HOUR), 900_002).verdict, Opening);
     }
 
     #[test]

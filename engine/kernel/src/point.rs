@@ -83,10 +83,10 @@ impl PointState {
         self.epochs.iter().any(|epoch| epoch.register.in_doubt())
     }
 
-    /// The time of the last accepted reading.
+    /// The time of the last accepted reading, or the end of the last usage interval.
     #[must_use]
     pub fn measured_until(&self) -> Option<Moment> {
-        self.epochs.iter().filter_map(|epoch| epoch.register.baseline).map(|baseline| baseline.time).max()
+        self.epochs.iter().filter_map(|epoch| epoch.register.measured_until()).max()
     }
 }
 
