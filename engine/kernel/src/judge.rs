@@ -148,6 +148,14 @@ impl RegisterState {
         }
     }
 
+    /// Forgets what is suspended, because the installation has ended; whether there was anything.
+    pub(crate) fn settle(&mut self) -> bool {
+        let doubt = self.in_doubt();
+        self.run.clear();
+        self.exception = None;
+        doubt
+    }
+
     fn accept(&mut self, epoch: &Epoch, from: Mark, time: Moment, passed: i64, verdict: Verdict) -> Judgement {
         let to = Mark { time, count: from.count.saturating_add(passed) };
         let (before, after) = (epoch.quantity_at(from.count), epoch.quantity_at(to.count));

@@ -92,6 +92,14 @@ pub struct Cell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutsideDays(pub Moment);
 
+impl Cell {
+    /// Whether the moment is in this stretch.
+    #[must_use]
+    pub fn holds(&self, moment: Moment) -> bool {
+        self.from <= moment && moment < self.to
+    }
+}
+
 impl Terms {
     /// The contract in force at a moment.
     #[must_use]
@@ -173,7 +181,7 @@ impl Terms {
         mut each: impl FnMut(&Part),
     ) -> Result<(), OutsideDays> {
         let (first, last) = (interval.from, interval.to);
-        if !cell.as_ref().is_some_and(|cell| cell.from <= first && first < cell.to) {
+        if !cell.as_ref().is_some_and(|cell| cell.holds(first)) {
             *cell = Some(self.cell_at(first)?);
         }
         if let Some(cell) = cell.as_ref().filter(|cell| last <= cell.to) {
@@ -185,7 +193,7 @@ impl Terms {
         let mut left = interval.quantity;
         let mut at = first;
         while at < last {
-            if !cell.as_ref().is_some_and(|cell| cell.from <= at && at < cell.to) {
+            if !cell.as_ref().is_some_and(|cell| cell.holds(at)) {
                 *cell = Some(self.cell_at(at)?);
             }
             let Some(here) = cell.as_ref() else { break };
