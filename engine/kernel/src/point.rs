@@ -206,6 +206,14 @@ impl Point<'_> {
         due.min_by_key(|(epoch, end, _)| (*end, epoch.id))
     }
 
+    /// Whether another installation of the same meter has billed beyond `start`.
+    fn is_billed_elsewhere(&self, epoch: &Epoch, state: &PointState, start: Moment) -> bool {
+        let others = self.epochs.iter().filter(|other| other.meter == epoch.meter && other.id != epoch.id);
+        others
+            .flat_map(|other| state.epochs.iter().filter(|known| known.epoch == other.id))
+            .any(|known| known.register.measured_until().is_some_and(|until| until > start))
+    }
+
     fn judge(
         &self,
         epoch: &Epoch,
@@ -219,6 +227,12 @@ impl Point<'_> {
             state.epochs.push(EpochState { epoch: epoch.id, last_seen: row.time, register });
             state.epochs.len() - 1
         });
+        if let Value::Usage { start, .. } = row.value
+            && start < epoch.valid_from
+            && self.is_billed_elsewhere(epoch, state, start)
+        {
+            return Verdict::Overlap;
+        }
         let installation = &mut state.epochs[index];
         let judgement = match row.value {
             Value::Register(count) => installation.register.judge(epoch, row.time, count),
