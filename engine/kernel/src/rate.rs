@@ -109,6 +109,17 @@ impl Terms {
         contract.valid_to.is_none_or(|end| moment < end).then_some(contract)
     }
 
+    /// How the tier counter runs at a moment. In a vacancy, and under a version without tiers, it goes on as before:
+    /// it belongs to the service point. Only what is past decides, so that no later version changes what was charged.
+    fn tier_period_at(&self, moment: Moment) -> TierPeriod {
+        let began = self.contracts.iter().rev().filter(|contract| contract.valid_from <= moment);
+        let mut past = began.flat_map(|contract| {
+            let until = contract.valid_to.map_or(moment, |end| moment.min(end.plus(-1)));
+            contract.versions.iter().rev().filter(move |version| version.valid_from <= until)
+        });
+        past.find_map(|version| version.tiers.as_ref()).map_or(TierPeriod::Monthly, |tiers| tiers.period)
+    }
+
     /// The cell that holds a moment.
     ///
     /// # Errors
@@ -158,8 +169,7 @@ impl Terms {
                 }
             }
         }
-        let tier_period =
-            version.and_then(|version| version.tiers.as_ref()).map_or(TierPeriod::Monthly, |tiers| tiers.period);
+        let tier_period = self.tier_period_at(moment);
         let account = contract.map(|contract| contract.account);
         let period = tier_period.key(day.date);
         Ok(Cell { from, to, date: day.date, account, version: version.cloned(), band, period })
