@@ -32,6 +32,10 @@ pub struct ProfileFacts {
 }
 
 /// One installation (epoch). A difference never crosses an epoch.
+///
+/// Bounds: `numerator`, `denominator` and `modulus` are above zero, `jitter_counts` and `max_rate` are not below it.
+/// Within them no count and no moment makes the arithmetic panic: what does not fit 64 bits saturates, and no such
+/// difference is plausible under a `max_rate` that a meter can have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Its identifier in the book.
@@ -42,7 +46,7 @@ pub struct Epoch {
     pub service_point: ServicePointId,
     /// One count is `numerator / denominator` 1/1000 units, CT x PT (or pulse weight) included.
     pub numerator: i64,
-    /// See `numerator`; above zero.
+    /// See `numerator`.
     pub denominator: i64,
     /// Counts at which the register wraps to 0.
     pub modulus: Option<i64>,
@@ -66,16 +70,17 @@ impl Epoch {
     #[must_use]
     pub fn quantity_at(&self, count: i64) -> Quantity {
         let from_start = i128::from(count) - i128::from(self.opening_count.unwrap_or(0));
-        let milli = (from_start * i128::from(self.numerator)).div_euclid(i128::from(self.denominator));
+        let scaled = from_start.saturating_mul(i128::from(self.numerator));
+        let milli = scaled.div_euclid(i128::from(self.denominator));
         Quantity(i64::try_from(milli).unwrap_or(if milli < 0 { i64::MIN } else { i64::MAX }))
     }
 
     /// The most counts that can pass in `micros`: P_max x dt x 1.2, and one count for the register's own step.
     #[must_use]
     pub fn counts_within(&self, micros: i64) -> i64 {
-        let milli = i128::from(self.max_rate) * i128::from(micros.max(0)) * 12;
+        let milli = (i128::from(self.max_rate) * i128::from(micros.max(0))).saturating_mul(12);
         let per_count = i128::from(crate::time::HOUR) * 10 * i128::from(self.numerator.max(1));
-        let counts = milli * i128::from(self.denominator) / per_count + 1;
+        let counts = milli.saturating_mul(i128::from(self.denominator)) / per_count + 1;
         i64::try_from(counts).unwrap_or(i64::MAX)
     }
 }

@@ -16,6 +16,9 @@ use crate::time::Moment;
 const AGREEING: usize = 3;
 /// The longest run of suspended readings that is remembered; older ones can only have been glitches.
 const RUN_LIMIT: usize = 16;
+/// The most that one usage interval may state, up or down: 10^12 billing units, what a country uses in months. Sums of
+/// nine thousand such intervals still fit 64 bits.
+pub const USAGE_LIMIT: Quantity = Quantity(1_000_000_000_000_000);
 
 /// A count at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,10 +43,12 @@ pub enum Exception {
 pub struct RegisterState {
     /// The last accepted reading.
     pub baseline: Option<Mark>,
-    /// Suspended readings since, oldest first; within an exception only its last reading.
+    /// Within an exception first its last reading; then the suspended readings since, oldest first.
     pub run: Vec<Mark>,
     /// An open reset or jump.
     pub exception: Option<Exception>,
+    /// The end of the last usage interval; a register that is read after it opens anew.
+    pub usage_until: Option<Moment>,
 }
 
 /// Energy or volume between two consecutive readings of one epoch.
@@ -97,7 +102,8 @@ fn step(epoch: &Epoch, from: Mark, to: Mark) -> Step {
             return Step::Forward(passed + modulus);
         }
     }
-    if -passed <= epoch.jitter_counts { Step::Jitter } else { Step::Implausible }
+    // Not `-passed <= jitter`: the lowest integer has no negative.
+    if passed >= -epoch.jitter_counts { Step::Jitter } else { Step::Implausible }
 }
 
 impl RegisterState {
@@ -107,10 +113,16 @@ impl RegisterState {
         !self.run.is_empty()
     }
 
+    /// Until where its use is known.
+    #[must_use]
+    pub fn measured_until(&self) -> Option<Moment> {
+        self.baseline.map(|baseline| baseline.time).max(self.usage_until)
+    }
+
     /// Judges the next reading of an installation, in the order of event time.
     pub fn judge(&mut self, epoch: &Epoch, time: Moment, count: i64) -> Judgement {
         let next = Mark { time, count };
-        if self.baseline.is_none() {
+        if self.baseline.is_none() && self.usage_until.is_none() {
             self.baseline = epoch.opening_count.map(|count| Mark { time: epoch.valid_from, count });
         }
         let Some(baseline) = self.baseline else {
@@ -121,11 +133,13 @@ impl RegisterState {
             return Judgement::only(Verdict::Opening);
         }
         if self.exception.is_some()
-            && let Some(last) = self.run.last_mut()
+            && let Some(last) = self.run.first_mut()
             && !matches!(step(epoch, *last, next), Step::Implausible)
         {
             *last = next;
-            return Judgement::only(Verdict::Exception);
+            let changed = glitches(&self.run[1..]);
+            self.run.truncate(1);
+            return Judgement { verdict: Verdict::Exception, interval: None, changed };
         }
         match step(epoch, baseline, next) {
             Step::Forward(passed) => self.accept(epoch, baseline, time, passed, Verdict::Accepted),
@@ -134,33 +148,46 @@ impl RegisterState {
         }
     }
 
+    /// Forgets what is suspended, because the installation has ended; whether there was anything.
+    pub(crate) fn settle(&mut self) -> bool {
+        let doubt = self.in_doubt();
+        self.run.clear();
+        self.exception = None;
+        doubt
+    }
+
     fn accept(&mut self, epoch: &Epoch, from: Mark, time: Moment, passed: i64, verdict: Verdict) -> Judgement {
         let to = Mark { time, count: from.count.saturating_add(passed) };
-        let quantity = epoch.quantity_at(to.count) - epoch.quantity_at(from.count);
-        let healed = self.exception.take().is_some();
-        let changed = if healed { Vec::new() } else { glitches(&self.run) };
+        let (before, after) = (epoch.quantity_at(from.count), epoch.quantity_at(to.count));
+        let quantity = Quantity(after.0.saturating_sub(before.0));
+        let changed = glitches(&self.run[self.in_exception()..]);
+        self.exception = None;
         self.run.clear();
         self.baseline = Some(to);
         Judgement { verdict, interval: Some(Interval { from: from.time, to: time, quantity }), changed }
     }
 
+    /// How many marks of the run belong to an open exception: the first, or none.
+    fn in_exception(&self) -> usize {
+        usize::from(self.exception.is_some()).min(self.run.len())
+    }
+
     fn suspend(&mut self, epoch: &Epoch, baseline: Mark, next: Mark) -> Judgement {
-        if self.exception.take().is_some() {
-            self.run.clear();
-        }
         self.run.push(next);
-        let tail = &self.run[self.run.len().saturating_sub(AGREEING)..];
+        // A reading that fits neither the old level nor that of an open exception leaves the exception open.
+        let first = self.in_exception();
+        let tail = &self.run[first.max(self.run.len().saturating_sub(AGREEING))..];
         let agree = tail.windows(2).all(|pair| !matches!(step(epoch, pair[0], pair[1]), Step::Implausible));
         if tail.len() < AGREEING || !agree {
-            let forgotten = self.run.len().saturating_sub(RUN_LIMIT);
-            let changed = glitches(&self.run[..forgotten]);
-            self.run.drain(..forgotten);
+            let forgotten = first..first + (self.run.len() - first).saturating_sub(RUN_LIMIT);
+            let changed = glitches(&self.run[forgotten.clone()]);
+            self.run.drain(forgotten);
             return Judgement { verdict: Verdict::Suspended, interval: None, changed };
         }
         let raw = epoch.modulus.map_or(baseline.count, |modulus| baseline.count.rem_euclid(modulus));
         self.exception = Some(if next.count < raw { Exception::Reset } else { Exception::Jump });
         let before = self.run.len() - AGREEING;
-        let mut changed = glitches(&self.run[..before]);
+        let mut changed = glitches(&self.run[first..before]);
         let agreeing = &self.run[before..self.run.len() - 1];
         changed.extend(agreeing.iter().map(|mark| (*mark, Verdict::Exception)));
         self.run.clear();
@@ -168,17 +195,19 @@ impl RegisterState {
         Judgement { verdict: Verdict::Exception, interval: None, changed }
     }
 
-    /// Judges the next usage interval: billed as it is, unless it overlaps what is billed already.
+    /// Judges the next usage interval: billed as it is, unless it overlaps what is billed already. A quantity beyond
+    /// [`USAGE_LIMIT`] is no measurement. Nothing is billed between usage and a register's first reading after it.
     pub fn judge_usage(&mut self, start: Moment, end: Moment, quantity: Quantity) -> Judgement {
-        if start >= end {
+        if start >= end || quantity.0.unsigned_abs() > USAGE_LIMIT.0.unsigned_abs() {
             return Judgement::only(Verdict::Invalid);
         }
-        if self.baseline.is_some_and(|baseline| start < baseline.time) {
+        if self.measured_until().is_some_and(|until| start < until) {
             return Judgement::only(Verdict::Overlap);
         }
-        self.baseline = Some(Mark { time: end, count: 0 });
+        let changed = glitches(&self.run[self.in_exception()..]);
+        *self = RegisterState { usage_until: Some(end), ..RegisterState::default() };
         let interval = Some(Interval { from: start, to: end, quantity });
-        Judgement { verdict: Verdict::Accepted, interval, changed: Vec::new() }
+        Judgement { verdict: Verdict::Accepted, interval, changed }
     }
 }
 
@@ -260,6 +289,14 @@ mod tests {
     }
 
     #[test]
+    fn a_glitch_within_a_reset_does_not_end_the_reset() {
+        use Verdict::{Exception as Ex, Glitch, Opening};
+        let counts = [300, 0, 100, 200, 50_000, 290, 310, 330];
+        let verdicts = [Opening, Ex, Ex, Ex, Glitch, Ex, Ex, Ex];
+        check(&epoch(1, None, 3_000), &counts, &verdicts, 0, Some(Exception::Reset));
+    }
+
+    #[test]
     fn a_reset_register_that_climbs_back_to_its_old_level_is_not_taken_for_the_old_one() {
         let mut state = RegisterState::default();
         let epoch = epoch(1, None, 3_000);
@@ -297,6 +334,23 @@ mod tests {
             total += judgement.interval.map_or(Quantity::ZERO, |interval| interval.quantity);
         }
         assert_eq!(total, Quantity(1_000));
+    }
+
+    #[test]
+    fn a_register_read_after_imported_usage_opens_anew_and_bills_nothing_twice() {
+        use Verdict::{Accepted, Opening, Overlap};
+        let epoch = Epoch { opening_count: Some(0), ..epoch(1, None, 3_000) };
+        let mut state = RegisterState::default();
+        let usage = |state: &mut RegisterState, from, to| {
+            state.judge_usage(Moment(from * HOUR), Moment(to * HOUR), Quantity(7)).verdict
+        };
+        assert_eq!(usage(&mut state, 0, 1), Accepted);
+        assert_eq!(state.judge(&epoch, Moment(2 * HOUR), 900_000).verdict, Opening);
+        let next = state.judge(&epoch, Moment(3 * HOUR), 900_001);
+        assert_eq!((next.verdict, next.interval.unwrap().quantity), (Accepted, Quantity(10)));
+        assert_eq!(usage(&mut state, 2, 4), Overlap);
+        assert_eq!(usage(&mut state, 3, 4), Accepted);
+        assert_eq!(state.judge(&epoch, Moment(5 * HOUR), 900_002).verdict, Opening);
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! quantity (1/1000 unit) x price (1/1,000,000 currency per unit) = amount (1/1,000,000,000 currency).
 //! An amount has 128 bits: the largest quantity times the largest price (2^126) fits, and so do the sums of
 //! all that one book can hold.
+//!
+//! Bounds: `+`, `-` and [`Sum`] panic where a result leaves 64 (quantity) or 128 bits (amount); they never wrap.
+//! A quantity from a register or a usage row is at most 10^15 (`judge::USAGE_LIMIT`, and any P_max that a meter has), so
+//! that nine thousand of the largest can be added; an amount below 10^37 can be rounded.
 
 use core::fmt;
 use core::iter::Sum;

@@ -23,6 +23,8 @@ pub const ALLOWED_DRIFT: i64 = MINUTE;
 pub struct PointState {
     /// The latest event time judged.
     pub watermark: Option<Moment>,
+    /// Whose reading that was: at one moment meters are judged in the order of their identifiers.
+    pub last_meter: Option<MeterId>,
     /// Each installation that was read, by its epoch.
     pub epochs: Vec<EpochState>,
     /// What was used in the tier period.
@@ -68,9 +70,19 @@ impl PointState {
     /// [`StateFault`] where it is of a newer release or damaged.
     pub fn decode(bytes: &[u8]) -> Result<PointState, StateFault> {
         match bytes.split_first() {
-            Some((&PointState::FORMAT, rest)) => postcard::from_bytes(rest).map_err(|_| StateFault::Corrupt),
+            Some((&PointState::FORMAT, rest)) => match postcard::take_from_bytes(rest) {
+                Ok((state, [])) => Ok(state),
+                _ => Err(StateFault::Corrupt),
+            },
             Some((&format, _)) if format > PointState::FORMAT => Err(StateFault::Newer(format)),
             _ => Err(StateFault::Corrupt),
+        }
+    }
+
+    /// Makes every reading before an installation's end late.
+    fn pass(&mut self, end: Moment) {
+        if self.watermark.is_none_or(|watermark| watermark < end) {
+            (self.watermark, self.last_meter) = (Some(end), None);
         }
     }
 
@@ -80,10 +92,10 @@ impl PointState {
         self.epochs.iter().any(|epoch| epoch.register.in_doubt())
     }
 
-    /// The time of the last accepted reading.
+    /// The time of the last accepted reading, or the end of the last usage interval.
     #[must_use]
     pub fn measured_until(&self) -> Option<Moment> {
-        self.epochs.iter().filter_map(|epoch| epoch.register.baseline).map(|baseline| baseline.time).max()
+        self.epochs.iter().filter_map(|epoch| epoch.register.measured_until()).max()
     }
 }
 
@@ -127,59 +139,79 @@ pub trait Sink {
 }
 
 impl Point<'_> {
-    /// Takes the next reading in the order of event time.
+    /// Takes the next reading in the order of event time, and of meters at one moment.
     ///
     /// A reading at the very moment where one installation of its meter ends and the next begins closes the one and
-    /// opens the other. Where the site file states a closing count, the old installation is closed with it before the
-    /// first later reading is judged.
+    /// opens the other. Where the site file states a closing count, that count closes the installation, before any
+    /// reading at or after its end; another count read at that moment is a conflict.
     pub fn advance(&self, state: &mut PointState, cell: &mut Option<Cell>, row: &Row, sink: &mut impl Sink) -> Step {
-        let holds = |epoch: &&Epoch| {
-            epoch.meter == row.meter
-                && epoch.valid_from <= row.time
-                && epoch.valid_to.is_none_or(|end| row.time <= end)
-                && match row.value {
-                    Value::Register(_) => true,
-                    // An interval belongs to the installation in which it ends.
-                    Value::Usage { .. } => epoch.valid_from < row.time,
-                }
-        };
-        if self.terms.days.at(row.time).is_none() {
-            return Step::Judged(Verdict::Invalid);
-        }
         if row.time.since(row.received_at) > ALLOWED_DRIFT {
             return Step::Judged(Verdict::Future);
         }
-        let mut held = self.epochs.iter().filter(holds);
-        let Some(first) = held.next() else { return Step::Judged(Verdict::NoEpoch) };
-        let seen = |epoch: &Epoch| state.epochs.iter().any(|old| old.epoch == epoch.id && old.last_seen >= row.time);
-        if state.watermark.is_some_and(|watermark| row.time < watermark) || seen(first) {
+        if !cell.as_ref().is_some_and(|cell| cell.holds(row.time)) && self.terms.days.at(row.time).is_none() {
+            return Step::Judged(Verdict::Invalid);
+        }
+        let mut held = self.epochs.iter().filter(|epoch| holds(epoch, row)).peekable();
+        let stated = self.epochs.iter().find(|epoch| is_closed_by_statement(epoch, row));
+        if held.peek().is_none() && stated.is_none() {
+            return Step::Judged(Verdict::NoEpoch);
+        }
+        if (state.watermark, state.last_meter) >= (Some(row.time), Some(row.meter)) {
             return Step::Late;
         }
-        self.close_before(first, state, cell, sink);
-        let mut verdict = self.judge(first, state, cell, row, sink);
-        for next in held {
-            self.close_before(next, state, cell, sink);
-            let opening = self.judge(next, state, cell, row, sink);
-            // The row closed one installation and opened the next: what it billed is what it is.
-            if verdict == Verdict::Opening {
-                verdict = opening;
+        self.close(state, cell, row.time, sink);
+        (state.watermark, state.last_meter) = (Some(row.time), Some(row.meter));
+        let mut verdict = stated.map(|old| match row.value {
+            Value::Register(count) if old.closing_count != Some(count) => Verdict::Conflict,
+            _ => Verdict::Accepted,
+        });
+        for epoch in held {
+            let judged = self.judge(epoch, state, cell, row, sink);
+            // A row that closed one installation and opened the next is what it billed.
+            if judged != Verdict::Opening || verdict.is_none() {
+                verdict = Some(judged);
             }
         }
-        state.watermark = Some(row.time);
-        Step::Judged(verdict)
+        Step::Judged(verdict.unwrap_or(Verdict::NoEpoch))
     }
 
-    /// Closes the installations before `epoch` whose closing count is known and not yet billed.
-    fn close_before(&self, epoch: &Epoch, state: &mut PointState, cell: &mut Option<Cell>, sink: &mut impl Sink) {
-        for old in self.epochs.iter().filter(|old| old.valid_from < epoch.valid_from && old.id != epoch.id) {
-            let (Some(end), Some(count)) = (old.valid_to, old.closing_count) else { continue };
-            let state_of = state.epochs.iter().find(|known| known.epoch == old.id);
-            if state_of.is_some_and(|known| known.last_seen >= end) {
-                continue;
-            }
+    /// Closes the installations that ended at or before `until`: those with a closing count are billed up to it, and
+    /// what was suspended in any of them is no longer in doubt, because somebody ended it. [`Point::advance`] does this
+    /// before each reading; where no reading follows, as at the last meter of a point, the caller must.
+    pub fn close(&self, state: &mut PointState, cell: &mut Option<Cell>, until: Moment, sink: &mut impl Sink) {
+        while let Some((old, end, count)) = self.next_to_close(state, until) {
             let row = Row { meter: old.meter, time: end, received_at: end, value: Value::Register(count) };
             self.judge(old, state, cell, &row, sink);
+            state.pass(end);
         }
+        for old in self.epochs {
+            let Some(end) = old.valid_to.filter(|end| *end < until || *end == until && old.closing_count.is_some())
+            else {
+                continue;
+            };
+            let known = state.epochs.iter_mut().find(|known| known.epoch == old.id);
+            if known.is_some_and(|known| known.register.settle()) {
+                state.pass(end);
+            }
+        }
+    }
+
+    /// The installation whose stated closing count is to be billed next, in the order of the ends.
+    fn next_to_close(&self, state: &PointState, until: Moment) -> Option<(&Epoch, Moment, i64)> {
+        let due = self.epochs.iter().filter_map(|epoch| {
+            let (end, count) = (epoch.valid_to.filter(|end| *end <= until)?, epoch.closing_count?);
+            let closed = state.epochs.iter().any(|known| known.epoch == epoch.id && known.last_seen >= end);
+            (!closed).then_some((epoch, end, count))
+        });
+        due.min_by_key(|(epoch, end, _)| (*end, epoch.id))
+    }
+
+    /// Whether another installation of the same meter has billed beyond `start`.
+    fn is_billed_elsewhere(&self, epoch: &Epoch, state: &PointState, start: Moment) -> bool {
+        let others = self.epochs.iter().filter(|other| other.meter == epoch.meter && other.id != epoch.id);
+        others
+            .flat_map(|other| state.epochs.iter().filter(|known| known.epoch == other.id))
+            .any(|known| known.register.measured_until().is_some_and(|until| until > start))
     }
 
     fn judge(
@@ -195,20 +227,25 @@ impl Point<'_> {
             state.epochs.push(EpochState { epoch: epoch.id, last_seen: row.time, register });
             state.epochs.len() - 1
         });
+        if let Value::Usage { start, .. } = row.value
+            && start < epoch.valid_from
+            && self.is_billed_elsewhere(epoch, state, start)
+        {
+            return Verdict::Overlap;
+        }
         let installation = &mut state.epochs[index];
-        let before = installation.register.baseline;
         let judgement = match row.value {
             Value::Register(count) => installation.register.judge(epoch, row.time, count),
             Value::Usage { start, quantity } => installation.register.judge_usage(start, row.time, quantity),
         };
         installation.last_seen = row.time;
-        let Judgement { verdict, interval, changed } = judgement;
+        let Judgement { mut verdict, interval, changed } = judgement;
         if let Some(interval) = interval {
             let rated = self.terms.rate(&interval, cell, &mut state.counter, |part| sink.part(part));
             if rated.is_err() {
-                // The interval begins before the site's table of days: it cannot be priced, so it is not billed.
-                state.epochs[index].register.baseline = before;
-                return Verdict::Invalid;
+                // The interval begins before the site's table of days and cannot be priced. Usage is refused; a
+                // register goes on from here, as from an opening.
+                verdict = if matches!(row.value, Value::Register(_)) { Verdict::Opening } else { Verdict::Invalid };
             }
         }
         for (mark, verdict) in changed {
@@ -216,4 +253,21 @@ impl Point<'_> {
         }
         verdict
     }
+}
+
+/// Whether an installation judges a row. Both its ends belong to it, except that an interval belongs to the installation
+/// in which it ends, and that a stated closing count takes the place of a register read at the end.
+fn holds(epoch: &Epoch, row: &Row) -> bool {
+    let usage = matches!(row.value, Value::Usage { .. });
+    epoch.meter == row.meter
+        && (epoch.valid_from < row.time || epoch.valid_from == row.time && !usage)
+        && epoch.valid_to.is_none_or(|end| row.time <= end)
+        && !is_closed_by_statement(epoch, row)
+}
+
+fn is_closed_by_statement(epoch: &Epoch, row: &Row) -> bool {
+    epoch.valid_to == Some(row.time)
+        && epoch.meter == row.meter
+        && epoch.closing_count.is_some()
+        && matches!(row.value, Value::Register(_))
 }

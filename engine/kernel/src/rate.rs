@@ -1,4 +1,7 @@
 //! From an interval to charges: split at every day, band, version and contract boundary, then by tiers (domain.md, 4).
+//!
+//! Bounds: any quantity and any moments within the site's table of days are rated without a panic; parts add up to the
+//! quantity exactly. The tier counter alone saturates where 64 bits end (9.2e15 billing units in one period).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -89,6 +92,14 @@ pub struct Cell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutsideDays(pub Moment);
 
+impl Cell {
+    /// Whether the moment is in this stretch.
+    #[must_use]
+    pub fn holds(&self, moment: Moment) -> bool {
+        self.from <= moment && moment < self.to
+    }
+}
+
 impl Terms {
     /// The contract in force at a moment.
     #[must_use]
@@ -96,6 +107,17 @@ impl Terms {
         let after = self.contracts.partition_point(|contract| contract.valid_from <= moment);
         let contract = self.contracts.get(after.checked_sub(1)?)?;
         contract.valid_to.is_none_or(|end| moment < end).then_some(contract)
+    }
+
+    /// How the tier counter runs at a moment. In a vacancy, and under a version without tiers, it goes on as before:
+    /// it belongs to the service point. Only what is past decides, so that no later version changes what was charged.
+    fn tier_period_at(&self, moment: Moment) -> TierPeriod {
+        let began = self.contracts.iter().rev().filter(|contract| contract.valid_from <= moment);
+        let mut past = began.flat_map(|contract| {
+            let until = contract.valid_to.map_or(moment, |end| moment.min(end.plus(-1)));
+            contract.versions.iter().rev().filter(move |version| version.valid_from <= until)
+        });
+        past.find_map(|version| version.tiers.as_ref()).map_or(TierPeriod::Monthly, |tiers| tiers.period)
     }
 
     /// The cell that holds a moment.
@@ -147,8 +169,7 @@ impl Terms {
                 }
             }
         }
-        let tier_period =
-            version.and_then(|version| version.tiers.as_ref()).map_or(TierPeriod::Monthly, |tiers| tiers.period);
+        let tier_period = self.tier_period_at(moment);
         let account = contract.map(|contract| contract.account);
         let period = tier_period.key(day.date);
         Ok(Cell { from, to, date: day.date, account, version: version.cloned(), band, period })
@@ -170,7 +191,7 @@ impl Terms {
         mut each: impl FnMut(&Part),
     ) -> Result<(), OutsideDays> {
         let (first, last) = (interval.from, interval.to);
-        if !cell.as_ref().is_some_and(|cell| cell.from <= first && first < cell.to) {
+        if !cell.as_ref().is_some_and(|cell| cell.holds(first)) {
             *cell = Some(self.cell_at(first)?);
         }
         if let Some(cell) = cell.as_ref().filter(|cell| last <= cell.to) {
@@ -182,7 +203,7 @@ impl Terms {
         let mut left = interval.quantity;
         let mut at = first;
         while at < last {
-            if !cell.as_ref().is_some_and(|cell| cell.from <= at && at < cell.to) {
+            if !cell.as_ref().is_some_and(|cell| cell.holds(at)) {
                 *cell = Some(self.cell_at(at)?);
             }
             let Some(here) = cell.as_ref() else { break };
@@ -221,9 +242,9 @@ fn price(
             bounds.partition_point(|bound| *bound < used)
         };
         let step = if left.0 >= 0 {
-            bounds.get(tier).map_or(left, |bound| left.min(*bound - used))
+            bounds.get(tier).map_or(left, |bound| left.min(distance(used, *bound)))
         } else {
-            tier.checked_sub(1).map_or(left, |below| left.max(bounds[below] - used))
+            tier.checked_sub(1).map_or(left, |below| left.max(distance(used, bounds[below])))
         };
         let row = cell.version.as_ref().and_then(|version| version.prices.get(tier));
         let price = row.and_then(|row| row[cell.band as usize]).unwrap_or(Price(0));
@@ -240,10 +261,15 @@ fn price(
             amount: step * price,
             counter_before: used,
         });
-        counter.used += step;
+        counter.used = Quantity(used.0.saturating_add(step.0));
         left -= step;
         if left == Quantity::ZERO {
             return;
         }
     }
+}
+
+/// From one counter to another, saturating: a counter may be far below zero after corrections.
+fn distance(from: Quantity, to: Quantity) -> Quantity {
+    Quantity(to.0.saturating_sub(from.0))
 }
