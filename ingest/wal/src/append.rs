@@ -13,7 +13,6 @@ use std::time::Duration;
 use kernel::batch::Payload;
 use kernel::id::Seq;
 use tokio::sync::{mpsc, oneshot};
-use tracing::error;
 
 use crate::disk::Disk;
 use crate::error::{AppendError, WalError};
@@ -21,6 +20,7 @@ use crate::format::{Group, LogId};
 use crate::log::{Log, Stop};
 use crate::payload::{MAX_OBSERVATIONS, MAX_ROWS};
 use crate::survey::Recovered;
+use crate::writer::Writer;
 
 /// A group takes no further frame from here on. So a group has at most 16 MiB and one frame of 61 MiB.
 pub const GROUP_BYTES: usize = 16 << 20;
@@ -82,11 +82,11 @@ pub struct Stats {
 }
 
 #[derive(Debug, Default)]
-struct Counters {
-    groups: AtomicU64,
-    frames: AtomicU64,
-    segments: AtomicU64,
-    bytes: AtomicU64,
+pub(crate) struct Counters {
+    pub(crate) groups: AtomicU64,
+    pub(crate) frames: AtomicU64,
+    pub(crate) segments: AtomicU64,
+    pub(crate) bytes: AtomicU64,
 }
 
 /// The open log. Dropping it without [`Wal::shutdown`] lets its thread end with the last [`Appender`].
@@ -169,15 +169,15 @@ pub struct Appender {
 }
 
 #[derive(Debug)]
-enum Request {
+pub(crate) enum Request {
     Append(Submission),
     Wake,
 }
 
 #[derive(Debug)]
-struct Submission {
-    payload: Arc<Payload>,
-    answer: oneshot::Sender<Result<Seq, AppendError>>,
+pub(crate) struct Submission {
+    pub(crate) payload: Arc<Payload>,
+    pub(crate) answer: oneshot::Sender<Result<Seq, AppendError>>,
 }
 
 impl Appender {
@@ -215,89 +215,4 @@ fn submission(payload: Payload) -> Result<(Request, Answer), AppendError> {
     }
     let (answer, receiver) = oneshot::channel();
     Ok((Request::Append(Submission { payload: Arc::new(payload), answer }), receiver))
-}
-
-struct Writer {
-    log: Result<Log, Arc<WalError>>,
-    queue: mpsc::Receiver<Request>,
-    committed: mpsc::Sender<Committed>,
-    group: Group,
-    waiting: Vec<Submission>,
-    stop: Arc<Stop>,
-    counters: Arc<Counters>,
-}
-
-impl Writer {
-    fn run(mut self) -> Result<(), Arc<WalError>> {
-        while let Some(request) = self.queue.blocking_recv() {
-            self.take(request);
-            while self.group.len() < GROUP_BYTES && self.waiting.len() < GROUP_FRAMES {
-                let Ok(request) = self.queue.try_recv() else { break };
-                self.take(request);
-            }
-            if self.stop.asked() {
-                // Takes no more; what is queued still comes.
-                self.queue.close();
-            }
-            self.commit();
-        }
-        self.log.map(drop)
-    }
-
-    /// Puts a submission into the group.
-    fn take(&mut self, request: Request) {
-        let Request::Append(submission) = request else { return };
-        match self.group.push(&submission.payload) {
-            Ok(()) => self.waiting.push(submission),
-            // Nobody may be listening any more; so too below.
-            Err(error) => drop(submission.answer.send(Err(AppendError::Encode(Arc::new(error))))),
-        }
-    }
-
-    /// Makes the group durable, answers, and passes it on.
-    fn commit(&mut self) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let bytes = self.group.len() as u64;
-        let committed = match &mut self.log {
-            Ok(log) => log.commit(&mut self.group, &self.stop).map_err(Arc::new),
-            Err(earlier) => Err(Arc::clone(earlier)),
-        };
-        self.group.clear(GROUP_BYTES);
-        match committed {
-            Ok((first, begun)) => {
-                let frames = self.waiting.len() as u64;
-                let counters = &self.counters;
-                counters.groups.fetch_add(1, Ordering::Relaxed);
-                counters.frames.fetch_add(frames, Ordering::Relaxed);
-                counters.segments.fetch_add(u64::from(begun), Ordering::Relaxed);
-                counters.bytes.fetch_add(bytes, Ordering::Relaxed);
-                self.answer_and_pass_on(first);
-            }
-            Err(cause) => {
-                if self.log.is_ok() {
-                    error!(%cause, "the log is poisoned");
-                }
-                for submission in self.waiting.drain(..) {
-                    let _ = submission.answer.send(Err(AppendError::Poisoned(Arc::clone(&cause))));
-                }
-                self.log = Err(cause);
-            }
-        }
-    }
-
-    fn answer_and_pass_on(&mut self, first: Seq) {
-        let mut frames = Vec::with_capacity(self.waiting.len());
-        for (seq, submission) in (first.0..).map(Seq).zip(self.waiting.drain(..)) {
-            let _ = submission.answer.send(Ok(seq));
-            frames.push(Committed { seq, payload: submission.payload });
-        }
-        for frame in frames {
-            if self.committed.blocking_send(frame).is_err() {
-                // Nobody takes frames in this run. They are durable, and acknowledging goes on.
-                break;
-            }
-        }
-    }
 }

@@ -26,7 +26,8 @@
 //!
 //! Modules in reading order: [`format`](mod@format) (bytes on disk), [`payload`] (bytes of a frame), [`disk`] (what the log asks of an
 //! operating system), `segment` (one file, group by group), `survey` (all files at the start), [`reader`] (replay),
-//! [`retain`] (deletion), `log` (the file being written), [`append`] (group commit), [`error`]; and [`clock`].
+//! [`retain`] (deletion), `log` (the file being written), [`append`] and `writer` (group
+//! commit), [`error`]; and [`clock`].
 
 pub mod append;
 pub mod clock;
@@ -41,6 +42,7 @@ pub mod reader;
 pub mod retain;
 mod segment;
 mod survey;
+mod writer;
 
 pub use append::{Appender, Committed, Options, Stats, Wal};
 pub use disk::{Disk, RealDisk};

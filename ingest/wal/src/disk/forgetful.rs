@@ -1,53 +1,21 @@
 //! A disk in memory that forgets at [`ForgetfulDisk::crash`] what was not fsynced, or, as its seed decides, keeps some
 //! of it, sector by sector and out of order. For tests of this and other crates; nothing in production uses it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod handle;
+mod state;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::handle::Handle;
+use self::state::{Image, NameChange, State, power_off};
 use super::{Access, Disk, DiskFile};
-
-/// A power loss keeps or loses whole sectors.
-const SECTOR: usize = 512;
 
 /// See the module. Cloning it shares it.
 #[derive(Clone, Debug)]
 pub struct ForgetfulDisk {
     state: Arc<Mutex<State>>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct State {
-    random: u64,
-    files: Vec<Image>,
-    names: BTreeMap<PathBuf, usize>,
-    durable_names: BTreeMap<PathBuf, usize>,
-    pending: Vec<NameChange>,
-    /// Handles of before the last crash are dead.
-    generation: u32,
-    off: bool,
-    /// Changes until the power fails.
-    fuse: Option<u64>,
-    full: bool,
-    lying: bool,
-    failing_syncs: u32,
-    failing_writes: u32,
-    changes: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Image {
-    durable: Vec<u8>,
-    current: Vec<u8>,
-    dirty: BTreeSet<usize>,
-}
-
-#[derive(Clone, Debug)]
-enum NameChange {
-    Create(PathBuf, usize),
-    Rename(PathBuf, PathBuf),
-    Remove(PathBuf),
 }
 
 impl ForgetfulDisk {
@@ -123,132 +91,8 @@ impl ForgetfulDisk {
     }
 }
 
-fn power_off() -> io::Error {
-    io::Error::other("the power is off")
-}
-
 fn not_found(path: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, path.display().to_string())
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
-        match self {
-            NameChange::Create(path, file) => {
-                names.insert(path.clone(), *file);
-            }
-            NameChange::Rename(from, to) => {
-                if let Some(file) = names.remove(from) {
-                    names.insert(to.clone(), file);
-                }
-            }
-            NameChange::Remove(path) => {
-                names.remove(path);
-            }
-        }
-    }
-}
-
-impl State {
-    /// splitmix64.
-    fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Whether the power fails in this change.
-    fn begin_change(&mut self) -> io::Result<bool> {
-        if self.off {
-            return Err(power_off());
-        }
-        self.changes += 1;
-        match self.fuse {
-            Some(0) => self.off = true,
-            Some(left) => self.fuse = Some(left - 1),
-            None => {}
-        }
-        Ok(self.off)
-    }
-
-    fn crash(&mut self) {
-        // Nothing, everything, or a coin for each sector and name.
-        let mood = self.random() % 4;
-        let mut files = std::mem::take(&mut self.files);
-        for image in &mut files {
-            image.forget(|| self.keeps(mood));
-        }
-        self.files = files;
-        for change in std::mem::take(&mut self.pending) {
-            if self.keeps(mood) {
-                change.apply(&mut self.durable_names);
-            }
-        }
-        self.names = self.durable_names.clone();
-        self.restart();
-    }
-
-    fn restart(&mut self) {
-        self.generation += 1;
-        (self.off, self.fuse, self.full, self.failing_syncs, self.failing_writes) = (false, None, false, 0, 0);
-    }
-
-    fn keeps(&mut self, mood: u64) -> bool {
-        match mood {
-            0 => false,
-            1 => true,
-            _ => self.random() & 1 == 1,
-        }
-    }
-}
-
-impl Image {
-    fn write(&mut self, offset: usize, bytes: &[u8]) {
-        let end = offset + bytes.len();
-        if self.current.len() < end {
-            self.current.resize(end, 0);
-        }
-        self.current[offset..end].copy_from_slice(bytes);
-        self.dirty.extend(offset / SECTOR..end.div_ceil(SECTOR));
-    }
-
-    fn set_length(&mut self, length: usize) {
-        let changed = self.current.len().min(length) / SECTOR..self.current.len().max(length).div_ceil(SECTOR);
-        self.current.resize(length, 0);
-        self.dirty.extend(changed);
-    }
-
-    fn keep(&mut self, sector: usize) {
-        let start = sector * SECTOR;
-        let end = (start + SECTOR).min(self.current.len());
-        if start < end {
-            if self.durable.len() < end {
-                self.durable.resize(end, 0);
-            }
-            self.durable[start..end].copy_from_slice(&self.current[start..end]);
-        }
-    }
-
-    fn sync(&mut self) {
-        for sector in std::mem::take(&mut self.dirty) {
-            self.keep(sector);
-        }
-        self.durable.resize(self.current.len(), 0);
-    }
-
-    fn forget(&mut self, mut keeps: impl FnMut() -> bool) {
-        for sector in std::mem::take(&mut self.dirty) {
-            if keeps() {
-                self.keep(sector);
-            }
-        }
-        if self.current.len() != self.durable.len() && keeps() {
-            self.durable.resize(self.current.len(), 0);
-        }
-        self.current = self.durable.clone();
-    }
 }
 
 impl Disk for ForgetfulDisk {
@@ -321,80 +165,6 @@ impl Disk for ForgetfulDisk {
         let done: Vec<NameChange> = done;
         done.iter().for_each(|change| change.apply(&mut state.durable_names));
         Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Handle {
-    disk: ForgetfulDisk,
-    file: usize,
-    access: Access,
-    generation: u32,
-}
-
-impl Handle {
-    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
-        let state = self.disk.lock();
-        if state.off || state.generation != self.generation { Err(power_off()) } else { Ok(state) }
-    }
-
-    fn change(&self) -> io::Result<(MutexGuard<'_, State>, bool)> {
-        let mut state = self.state()?;
-        if self.access == Access::Read {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "opened for reading"));
-        }
-        let failing = state.begin_change()?;
-        Ok((state, failing))
-    }
-}
-
-impl DiskFile for Handle {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.state()?.files[self.file].current.len() as u64)
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let state = self.state()?;
-        let start = usize::try_from(offset).map_err(io::Error::other)?;
-        let bytes = state.files[self.file].current.get(start..start.saturating_add(buffer.len()));
-        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let start = usize::try_from(offset).map_err(io::Error::other)?;
-        let (mut state, power_fails) = self.change()?;
-        if state.failing_writes > 0 {
-            state.failing_writes -= 1;
-            state.files[self.file].write(start, &bytes[..bytes.len() / 2]);
-            return Err(io::Error::other("the device failed while writing"));
-        }
-        state.files[self.file].write(start, bytes);
-        if power_fails { Err(power_off()) } else { Ok(()) }
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let (mut state, power_fails) = self.change()?;
-        if power_fails {
-            // What was on its way is for the crash to decide.
-            return Err(power_off());
-        }
-        if state.failing_syncs > 0 {
-            state.failing_syncs -= 1;
-            state.files[self.file].dirty.clear();
-            return Err(io::Error::other("the device failed while flushing"));
-        }
-        if !state.lying {
-            state.files[self.file].sync();
-        }
-        Ok(())
-    }
-
-    fn set_length(&mut self, length: u64) -> io::Result<()> {
-        let length = usize::try_from(length).map_err(io::Error::other)?;
-        let (mut state, power_fails) = self.change()?;
-        state.files[self.file].set_length(length);
-        if power_fails { Err(power_off()) } else { Ok(()) }
     }
 }
 
