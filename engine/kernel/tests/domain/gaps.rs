@@ -1,0 +1,34 @@
+//! Case 14: nine hours without communication against nine hours without supply.
+
+use kernel::tariff::Band::{Flat, Peak};
+use kernel::time::HOUR;
+
+use crate::support::driver::run;
+use crate::support::scene::{Scene, count, epoch, for_ever, terms, two_bands};
+use crate::support::zone::Zone;
+
+#[test]
+fn case_14_a_gap_is_measured_in_all_and_an_outage_is_a_run_of_zeros() {
+    let zone = Zone::china();
+    let tariff = two_bands(1, zone.at("2026-01-01 00:00"));
+    let terms = terms(zone.days("2026-11-20", "2026-11-21"), vec![for_ever(vec![tariff])]);
+    let scene = Scene { epochs: vec![epoch(1)], terms };
+    let start = zone.at("2026-11-20 05:00");
+    let at = |hours: i64| start.plus(hours * HOUR);
+    // From 05:00 to 14:00: five hours flat, four hours peak.
+    let gap = [count(1, at(0), 100), count(1, at(9), 1_000)];
+    let mut outage: Vec<_> = (0..9).map(|hour| count(1, at(hour), 100)).collect();
+    outage.push(count(1, at(9), 110));
+    for (name, rows, total, flat, peak, longest) in
+        [("no communication", gap.to_vec(), 9_000, 5_000, 4_000, 9), ("no supply", outage, 100, 0, 100, 1)]
+    {
+        let outcome = run(&scene, &rows);
+        let sum = |band| outcome.parts.iter().filter(|part| part.band == band).map(|part| part.quantity.0).sum::<i64>();
+        assert_eq!((outcome.quantity(), sum(Flat), sum(Peak)), (total, flat, peak), "{name}");
+        let pairs = rows.windows(2).map(|pair| pair[1].time.since(pair[0].time) / HOUR);
+        assert_eq!(pairs.max(), Some(longest), "{name}");
+        // Only over the gap is anything allocated: the outage's zeros are measured hour by hour.
+        let allocated = outcome.parts.iter().any(|part| part.quantity.0 != 0 && part.to.since(part.from) > HOUR);
+        assert_eq!(allocated, name == "no communication");
+    }
+}

@@ -1,0 +1,16 @@
+//! The exact cases of domain.md, 11, that the kernel decides alone, and the laws behind them. A case is a line in a
+//! table with its number; a law is a property over random input, with its seed printed when it fails.
+#![expect(clippy::type_complexity, reason = "a case is a line in a table; a named type for each table would hide it")]
+
+mod contracts;
+mod days;
+mod gaps;
+mod laws;
+mod order;
+mod registers;
+mod seams;
+mod splits;
+mod states;
+mod support;
+mod tariffs;
+mod tiers;

@@ -1,0 +1,162 @@
+//! Cases 5 and 6: meters are replaced and multipliers change, and nothing is charged over the seam.
+
+use kernel::epoch::Epoch;
+use kernel::id::{AccountId, MeterId, TariffVersionId};
+use kernel::money::{Price, Quantity};
+use kernel::point::Row;
+use kernel::reading::Verdict::{self, Accepted, Conflict, Opening};
+use kernel::tariff::{Band, TierPeriod};
+use kernel::time::{HOUR, Moment};
+
+use crate::support::driver::{Driver, run};
+use crate::support::scene::{Scene, count, epoch, for_ever, single, terms, usage, version};
+use crate::support::zone::Zone;
+
+fn noon() -> Moment {
+    Zone::china().at("2026-11-20 12:00")
+}
+
+fn hour(hours: i64) -> Moment {
+    noon().plus(hours * HOUR)
+}
+
+fn scene(epochs: Vec<Epoch>) -> Scene {
+    let zone = Zone::china();
+    let tariff = single(1, zone.at("2026-01-01 00:00"), "1.00");
+    Scene { epochs, terms: terms(zone.days("2026-11-01", "2026-11-30"), vec![for_ever(vec![tariff])]) }
+}
+
+/// Old and new installation of meters 1 and `new`, with a count of 0.01 unit.
+fn replaced(new: u32, closing: Option<i64>, opening: Option<i64>) -> Vec<Epoch> {
+    let old = Epoch { valid_to: Some(noon()), closing_count: closing, ..epoch(1) };
+    vec![old, Epoch { meter: MeterId(new), valid_from: noon(), opening_count: opening, ..epoch(2) }]
+}
+
+#[test]
+fn case_5_a_replaced_meter_bills_nothing_over_the_seam() {
+    // Old closes 5,432.10; new opens 12.30, reads 15.80.
+    let before = [count(1, hour(-2), 543_000), count(1, hour(-1), 543_100)];
+    let after = [count(2, hour(2), 1_580)];
+    let seam = [count(1, noon(), 543_210), count(2, noon(), 1_230)];
+    let read = [&before[..], &seam, &after].concat();
+    let stated = [&before[..], &after].concat();
+    for (name, epochs, rows) in [
+        ("read at the seam", replaced(2, None, None), read.clone()),
+        ("stated in the site file", replaced(2, Some(543_210), Some(1_230)), stated),
+        ("both", replaced(2, Some(543_210), Some(1_230)), read.clone()),
+    ] {
+        let outcome = run(&scene(epochs), &rows);
+        let of = |from: Moment, to: Moment| {
+            let parts = outcome.parts.iter().filter(|part| from <= part.from && part.to <= to);
+            parts.map(|part| part.quantity.0).sum::<i64>()
+        };
+        assert_eq!((of(hour(-2), noon()), of(noon(), hour(2))), (2_100, 3_500), "{name}");
+        assert_eq!(outcome.quantity(), 5_600, "{name}");
+    }
+}
+
+#[test]
+fn case_5_the_tier_counter_outlives_the_meter() {
+    let zone = Zone::china();
+    let rows: &[&[(Band, &str)]] = &[&[(Band::Single, "0.50")], &[(Band::Single, "0.55")]];
+    let day = [(0, 1_440, Band::Single)];
+    let tiers = Some((TierPeriod::Monthly, &[2_000_i64][..]));
+    let tariff = version(1, zone.at("2026-01-01 00:00"), &day, tiers, rows);
+    let scene = Scene {
+        epochs: replaced(2, Some(150), Some(1_230)),
+        terms: terms(zone.days("2026-11-01", "2026-11-30"), vec![for_ever(vec![tariff])]),
+    };
+    // 1.50 on the old meter, 1.00 on the new: 0.50 of it beyond the limit of 2.00.
+    let outcome = run(&scene, &[count(1, hour(-2), 0), count(2, hour(2), 1_330)]);
+    assert_eq!(outcome.state.counter.used, Quantity(2_500));
+    assert_eq!(outcome.amount(), "1.275000000");
+}
+
+#[test]
+fn case_6_a_ct_change_at_noon_bills_each_side_by_its_own_multiplier() {
+    // A count of 1.00 x 40 before, x 60 after.
+    let ct = |closing, opening| {
+        let old =
+            Epoch { numerator: 40_000, closing_count: closing, valid_to: Some(noon()), max_rate: 500_000, ..epoch(1) };
+        let new =
+            Epoch { numerator: 60_000, opening_count: opening, valid_from: noon(), max_rate: 500_000, ..epoch(2) };
+        vec![old, new]
+    };
+    let (first, seam, last) = (count(1, hour(-1), 100), count(1, noon(), 101), count(1, hour(1), 102));
+    let table: [(&str, Vec<Epoch>, &[Row], &[Verdict]); 5] = [
+        ("read at the seam", ct(None, None), &[first, seam, last], &[Opening, Accepted, Accepted]),
+        ("stated", ct(Some(101), Some(101)), &[first, last], &[Opening, Accepted]),
+        ("stated and read", ct(Some(101), Some(101)), &[first, seam, last], &[Opening, Accepted, Accepted]),
+        ("stated closing, read opening", ct(Some(101), None), &[first, seam, last], &[Opening, Accepted, Accepted]),
+        // The statement wins over another count read at that moment.
+        (
+            "stated, and read otherwise",
+            ct(Some(101), Some(101)),
+            &[first, count(1, noon(), 90), last],
+            &[Opening, Verdict::Glitch, Accepted],
+        ),
+    ];
+    for (name, epochs, rows, verdicts) in table {
+        let outcome = run(&scene(epochs), rows);
+        let by_side: Vec<i64> = outcome.parts.iter().map(|part| part.quantity.0).filter(|milli| *milli != 0).collect();
+        assert_eq!((by_side, outcome.quantity()), (vec![40_000, 60_000], 100_000), "{name}");
+        assert_eq!(outcome.verdicts(), verdicts, "{name}");
+    }
+}
+
+#[test]
+fn a_stated_closing_count_is_billed_without_a_reading_after_it() {
+    let old = Epoch { valid_to: Some(noon()), closing_count: Some(150), ..epoch(1) };
+    let scene = scene(vec![old]);
+    let mut driver = Driver::new(&scene);
+    driver.arrive(&count(1, hour(-2), 100));
+    let outcome = driver.clone().finish(hour(-1));
+    assert_eq!(outcome.quantity(), 0, "not before its end");
+    assert_eq!(driver.finish(hour(9)).quantity(), 500);
+}
+
+#[test]
+fn another_count_read_at_a_stated_end_is_a_conflict_in_any_order_of_meters() {
+    for new in [0, 2] {
+        let rows = [count(1, hour(-1), 100), count(new, noon(), 50), count(1, noon(), 140), count(new, hour(1), 60)];
+        let outcome = run(&scene(replaced(new, Some(150), None)), &rows);
+        assert_eq!(outcome.verdicts[&(noon(), MeterId(1))], Conflict);
+        assert_eq!((outcome.quantity(), outcome.verdicts[&(noon(), MeterId(new))]), (600, Opening));
+    }
+}
+
+#[test]
+fn meters_side_by_side_are_closed_each_at_its_own_end() {
+    let main = Epoch { valid_to: Some(hour(4)), closing_count: Some(180), ..epoch(1) };
+    let beside = Epoch { meter: MeterId(2), valid_from: hour(-3), ..epoch(2) };
+    let scene = scene(vec![main, beside]);
+    let mut rows = Vec::new();
+    for step in -4..=6 {
+        rows.push(count(1, hour(step), 140 + step * 10));
+        rows.push(count(2, hour(step), 300 + step));
+    }
+    let outcome = run(&scene, &rows);
+    // Meter 1: 100 to 180 counts; meter 2: 297 to 306 counts.
+    assert_eq!(outcome.quantity(), 800 + 90);
+    assert_eq!(outcome.verdicts[&(hour(5), MeterId(1))], Verdict::NoEpoch);
+}
+
+#[test]
+fn imported_usage_over_a_seam_is_billed_once() {
+    let old = Epoch { valid_to: Some(noon()), ..epoch(1) };
+    let new = Epoch { valid_from: noon(), ..epoch(2) };
+    let half = |halves: i64| noon().plus(halves * HOUR / 2);
+    let rows = [usage(1, half(-2), half(0), 7), usage(1, half(-1), half(1), 7), usage(1, half(1), half(2), 7)];
+    let outcome = run(&scene(vec![old, new]), &rows);
+    assert_eq!((outcome.verdicts(), outcome.quantity()), (vec![Accepted, Verdict::Overlap, Accepted], 14));
+    // With nothing billed before the seam, the interval belongs to the installation in which it ends.
+    let rows = [usage(1, half(-1), half(1), 7)];
+    let only_new = vec![Epoch { valid_from: noon(), ..epoch(2) }];
+    let outcome = run(&scene(only_new), &rows);
+    assert_eq!(outcome.verdicts(), [Accepted]);
+    let part = outcome.parts[0];
+    assert_eq!(
+        (part.account, part.version, part.price),
+        (Some(AccountId(1)), Some(TariffVersionId(1)), Price(1_000_000))
+    );
+}
