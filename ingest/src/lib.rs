@@ -10,5 +10,7 @@
 //! **Survives a crash:** what the log acknowledged. A file whose import was interrupted is imported again; rows that are
 //! already there change nothing.
 
+/// CSV and Parquet files, long and wide, into submissions.
+pub mod import;
 /// The one place where submissions enter the log.
 pub mod intake;

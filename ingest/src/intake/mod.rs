@@ -9,7 +9,7 @@
 mod check;
 mod directory;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::error::Error;
 use std::sync::Arc;
