@@ -193,9 +193,14 @@ impl CsvFile {
             if !self.next_line(&mut more)? {
                 break;
             }
+            // A line that is a row by itself was never meant as part of a note: a stray quote swallows nothing.
+            let delimiters = more.iter().filter(|byte| **byte == self.delimiter).count();
             text.push('\n');
             text.push_str(&String::from_utf8_lossy(&more));
             extra.push(more);
+            if delimiters + 1 == self.header.len() {
+                break;
+            }
             match split(&text, self.delimiter, fields) {
                 Ok(()) if fields.ranges.len() == self.header.len() => return Ok(Ok(())),
                 Err(QuoteFault::Open) => {}

@@ -62,7 +62,7 @@ async fn bytes_that_are_no_text_cost_their_line_only() {
 #[tokio::test]
 async fn a_quoted_field_may_span_lines_and_a_stray_quote_swallows_nothing() {
     let bench = bench();
-    let text = "meter,note,time,value\nE1,\"two\nlines, \"\"quoted\"\"\",2020-01-01T00:00:00Z,1\n\
+    let text = "meter,note,time,value\nE1,\"two\nlines \"\"quoted\"\"\",2020-01-01T00:00:00Z,1\n\
                 E1,\"stray,2020-01-01T01:00:00Z,2\nE1,,2020-01-01T02:00:00Z,3\nE1,\",2020-01-01T03:00:00Z,4\n\
                 E1,,2020-01-01T04:00:00Z,5\nE9,,2020-01-01T04:00:00Z,5\n";
     bench.text(text, &hourly()).await;
@@ -172,7 +172,7 @@ async fn parquet_columns_of_unusable_types_are_named_with_their_type() {
 
 #[tokio::test]
 async fn a_file_that_is_cut_off_says_so_and_how_many_rows_went_in() {
-    let rows: String = (0..200_000).map(|row| format!("E1,{},1\n", 1_577_836_800 + row * 3_600)).collect();
+    let rows: String = (0..200_000_i64).map(|row| format!("E1,{},1\n", 1_577_836_800 + row * 3_600)).collect();
     let mut packed = GzEncoder::new(Vec::new(), Compression::default());
     packed.write_all(format!("meter,time,value\n{rows}").as_bytes()).unwrap();
     let packed = packed.finish().unwrap();
@@ -206,7 +206,7 @@ async fn every_truncation_of_a_parquet_file_is_an_error_and_never_a_panic() {
 #[tokio::test]
 async fn a_log_that_takes_nothing_fails_the_import() {
     let bench = bench_with(vec![meter(1, "E1", Utility::Electricity, 10)], MemoryLog::broken());
-    let rows: String = (0..400_000).map(|row| format!("E1,{},1\n", 1_577_836_800 + row * 3_600)).collect();
+    let rows: String = (0..400_000_i64).map(|row| format!("E1,{},1\n", 1_577_836_800 + row * 3_600)).collect();
     let file = bench.file("file.csv", format!("meter,time,value\n{rows}"));
     let message = bench.import(&file, &hourly()).await.unwrap_err().to_string();
     assert!(message.contains("file.csv") && message.contains("No space left"), "{message}");
