@@ -72,8 +72,24 @@ pub fn resolve(
 ) -> Result<Vec<Outcome>, LakeError> {
     let Some(after) = tasks.iter().map(|task| task.after).min() else { return Ok(Vec::new()) };
     let meters: BTreeSet<MeterId> = tasks.iter().flat_map(|task| task.old.meters().chain(task.new.meters())).collect();
+    let by_meter = stored_rows(root, files, hot, overrides, &meters, after)?;
+    Ok(tasks.iter().map(|task| run(task, &by_meter)).collect())
+}
+
+/// All readings of some meters after a moment, from the lake and the hot rows, with their present verdicts.
+///
+/// # Errors
+/// [`LakeError`].
+pub fn stored_rows(
+    root: &Path,
+    files: &[LakeFile],
+    hot: &Hot,
+    overrides: &Overrides,
+    meters: &BTreeSet<MeterId>,
+    after: Moment,
+) -> Result<BTreeMap<MeterId, Vec<StoredRow>>, LakeError> {
     let mut by_meter: BTreeMap<MeterId, Vec<StoredRow>> = BTreeMap::new();
-    for mut row in readings_of(root, files, &meters, after)? {
+    for mut row in readings_of(root, files, meters, after)? {
         if let Some(verdict) = overrides.get(&(row.meter, row.time, value_code(row.value))) {
             row.verdict = *verdict;
         }
@@ -96,7 +112,7 @@ pub fn resolve(
             }
         }
     });
-    Ok(tasks.iter().map(|task| run(task, &by_meter)).collect())
+    Ok(by_meter)
 }
 
 fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>) -> Outcome {

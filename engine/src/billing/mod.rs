@@ -1,6 +1,7 @@
 //! Billing: the one writer.
 
 pub mod error;
+pub mod explain;
 pub mod filing;
 pub mod hot;
 pub mod late;
@@ -10,5 +11,6 @@ pub mod posting;
 pub mod pricing;
 pub mod recovery;
 pub mod rerate;
+pub mod service;
 pub mod settlement;
 pub mod writer;

@@ -44,7 +44,7 @@ pub struct Writer {
     pub(super) lake: PathBuf,
     pub(super) log: PathBuf,
     pub(super) disk: Arc<dyn wal::Disk>,
-    pub(super) hot: Arc<Hot>,
+    pub(crate) hot: Arc<Hot>,
     pub(super) registry: Arc<Registry>,
     pub(super) pricing: Pricing,
     pub(super) files: Vec<LakeFile>,
