@@ -3,5 +3,6 @@ pub mod billing;
 pub mod book;
 pub mod engine;
 pub mod lake;
+pub mod query;
 pub mod registry;
 pub mod site_days;
