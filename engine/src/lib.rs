@@ -6,3 +6,4 @@ pub mod lake;
 pub mod query;
 pub mod registry;
 pub mod site_days;
+mod source;

@@ -13,4 +13,6 @@ pub mod recovery;
 pub mod rerate;
 pub mod service;
 pub mod settlement;
+#[cfg(test)]
+mod tests;
 pub mod writer;

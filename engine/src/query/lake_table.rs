@@ -57,9 +57,8 @@ impl LakeTable {
     }
 
     fn groups(&self, files: &[&LakeFile], partitions: usize) -> Vec<FileGroup> {
-        let part = |file: &&LakeFile| {
-            PartitionedFile::new(file.path.clone(), u64::try_from(file.byte_count).unwrap_or(0))
-        };
+        let part =
+            |file: &&LakeFile| PartitionedFile::new(file.path.clone(), u64::try_from(file.byte_count).unwrap_or(0));
         if self.ordered(files) {
             return files.iter().map(|file| FileGroup::new(vec![part(file)])).collect();
         }
@@ -121,9 +120,8 @@ impl TableProvider for LakeTable {
             source = source.with_predicate(predicate);
         }
         if kept.is_empty() {
-            let schema = projection.map_or(Ok(Arc::clone(&self.schema)), |columns| {
-                self.schema.project(columns).map(Arc::new)
-            })?;
+            let schema = projection
+                .map_or(Ok(Arc::clone(&self.schema)), |columns| self.schema.project(columns).map(Arc::new))?;
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let rows = kept.iter().map(|file| usize::try_from(file.row_count).unwrap_or(0)).sum();
@@ -196,11 +194,7 @@ impl PruningStatistics for Months<'_> {
         None
     }
 
-    fn contained(
-        &self,
-        _column: &Column,
-        _values: &std::collections::HashSet<ScalarValue>,
-    ) -> Option<BooleanArray> {
+    fn contained(&self, _column: &Column, _values: &std::collections::HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
     }
 }

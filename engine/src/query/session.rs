@@ -6,9 +6,9 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::datasource::{MemTable, ViewTable};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::object_store::local::LocalFileSystem;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 
@@ -103,11 +103,10 @@ impl QuerySession {
         let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
         let catalog = context.catalog(CATALOG).ok_or_else(|| QueryError::Missing(CATALOG.to_owned()))?;
         for schema in ["book", "lake"] {
-            catalog
-                .register_schema(schema, Arc::new(MemorySchemaProvider::new()))
-                .map_err(QueryError::session)?;
+            catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new())).map_err(QueryError::session)?;
         }
-        let everything = if reach.information_schema { Reach::everything().map_err(plan_error)? } else { Reach::default() };
+        let everything =
+            if reach.information_schema { Reach::everything().map_err(plan_error)? } else { Reach::default() };
         register_book(&context, reach, &everything, &snapshot)?;
         register_lake(&context, reach, &everything, snapshot).await?;
         let views = if reach.information_schema { &everything.views } else { &reach.views };
@@ -171,7 +170,12 @@ fn memory(name: &str, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<Ar
     })
 }
 
-fn register(context: &SessionContext, schema: &str, name: &str, table: Arc<dyn TableProvider>) -> Result<(), QueryError> {
+fn register(
+    context: &SessionContext,
+    schema: &str,
+    name: &str,
+    table: Arc<dyn TableProvider>,
+) -> Result<(), QueryError> {
     let reference = datafusion::common::TableReference::partial(schema, name);
     context.register_table(reference, table).map(|_| ()).map_err(QueryError::session)
 }
@@ -226,7 +230,12 @@ async fn register_lake(
         let text = match overrides {
             Some(rows) => {
                 let schema = rows.schema();
-                register(context, "lake", "verdict_overrides", memory("verdict_overrides", schema, vec![rows.clone()])?)?;
+                register(
+                    context,
+                    "lake",
+                    "verdict_overrides",
+                    memory("verdict_overrides", schema, vec![rows.clone()])?,
+                )?;
                 OVERRIDDEN_READINGS
             }
             None => PLAIN_READINGS,
