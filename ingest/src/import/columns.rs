@@ -10,8 +10,8 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 
-use super::convert::{Cell, TimeCell};
-use super::scale::Decimal;
+use super::cell::{Cell, TimeCell};
+use super::decimal::Decimal;
 use super::time_text::Stamp;
 
 /// Serial numbers.

@@ -3,74 +3,24 @@
 //! No row allocates unless it is refused or waits for a later one. A meter's rows enter in the file's order, except that
 //! those of a doubled hour wait until the hour is decided.
 
-use std::fmt;
 use std::mem;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kernel::batch::Batch;
 use kernel::time::{DAY, Moment};
 use tokio::sync::mpsc;
 
+use super::cell::{Row, Thousandths, stamp_of, value_of};
+use super::chunk::Chunk;
 use super::error::ImportError;
 use super::night::{self, HELD_MAX};
 use super::options::{ImportOptions, States, TimeMarks};
 use super::refused::{Reason, RefusedRow};
-use super::scale::{Decimal, Scale, parse_decimal};
-use super::time_text::{Stamp, epoch, parse_time};
+use super::scale::Scale;
+use super::time_text::Stamp;
 use super::unit::Unit;
 use super::zone::{Fold, Located, Zone};
-use crate::intake::{BATCH_ROWS_MAX, MeterKind, MeterRef, Meters, Refusal, time_in_range};
-
-/// A time as the file holds it.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum TimeCell<'a> {
-    /// Nothing.
-    Missing,
-    /// An instant, or what a wall clock shows.
-    Stamp(Stamp),
-    /// Seconds, milliseconds, microseconds or nanoseconds since 1970.
-    Epoch(i64),
-    /// Text.
-    Text(&'a str),
-}
-
-/// A value as the file holds it.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Cell<'a> {
-    /// Nothing.
-    Missing,
-    /// A binary fraction.
-    Float(f64),
-    /// A decimal fraction or an integer.
-    Decimal(Decimal),
-    /// Text.
-    Text(&'a str),
-}
-
-/// A value's row.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Row<'a> {
-    /// The line or row, from 1.
-    pub(super) place: u64,
-    /// The serial number; empty when missing.
-    pub(super) meter: &'a str,
-    pub(super) time: TimeCell<'a>,
-    pub(super) value: Cell<'a>,
-}
-
-/// A batch with the places of its rows, and the rows refused meanwhile.
-#[derive(Debug, Default)]
-pub(super) struct Chunk {
-    pub(super) batch: Batch,
-    pub(super) places: Vec<u64>,
-    pub(super) refused: Vec<RefusedRow>,
-    /// Values read so far, in this and all chunks before.
-    pub(super) rows_read: u64,
-    /// Values read so far that are missing.
-    pub(super) missing: u64,
-    /// Bytes of the file read so far.
-    pub(super) bytes: u64,
-}
+use crate::intake::{MeterKind, MeterRef, Meters, Refusal, time_in_range};
 
 /// Why the reader stops before the file's end.
 #[derive(Debug)]
@@ -114,7 +64,7 @@ pub(super) struct Converter {
     states: States,
     zone: Option<Zone>,
     zone_seen: bool,
-    path: std::path::PathBuf,
+    path: PathBuf,
     chunk: Chunk,
     out: mpsc::Sender<Chunk>,
 }
@@ -122,7 +72,7 @@ pub(super) struct Converter {
 impl Converter {
     /// A converter for the file at `path` that sends its chunks to `out`.
     pub(super) fn new(
-        path: &std::path::Path,
+        path: &Path,
         options: &ImportOptions,
         meters: Arc<Meters>,
         out: mpsc::Sender<Chunk>,
@@ -316,14 +266,8 @@ impl Converter {
     }
 
     fn push(&mut self, place: usize, row: u64, time: i64, start: Option<i64>, value: i64) {
-        let batch = &mut self.chunk.batch;
-        batch.meter.push(self.meters.all()[place].id.0);
-        batch.time.push(time);
-        if let Some(start) = start {
-            batch.start.push(start);
-        }
-        batch.value.push(value);
-        self.chunk.places.push(row);
+        let meter = self.meters.all()[place].id.0;
+        self.chunk.push(row, meter, time, start, value);
     }
 
     fn refuse(&mut self, place: u64, meter: &str, time: String, value: String, reason: Reason) {
@@ -342,52 +286,16 @@ impl Converter {
     }
 
     fn send_when_full(&mut self) -> Result<(), Stop> {
-        if self.chunk.batch.len() >= BATCH_ROWS_MAX || self.chunk.refused.len() >= BATCH_ROWS_MAX {
-            return self.send();
-        }
-        Ok(())
+        if self.chunk.is_full() { self.send() } else { Ok(()) }
     }
 
     fn send(&mut self) -> Result<(), Stop> {
-        let Chunk { rows_read, missing, bytes, .. } = self.chunk;
-        let next = Chunk { rows_read, missing, bytes, ..Chunk::default() };
-        let mut full = mem::replace(&mut self.chunk, next);
-        // Deciding a night may add more rows at once than one submission holds.
-        while full.batch.len() > BATCH_ROWS_MAX {
-            let rest = split(&mut full);
-            self.out.blocking_send(mem::replace(&mut full, rest)).map_err(|_| Stop::Closed)?;
+        let next = self.chunk.next();
+        for part in mem::replace(&mut self.chunk, next).parts() {
+            self.out.blocking_send(part).map_err(|_| Stop::Closed)?;
         }
-        self.reserve(full.batch.len());
-        self.out.blocking_send(full).map_err(|_| Stop::Closed)
+        Ok(())
     }
-
-    /// Room for as many rows as the last chunk had.
-    fn reserve(&mut self, rows: usize) {
-        let batch = &mut self.chunk.batch;
-        batch.meter.reserve(rows);
-        for column in [&mut batch.time, &mut batch.value] {
-            column.reserve(rows);
-        }
-        if self.states != States::Register {
-            batch.start.reserve(rows);
-        }
-        self.chunk.places.reserve(rows);
-    }
-}
-
-/// Leaves the first [`BATCH_ROWS_MAX`] rows and returns the others.
-fn split(chunk: &mut Chunk) -> Chunk {
-    let batch = &mut chunk.batch;
-    let start_at = BATCH_ROWS_MAX.min(batch.start.len());
-    let rest = Batch {
-        meter: batch.meter.split_off(BATCH_ROWS_MAX),
-        time: batch.time.split_off(BATCH_ROWS_MAX),
-        start: batch.start.split_off(start_at),
-        value: batch.value.split_off(BATCH_ROWS_MAX),
-        ..Batch::default()
-    };
-    let Chunk { rows_read, missing, bytes, .. } = *chunk;
-    Chunk { batch: rest, places: chunk.places.split_off(BATCH_ROWS_MAX), rows_read, missing, bytes, ..Chunk::default() }
 }
 
 /// How many log units a file's unit is for this meter.
@@ -404,71 +312,4 @@ fn scale_of(meter: &MeterRef, options: &ImportOptions) -> Result<Scale, Reason> 
         (States::Register, None) => Scale::new(1, 1),
     };
     scale.ok_or(Reason::Intake(Refusal::Absurd))
-}
-
-fn stamp_of(time: &TimeCell<'_>) -> Result<Stamp, Reason> {
-    match time {
-        TimeCell::Missing => Err(Reason::NoTime),
-        TimeCell::Stamp(stamp) => Ok(*stamp),
-        TimeCell::Epoch(value) => epoch(*value).map(Stamp::Instant).ok_or(Reason::Intake(Refusal::TimeOutOfRange)),
-        TimeCell::Text(text) if is_missing(text) => Err(Reason::NoTime),
-        TimeCell::Text(text) => parse_time(text).ok_or(Reason::BadTime),
-    }
-}
-
-fn value_of(value: &Cell<'_>, scale: Scale) -> Result<Option<i64>, Reason> {
-    let converted = match value {
-        Cell::Missing => return Ok(None),
-        Cell::Float(float) if float.is_nan() => return Ok(None),
-        Cell::Float(float) => scale.float(*float),
-        Cell::Decimal(decimal) => scale.decimal(*decimal),
-        Cell::Text(text) => match parse_decimal(text) {
-            Some(decimal) => scale.decimal(decimal),
-            None if is_missing(text) => return Ok(None),
-            None => return Err(Reason::BadValue),
-        },
-    };
-    converted.map(Some).ok_or(Reason::Intake(Refusal::Absurd))
-}
-
-/// How files write that nothing is there.
-fn is_missing(text: &str) -> bool {
-    text.is_empty() || ["nan", "null", "na", "n/a", "none", "?", "-"].iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
-/// A number of thousandths, with three places.
-pub(super) struct Thousandths(pub(super) i64);
-
-impl fmt::Display for Thousandths {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let size = self.0.unsigned_abs();
-        write!(f, "{sign}{}.{:03}", size / 1_000, size % 1_000)
-    }
-}
-
-/// What the file said.
-impl fmt::Display for TimeCell<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TimeCell::Missing => Ok(()),
-            TimeCell::Stamp(Stamp::Instant(micros)) => Moment(*micros).fmt(f),
-            TimeCell::Stamp(Stamp::Wall(micros)) => f.write_str(Moment(*micros).to_string().trim_end_matches('Z')),
-            TimeCell::Epoch(value) => value.fmt(f),
-            TimeCell::Text(text) => f.write_str(text),
-        }
-    }
-}
-
-/// What the file said.
-impl fmt::Display for Cell<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cell::Missing => Ok(()),
-            Cell::Float(float) => float.fmt(f),
-            Cell::Decimal(Decimal { mantissa, exponent: 0 }) => mantissa.fmt(f),
-            Cell::Decimal(Decimal { mantissa, exponent }) => write!(f, "{mantissa}e{exponent}"),
-            Cell::Text(text) => f.write_str(text),
-        }
-    }
 }

@@ -12,8 +12,10 @@ use std::rc::Rc;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::convert::{Cell, Converter, Row, Stop, TimeCell};
+use super::cell::{Cell, Row, TimeCell};
+use super::convert::{Converter, Stop};
 use super::error::ImportError;
+use super::fields::{Fields, QuoteFault, split};
 use super::options::{ImportOptions, Layout};
 use super::refused::Reason;
 use super::source::column;
@@ -46,19 +48,6 @@ impl Read for Counted {
         let read = self.file.read(buffer)?;
         self.bytes_read.set(self.bytes_read.get() + u64::try_from(read).unwrap_or(0));
         Ok(read)
-    }
-}
-
-/// The fields of a row.
-#[derive(Default)]
-struct Fields {
-    text: String,
-    ranges: Vec<(usize, usize)>,
-}
-
-impl Fields {
-    fn get(&self, field: usize) -> &str {
-        self.ranges.get(field).map_or("", |&(from, to)| self.text[from..to].trim())
     }
 }
 
@@ -108,7 +97,7 @@ impl CsvFile {
         if split(text, self.delimiter, &mut fields).is_err() {
             return Err(fail(&self.path, "a quoted name does not end; correct the quotes"));
         }
-        self.header = (0..fields.ranges.len()).map(|field| fields.get(field).to_owned()).collect();
+        self.header = (0..fields.len()).map(|field| fields.get(field).to_owned()).collect();
         Ok(())
     }
 
@@ -179,7 +168,7 @@ impl CsvFile {
     fn record(&mut self, line: &[u8], fields: &mut Fields) -> Result<Result<(), Reason>, ImportError> {
         let Ok(text) = std::str::from_utf8(line) else { return Ok(Err(Reason::NotUtf8)) };
         match split(text, self.delimiter, fields) {
-            Ok(()) if fields.ranges.len() == self.header.len() => Ok(Ok(())),
+            Ok(()) if fields.len() == self.header.len() => Ok(Ok(())),
             Ok(()) => Ok(Err(Reason::FieldCount)),
             Err(QuoteFault::Garbage) => Ok(Err(Reason::Quote)),
             Err(QuoteFault::Open) => self.record_over_lines(text, fields),
@@ -202,7 +191,7 @@ impl CsvFile {
                 break;
             }
             match split(&text, self.delimiter, fields) {
-                Ok(()) if fields.ranges.len() == self.header.len() => return Ok(Ok(())),
+                Ok(()) if fields.len() == self.header.len() => return Ok(Ok(())),
                 Err(QuoteFault::Open) => {}
                 _ => break,
             }
@@ -236,67 +225,5 @@ impl CsvFile {
             line.pop();
         }
         Ok(true)
-    }
-}
-
-/// Why a text with quotes is no row.
-enum QuoteFault {
-    /// The last quoted field does not end.
-    Open,
-    /// There is text after a quoted field's end.
-    Garbage,
-}
-
-/// Takes a row apart at its delimiters.
-fn split(text: &str, delimiter: u8, fields: &mut Fields) -> Result<(), QuoteFault> {
-    fields.text.clear();
-    fields.ranges.clear();
-    if text.contains('"') {
-        return split_quoted(text, char::from(delimiter), fields);
-    }
-    fields.text.push_str(text);
-    let mut from = 0;
-    for (at, _) in text.bytes().enumerate().filter(|(_, byte)| *byte == delimiter) {
-        fields.ranges.push((from, at));
-        from = at + 1;
-    }
-    fields.ranges.push((from, text.len()));
-    Ok(())
-}
-
-fn split_quoted(text: &str, delimiter: char, fields: &mut Fields) -> Result<(), QuoteFault> {
-    let mut rest = text;
-    loop {
-        let from = fields.text.len();
-        let after = match rest.strip_prefix('"') {
-            None => {
-                let end = rest.find(delimiter).unwrap_or(rest.len());
-                fields.text.push_str(&rest[..end]);
-                &rest[end..]
-            }
-            Some(quoted) => unquote(quoted, &mut fields.text)?,
-        };
-        fields.ranges.push((from, fields.text.len()));
-        match after.strip_prefix(delimiter) {
-            Some(next) => rest = next,
-            None if after.is_empty() => return Ok(()),
-            None => return Err(QuoteFault::Garbage),
-        }
-    }
-}
-
-/// Adds a quoted field's content, two quotes being one, and returns the text after its closing quote.
-fn unquote<'a>(mut quoted: &'a str, out: &mut String) -> Result<&'a str, QuoteFault> {
-    loop {
-        let end = quoted.find('"').ok_or(QuoteFault::Open)?;
-        out.push_str(&quoted[..end]);
-        let after = &quoted[end + 1..];
-        match after.strip_prefix('"') {
-            Some(more) => {
-                out.push('"');
-                quoted = more;
-            }
-            None => return Ok(after),
-        }
     }
 }

@@ -5,14 +5,18 @@
 //! conversion is exact and deterministic, so that the same file gives the same rows again and importing it twice changes
 //! nothing downstream. Memory is bounded, however large the file: a few batches, and the rows of doubled hours.
 //!
-//! Modules in reading order: [`ImportOptions`] say how to read; `source` opens, `csv_file` and `parquet_file` (with
-//! `columns`) give rows; `convert` makes batches of them with `scale`, `time_text`, `zone` and `night`; here they are
-//! submitted, several at once, while reading goes on.
+//! Modules in reading order: [`ImportOptions`] say how to read; `source` opens, `csv_file` (with
+//! `fields`) and `parquet_file` (with `columns`) give rows of `cell`s; `convert` makes `chunk`s of them with `decimal`,
+//! `scale`, `time_text`, `zone` and `night`; `submit` gives these to the intake, several at once, while reading goes on.
 
+mod cell;
+mod chunk;
 mod columns;
 mod convert;
 mod csv_file;
+mod decimal;
 mod error;
+mod fields;
 mod night;
 mod options;
 mod parquet_file;
@@ -35,7 +39,8 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use crate::intake::{INTERVAL_MAX_MICROS, Intake, Meters};
-use convert::{Chunk, Converter, Stop};
+use chunk::Chunk;
+use convert::{Converter, Stop};
 use source::Source;
 use submit::Submission;
 

@@ -12,8 +12,9 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::errors::ParquetError;
 
+use super::cell::Row;
 use super::columns::{MeterColumn, TimeColumn, ValueColumn, dictionary};
-use super::convert::{Converter, Row, Stop};
+use super::convert::{Converter, Stop};
 use super::error::ImportError;
 use super::options::{ImportOptions, Layout};
 use super::source::column;

@@ -10,8 +10,8 @@ use kernel::id::MeterId;
 use kernel::reading::{Reading, Value};
 use tokio::sync::mpsc;
 
-use super::convert::Chunk;
-use super::convert::Thousandths;
+use super::cell::Thousandths;
+use super::chunk::Chunk;
 use super::error::ImportError;
 use super::options::Progress;
 use super::refused::{Reason, RefusedFile, RefusedRow};

@@ -121,3 +121,13 @@ async fn a_gas_meter_without_register_takes_usage_only() {
     assert_eq!(summary.accepted, 1);
     assert_eq!(bench.refused(), ["2,G1,2020-01-01T00:00:00Z,1,no_register"]);
 }
+
+#[tokio::test]
+async fn a_unit_need_only_fit_the_meters_that_the_file_names() {
+    let bench = bench();
+    let text = "meter,time,value\nE1,2020-01-01T00:00:00Z,1\nE9,2020-01-01T00:00:00Z,1\nH1,2020-01-01T00:00:00Z,2\n";
+    let options = ImportOptions { unit: Some(Unit::MegawattHour), ..hourly() };
+    let summary = bench.text(text, &options).await;
+    assert_eq!(bench.rows().iter().map(|row| row.3).collect::<Vec<_>>(), [1_000_000, 2_000_000]);
+    assert_eq!(summary.refused.to_string(), "1 unknown_meter");
+}
