@@ -1,0 +1,25 @@
+//! The book: registry, money, usage lines, commands, audit and the list of the lake's files, in one database.
+//!
+//! **Promises.** What [`Tx::commit`] acknowledged is on disk (SQLite: write-ahead log, `synchronous = FULL`); what was
+//! not committed never happened. There is one writer at a time: [`Book::begin`] waits for the transaction before.
+//! Readers never wait for it and see whole commits only.
+//!
+//! **Not promised.** The book does not know what its rows mean; nobody but billing writes money (design.md, 2).
+//!
+//! **Survives a crash:** every committed transaction. A book of a newer format is refused, never guessed at.
+//!
+//! Modules in reading order: [`open`] the file and its format, [`tx`] the one writer, [`bulk`] many rows at once,
+//! [`chain`] the audit log, [`ledger`] double entry, [`payments`] money that comes in.
+
+pub mod bulk;
+pub mod chain;
+mod error;
+pub mod ledger;
+pub mod open;
+pub mod payments;
+pub mod tx;
+
+pub use error::BookError;
+pub(crate) use error::malformed;
+pub use open::{Backend, Book, FILE, FORMAT};
+pub use tx::Tx;

@@ -1,0 +1,89 @@
+use super::*;
+
+async fn fresh() -> (tempfile::TempDir, Book) {
+    let folder = tempfile::tempdir().unwrap();
+    let book = Book::create(folder.path(), 0xFACE, Moment(7)).await.unwrap();
+    (folder, book)
+}
+
+async fn put(book: &Book, key: &str, commit: bool) {
+    let mut tx = book.begin().await.unwrap();
+    let insert = sqlx::query("INSERT INTO meta (key, value) VALUES ($1, 'x')").bind(key.to_owned());
+    insert.execute(tx.conn()).await.unwrap();
+    if commit {
+        tx.commit().await.unwrap();
+    }
+}
+
+async fn keys(book: &Book) -> i64 {
+    let row: (i64,) =
+        sqlx::query_as("SELECT COUNT(*) FROM meta WHERE value = 'x'").fetch_one(book.reader()).await.unwrap();
+    row.0
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_opening_again_and_nothing_else() {
+    let (folder, book) = fresh().await;
+    put(&book, "a", true).await;
+    put(&book, "b", false).await;
+    put(&book, "c", true).await;
+    assert_eq!(keys(&book).await, 2);
+    book.close().await;
+    let book = Book::open(folder.path()).await.unwrap();
+    assert_eq!((keys(&book).await, book.log_id()), (2, 0xFACE));
+}
+
+#[tokio::test]
+async fn readers_see_whole_commits_and_do_not_wait_for_the_writer() {
+    let (_folder, book) = fresh().await;
+    let mut tx = book.begin().await.unwrap();
+    sqlx::query("INSERT INTO meta (key, value) VALUES ('a', 'x')").execute(tx.conn()).await.unwrap();
+    assert_eq!(keys(&book).await, 0);
+    tx.commit().await.unwrap();
+    assert_eq!(keys(&book).await, 1);
+}
+
+#[tokio::test]
+async fn readers_cannot_write() {
+    let (_folder, book) = fresh().await;
+    let error = sqlx::query("DELETE FROM meta").execute(book.reader()).await.unwrap_err();
+    assert!(matches!(BookError::from(error), BookError::ReadOnly));
+}
+
+#[tokio::test]
+async fn a_book_that_cannot_be_used_is_refused_with_the_remedy() {
+    let (folder, book) = fresh().await;
+    let error = Book::create(folder.path(), 1, Moment(0)).await.unwrap_err().to_string();
+    assert!(error.contains("open it instead"), "{error}");
+    let mut tx = book.begin().await.unwrap();
+    sqlx::query("UPDATE meta SET value = '99' WHERE key = 'format_version'").execute(tx.conn()).await.unwrap();
+    tx.commit().await.unwrap();
+    book.close().await;
+    let error = Book::open(folder.path()).await.unwrap_err().to_string();
+    assert!(error.contains("has format 99, this program knows formats up to 1: use the newer meterledger"), "{error}");
+
+    let empty = tempfile::tempdir().unwrap();
+    let error = Book::open(empty.path()).await.unwrap_err().to_string();
+    assert!(error.contains("holds no book: run `meterledger apply FILE`"), "{error}");
+    std::fs::write(empty.path().join(FILE), "not a database, but long enough to have a header of one hundred bytes.........................................").unwrap();
+    let error = Book::open(empty.path()).await.unwrap_err().to_string();
+    assert!(error.contains("is not a book of meterledger (it is no SQLite database)"), "{error}");
+    let error = Book::create(&empty.path().join(FILE), 1, Moment(0)).await.unwrap_err().to_string();
+    assert!(error.contains("cannot create the data folder"), "{error}");
+}
+
+#[tokio::test]
+async fn a_book_whose_creation_was_cut_short_is_created_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(FILE), "").unwrap();
+    assert!(matches!(Book::open(folder.path()).await, Err(BookError::Missing(_))));
+    Book::open_or_create(folder.path(), 5, Moment(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_name_may_hold_anything_that_a_path_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("商场 #1?mode=ro%20");
+    Book::create(&odd, 1, Moment(0)).await.unwrap().close().await;
+    assert!(odd.join(FILE).is_file());
+}

@@ -1,0 +1,344 @@
+//! Reading the registry out of the book, in one snapshot, each value checked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use kernel::calendar::Calendar;
+use kernel::epoch::Epoch;
+use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
+use kernel::rate::Terms;
+use kernel::tariff::TariffVersion;
+use kernel::time::Moment;
+use serde::de::DeserializeOwned;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Decode, Row, Type};
+
+use super::{
+    Account, AccountKind, CalendarEntry, CalendarId, Contract, Location, LocationId, Meter, MeterKind, Mode, Policy,
+    PolicyId, Registry, ServicePoint, Site, Tariff, TariffId,
+};
+use crate::book::{Book, BookError};
+use crate::site_days;
+
+/// The registry as the last commit left it.
+///
+/// # Errors
+/// What the database says, or [`BookError::Malformed`] where a row is not what the format allows.
+pub async fn load(book: &Book) -> Result<Arc<Registry>, BookError> {
+    let mut snapshot = book.snapshot().await?;
+    Ok(Arc::new(load_from(&mut snapshot).await?))
+}
+
+/// The registry as one connection sees it: inside a writing transaction, with that transaction's changes.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_from(connection: &mut AnyConnection) -> Result<Registry, BookError> {
+    let mut registry = Registry::default();
+    calendars_and_policies(&mut registry, connection).await?;
+    sites_and_locations(&mut registry, connection).await?;
+    accounts(&mut registry, connection).await?;
+    tariffs(&mut registry, connection).await?;
+    service_points(&mut registry, connection).await?;
+    meters(&mut registry, connection).await?;
+    index(&mut registry)?;
+    Ok(registry)
+}
+
+/// A row of a table, read by column name; a fault names table, row and column.
+struct Line<'a> {
+    table: &'static str,
+    row: &'a AnyRow,
+}
+
+impl<'a> Line<'a> {
+    fn get<T: Decode<'a, sqlx::Any> + Type<sqlx::Any>>(&self, column: &str) -> Result<T, BookError> {
+        self.row.try_get(column).map_err(|error| self.fault(column, &error.to_string()))
+    }
+
+    fn id(&self, column: &str) -> Result<u32, BookError> {
+        let id: i64 = self.get(column)?;
+        u32::try_from(id).map_err(|_| self.fault(column, "is no identifier"))
+    }
+
+    fn optional_id(&self, column: &str) -> Result<Option<u32>, BookError> {
+        let id: Option<i64> = self.get(column)?;
+        id.map(|id| u32::try_from(id).map_err(|_| self.fault(column, "is no identifier"))).transpose()
+    }
+
+    fn moment(&self, column: &str) -> Result<Moment, BookError> {
+        Ok(Moment(self.get(column)?))
+    }
+
+    fn optional_moment(&self, column: &str) -> Result<Option<Moment>, BookError> {
+        Ok(self.get::<Option<i64>>(column)?.map(Moment))
+    }
+
+    fn word<T>(&self, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, BookError> {
+        let text: String = self.get(column)?;
+        parse(&text).ok_or_else(|| self.fault(column, &format!("{text:?} is not a word of this format")))
+    }
+
+    fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, BookError> {
+        let text: String = self.get(column)?;
+        serde_json::from_str(&text).map_err(|error| self.fault(column, &error.to_string()))
+    }
+
+    fn fault(&self, column: &str, what: &str) -> BookError {
+        let id = self.row.try_get::<i64, _>("id").map_or_else(|_| "?".to_owned(), |id| id.to_string());
+        crate::book::malformed(format!("{} {id}, {column}: {what}", self.table))
+    }
+}
+
+async fn rows(
+    connection: &mut AnyConnection,
+    table: &'static str,
+    sql: &'static str,
+) -> Result<Vec<(&'static str, AnyRow)>, BookError> {
+    let rows = sqlx::query(sql).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(|row| (table, row)).collect())
+}
+
+fn lines<'a>(rows: &'a [(&'static str, AnyRow)]) -> impl Iterator<Item = Line<'a>> {
+    rows.iter().map(|(table, row)| Line { table, row })
+}
+
+async fn calendars_and_policies(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql = "SELECT id, name, definition FROM calendars ORDER BY id";
+    for line in lines(&rows(connection, "calendars", sql).await?) {
+        let id = CalendarId(line.id("id")?);
+        let calendar: Calendar = line.json("definition")?;
+        registry.calendars.insert(id, CalendarEntry { id, calendar: Arc::new(calendar) });
+    }
+    let sql = "SELECT id, name, definition FROM policies ORDER BY id";
+    for line in lines(&rows(connection, "policies", sql).await?) {
+        let id = PolicyId(line.id("id")?);
+        let policy = Policy { id, name: line.get("name")?, definition: line.get("definition")? };
+        registry.policies.insert(id, policy);
+    }
+    Ok(())
+}
+
+async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql =
+        "SELECT id, name, title, time_zone, currency, calendar_id, mode, webhook, created_at FROM sites ORDER BY id";
+    for line in lines(&rows(connection, "sites", sql).await?) {
+        let zone: String = line.get("time_zone")?;
+        let days = site_days::of_zone(&zone).map_err(|error| line.fault("time_zone", &error.to_string()))?;
+        let calendar_id = line.optional_id("calendar_id")?.map(CalendarId);
+        let calendar = match calendar_id {
+            None => Arc::default(),
+            Some(id) => {
+                let entry =
+                    registry.calendars.get(&id).ok_or_else(|| line.fault("calendar_id", "names no calendar"))?;
+                Arc::clone(&entry.calendar)
+            }
+        };
+        let id = SiteId(line.id("id")?);
+        let site = Site {
+            id,
+            name: line.get("name")?,
+            title: line.get("title")?,
+            zone,
+            currency: line.get("currency")?,
+            mode: line.word("mode", Mode::parse)?,
+            webhook: line.get("webhook")?,
+            days,
+            calendar_id,
+            calendar,
+            created_at: line.moment("created_at")?,
+        };
+        registry.sites.insert(id, site);
+    }
+    let sql = "SELECT id, site_id, parent_id, name, title, kind, area_centi_m2 FROM locations ORDER BY id";
+    for line in lines(&rows(connection, "locations", sql).await?) {
+        let id = LocationId(line.id("id")?);
+        let location = Location {
+            id,
+            site: SiteId(line.id("site_id")?),
+            parent: line.optional_id("parent_id")?.map(LocationId),
+            name: line.get("name")?,
+            title: line.get("title")?,
+            kind: line.get("kind")?,
+            area_centi_m2: line.get("area_centi_m2")?,
+        };
+        registry.locations.insert(id, location);
+    }
+    Ok(())
+}
+
+async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql = "SELECT id, site_id, name, holder, kind, policy_id, location_id, credit_limit, cutoff_enabled, protected, \
+               confirmed_at, opened_at, closed_at FROM accounts ORDER BY id";
+    for line in lines(&rows(connection, "accounts", sql).await?) {
+        let id = AccountId(line.id("id")?);
+        let account = Account {
+            id,
+            site: SiteId(line.id("site_id")?),
+            name: line.get("name")?,
+            holder: line.get("holder")?,
+            kind: line.word("kind", AccountKind::parse)?,
+            policy: line.optional_id("policy_id")?.map(PolicyId),
+            location: line.optional_id("location_id")?.map(LocationId),
+            credit_limit: line.word("credit_limit", kernel::money::Amount::parse)?,
+            cutoff_enabled: line.get::<i64>("cutoff_enabled")? != 0,
+            protected: line.get("protected")?,
+            confirmed_at: line.optional_moment("confirmed_at")?,
+            opened_at: line.moment("opened_at")?,
+            closed_at: line.optional_moment("closed_at")?,
+        };
+        registry.account_names.insert(account.name.clone(), id);
+        registry.accounts.insert(id, account);
+    }
+    Ok(())
+}
+
+async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    for line in
+        lines(&rows(connection, "tariffs", "SELECT id, name, utility, currency FROM tariffs ORDER BY id").await?)
+    {
+        let id = TariffId(line.id("id")?);
+        let utility = line.word("utility", Utility::parse)?;
+        let tariff =
+            Tariff { id, name: line.get("name")?, utility, currency: line.get("currency")?, versions: Vec::new() };
+        registry.tariffs.insert(id, tariff);
+    }
+    let sql =
+        "SELECT id, tariff_id, valid_from, definition, superseded_at FROM tariff_versions ORDER BY valid_from, id";
+    for line in lines(&rows(connection, "tariff_versions", sql).await?) {
+        let (id, tariff_id) = (TariffVersionId(line.id("id")?), TariffId(line.id("tariff_id")?));
+        let version: TariffVersion = line.json("definition")?;
+        if (version.id, version.valid_from) != (id, line.moment("valid_from")?) {
+            return Err(line.fault("definition", "is the definition of another version"));
+        }
+        let version = Arc::new(version);
+        registry.versions.insert(id, (tariff_id, Arc::clone(&version)));
+        if line.optional_moment("superseded_at")?.is_none() {
+            let tariff =
+                registry.tariffs.get_mut(&tariff_id).ok_or_else(|| line.fault("tariff_id", "names no tariff"))?;
+            tariff.versions.push(version);
+        }
+    }
+    Ok(())
+}
+
+async fn service_points(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql = "SELECT id, site_id, name, utility, location_id FROM service_points ORDER BY id";
+    for line in lines(&rows(connection, "service_points", sql).await?) {
+        let id = ServicePointId(line.id("id")?);
+        let point = ServicePoint {
+            id,
+            site: SiteId(line.id("site_id")?),
+            name: line.get("name")?,
+            utility: line.word("utility", Utility::parse)?,
+            location: line.optional_id("location_id")?.map(LocationId),
+            epochs: Vec::new(),
+            contracts: Vec::new(),
+        };
+        registry.point_names.insert(point.name.clone(), id);
+        registry.points.insert(id, point);
+    }
+    let sql = "SELECT id, service_point_id, account_id, tariff_id, valid_from, valid_to FROM contracts \
+               WHERE superseded_at IS NULL ORDER BY valid_from, id";
+    for line in lines(&rows(connection, "contracts", sql).await?) {
+        let contract = Contract {
+            id: line.get("id")?,
+            account: AccountId(line.id("account_id")?),
+            tariff: TariffId(line.id("tariff_id")?),
+            valid_from: line.moment("valid_from")?,
+            valid_to: line.optional_moment("valid_to")?,
+        };
+        let point = ServicePointId(line.id("service_point_id")?);
+        let point = registry.points.get_mut(&point).ok_or_else(|| line.fault("service_point_id", "names none"))?;
+        point.contracts.push(contract);
+    }
+    let sql = "SELECT id, meter_id, service_point_id, valid_from, valid_to, definition FROM epochs \
+               WHERE superseded_at IS NULL ORDER BY valid_from, id";
+    for line in lines(&rows(connection, "epochs", sql).await?) {
+        let epoch: Epoch = line.json("definition")?;
+        let columns = (line.id("id")?, line.id("meter_id")?, line.id("service_point_id")?);
+        let times = (line.moment("valid_from")?, line.optional_moment("valid_to")?);
+        if columns != (epoch.id.0, epoch.meter.0, epoch.service_point.0) || times != (epoch.valid_from, epoch.valid_to)
+        {
+            return Err(line.fault("definition", "is the definition of another installation"));
+        }
+        let point = registry.points.get_mut(&epoch.service_point);
+        point.ok_or_else(|| line.fault("service_point_id", "names none"))?.epochs.push(epoch);
+    }
+    Ok(())
+}
+
+async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql = "SELECT id, site_id, serial, profile, utility, kind, resolution_numerator, resolution_denominator, bus, \
+               unit, poll_micros, has_relay, rating_mw FROM meters ORDER BY id";
+    for line in lines(&rows(connection, "meters", sql).await?) {
+        let id = MeterId(line.id("id")?);
+        let bus: Option<String> = line.get("bus")?;
+        let bus = bus.map(|bus| host_port(&bus).ok_or_else(|| line.fault("bus", "is not HOST:PORT"))).transpose()?;
+        let unit: Option<i64> = line.get("unit")?;
+        let meter = Meter {
+            id,
+            site: SiteId(line.id("site_id")?),
+            serial: line.get("serial")?,
+            profile: line.get("profile")?,
+            utility: line.word("utility", Utility::parse)?,
+            kind: line.word("kind", MeterKind::parse)?,
+            resolution: (line.get("resolution_numerator")?, line.get("resolution_denominator")?),
+            bus,
+            unit: unit.map(|unit| u8::try_from(unit).map_err(|_| line.fault("unit", "is above 255"))).transpose()?,
+            poll_micros: line.get("poll_micros")?,
+            has_relay: line.get::<i64>("has_relay")? != 0,
+            rating_mw: line.get("rating_mw")?,
+        };
+        registry.serials.insert(meter.serial.clone(), id);
+        registry.meters.insert(id, meter);
+    }
+    Ok(())
+}
+
+/// `HOST:PORT`, with an IPv6 address in brackets.
+pub(crate) fn host_port(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
+    let plain = !host.is_empty() && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')));
+    plain.then(|| (host.to_owned(), port))
+}
+
+/// What follows from the rows: each service point's terms, each meter's installations.
+fn index(registry: &mut Registry) -> Result<(), BookError> {
+    let mut terms = HashMap::new();
+    let mut installations: HashMap<MeterId, BTreeMap<(Moment, ServicePointId), ServicePointId>> = HashMap::new();
+    for point in registry.points.values() {
+        let place = || format!("service point {} ({})", point.id, point.name);
+        let site = registry.sites.get(&point.site);
+        let site = site.ok_or_else(|| crate::book::malformed(format!("{} is in no site", place())))?;
+        let mut contracts = Vec::with_capacity(point.contracts.len());
+        for contract in &point.contracts {
+            let tariff = registry.tariffs.get(&contract.tariff);
+            let tariff = tariff.ok_or_else(|| crate::book::malformed(format!("{} has no tariff", place())))?;
+            contracts.push(kernel::rate::Contract {
+                account: contract.account,
+                valid_from: contract.valid_from,
+                valid_to: contract.valid_to,
+                versions: tariff.versions.clone(),
+            });
+        }
+        let days = Arc::clone(&site.days);
+        let calendar = Arc::clone(&site.calendar);
+        terms.insert(point.id, Arc::new(Terms { days, calendar, contracts }));
+        for epoch in &point.epochs {
+            installations.entry(epoch.meter).or_default().insert((epoch.valid_from, point.id), point.id);
+        }
+    }
+    registry.terms = terms;
+    for (meter, points) in installations {
+        let mut ordered: Vec<ServicePointId> = Vec::new();
+        for point in points.into_values() {
+            if !ordered.contains(&point) {
+                ordered.push(point);
+            }
+        }
+        registry.installations.insert(meter, ordered);
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! The registry: what is installed where, who pays for it and by which tariff, as one immutable snapshot.
+//!
+//! Billing, field and reports hold an `Arc<Registry>`; a change makes a new one ([`load`]) and swaps it in.
+//! Rows that were superseded (`correct = true`) are left out, except that [`Registry::version`] still knows their
+//! tariff versions, because charges name them for ever.
+
+mod load;
+mod types;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use kernel::epoch::Epoch;
+use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId};
+use kernel::rate::Terms;
+use kernel::tariff::TariffVersion;
+use kernel::time::Moment;
+
+pub use load::{load, load_from};
+pub use types::{
+    Account, AccountKind, CalendarEntry, CalendarId, Contract, Location, LocationId, Meter, MeterKind, Mode, Policy,
+    PolicyId, ServicePoint, Site, Tariff, TariffId,
+};
+
+/// An immutable snapshot of the registry.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    sites: BTreeMap<SiteId, Site>,
+    locations: BTreeMap<LocationId, Location>,
+    calendars: BTreeMap<CalendarId, CalendarEntry>,
+    policies: BTreeMap<PolicyId, Policy>,
+    accounts: BTreeMap<AccountId, Account>,
+    tariffs: BTreeMap<TariffId, Tariff>,
+    points: BTreeMap<ServicePointId, ServicePoint>,
+    meters: BTreeMap<MeterId, Meter>,
+    versions: HashMap<TariffVersionId, (TariffId, Arc<TariffVersion>)>,
+    terms: HashMap<ServicePointId, Arc<Terms>>,
+    installations: HashMap<MeterId, Vec<ServicePointId>>,
+    account_names: HashMap<String, AccountId>,
+    point_names: HashMap<String, ServicePointId>,
+    serials: HashMap<String, MeterId>,
+}
+
+impl Registry {
+    /// All sites, by identifier.
+    pub fn sites(&self) -> impl ExactSizeIterator<Item = &Site> {
+        self.sites.values()
+    }
+
+    /// A site.
+    #[must_use]
+    pub fn site(&self, id: SiteId) -> Option<&Site> {
+        self.sites.get(&id)
+    }
+
+    /// The site of that name.
+    #[must_use]
+    pub fn site_named(&self, name: &str) -> Option<&Site> {
+        self.sites.values().find(|site| site.name == name)
+    }
+
+    /// All locations, by identifier.
+    pub fn locations(&self) -> impl ExactSizeIterator<Item = &Location> {
+        self.locations.values()
+    }
+
+    /// A location.
+    #[must_use]
+    pub fn location(&self, id: LocationId) -> Option<&Location> {
+        self.locations.get(&id)
+    }
+
+    /// All calendars, by identifier.
+    pub fn calendars(&self) -> impl ExactSizeIterator<Item = &CalendarEntry> {
+        self.calendars.values()
+    }
+
+    /// All policies, by identifier.
+    pub fn policies(&self) -> impl ExactSizeIterator<Item = &Policy> {
+        self.policies.values()
+    }
+
+    /// A policy.
+    #[must_use]
+    pub fn policy(&self, id: PolicyId) -> Option<&Policy> {
+        self.policies.get(&id)
+    }
+
+    /// All accounts, by identifier.
+    pub fn accounts(&self) -> impl ExactSizeIterator<Item = &Account> {
+        self.accounts.values()
+    }
+
+    /// An account.
+    #[must_use]
+    pub fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.get(&id)
+    }
+
+    /// The account of that name.
+    #[must_use]
+    pub fn account_named(&self, name: &str) -> Option<&Account> {
+        self.account(*self.account_names.get(name)?)
+    }
+
+    /// All tariffs, by identifier.
+    pub fn tariffs(&self) -> impl ExactSizeIterator<Item = &Tariff> {
+        self.tariffs.values()
+    }
+
+    /// A tariff.
+    #[must_use]
+    pub fn tariff(&self, id: TariffId) -> Option<&Tariff> {
+        self.tariffs.get(&id)
+    }
+
+    /// The tariff of that name.
+    #[must_use]
+    pub fn tariff_named(&self, name: &str) -> Option<&Tariff> {
+        self.tariffs.values().find(|tariff| tariff.name == name)
+    }
+
+    /// A tariff version, also one that was superseded, with its tariff.
+    #[must_use]
+    pub fn version(&self, id: TariffVersionId) -> Option<(&Tariff, &Arc<TariffVersion>)> {
+        let (tariff, version) = self.versions.get(&id)?;
+        Some((self.tariff(*tariff)?, version))
+    }
+
+    /// All service points, by identifier.
+    pub fn service_points(&self) -> impl ExactSizeIterator<Item = &ServicePoint> {
+        self.points.values()
+    }
+
+    /// A service point.
+    #[must_use]
+    pub fn service_point(&self, id: ServicePointId) -> Option<&ServicePoint> {
+        self.points.get(&id)
+    }
+
+    /// The service point of that name.
+    #[must_use]
+    pub fn service_point_named(&self, name: &str) -> Option<&ServicePoint> {
+        self.service_point(*self.point_names.get(name)?)
+    }
+
+    /// What the kernel prices a service point by: days, calendar, contracts with their tariffs' versions.
+    #[must_use]
+    pub fn terms(&self, id: ServicePointId) -> Option<&Arc<Terms>> {
+        self.terms.get(&id)
+    }
+
+    /// All meters, by identifier.
+    pub fn meters(&self) -> impl ExactSizeIterator<Item = &Meter> {
+        self.meters.values()
+    }
+
+    /// A meter.
+    #[must_use]
+    pub fn meter(&self, id: MeterId) -> Option<&Meter> {
+        self.meters.get(&id)
+    }
+
+    /// The meter of that serial number.
+    #[must_use]
+    pub fn meter_by_serial(&self, serial: &str) -> Option<&Meter> {
+        self.meter(*self.serials.get(serial)?)
+    }
+
+    /// The service points at which a meter was ever installed, in order of time.
+    #[must_use]
+    pub fn points_of(&self, meter: MeterId) -> &[ServicePointId] {
+        self.installations.get(&meter).map_or(&[], Vec::as_slice)
+    }
+
+    /// A meter's installations, by service point and start.
+    pub fn epochs_of(&self, meter: MeterId) -> impl Iterator<Item = &Epoch> {
+        let points = self.points_of(meter).iter().filter_map(|id| self.points.get(id));
+        points.flat_map(|point| &point.epochs).filter(move |epoch| epoch.meter == meter)
+    }
+
+    /// The installation that holds a meter at a moment. At a seam the one that begins wins; after the last one's end
+    /// there is none.
+    #[must_use]
+    pub fn epoch_at(&self, meter: MeterId, moment: Moment) -> Option<&Epoch> {
+        self.epochs_of(meter)
+            .filter(|epoch| epoch.valid_from <= moment && epoch.valid_to.is_none_or(|end| moment < end))
+            .max_by_key(|epoch| epoch.valid_from)
+    }
+
+    /// The account that pays for a service point at a moment.
+    #[must_use]
+    pub fn payer_at(&self, point: ServicePointId, moment: Moment) -> Option<&Account> {
+        let contracts = &self.points.get(&point)?.contracts;
+        let contract = contracts.iter().rev().find(|contract| contract.holds(moment))?;
+        self.account(contract.account)
+    }
+
+    /// The service points that an account ever paid for.
+    pub fn points_of_account(&self, account: AccountId) -> impl Iterator<Item = &ServicePoint> {
+        self.points.values().filter(move |point| point.contracts.iter().any(|contract| contract.account == account))
+    }
+}

@@ -1,0 +1,273 @@
+//! The registry's things, as the book keeps them.
+
+use std::sync::Arc;
+
+use kernel::calendar::Calendar;
+use kernel::epoch::Epoch;
+use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, Utility};
+use kernel::money::Amount;
+use kernel::tariff::TariffVersion;
+use kernel::time::{Moment, SiteDays};
+
+macro_rules! identifiers {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u32);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+    )*};
+}
+identifiers!(
+    /// A building, floor, room or area.
+    LocationId,
+    /// A calendar of holidays and make-up workdays.
+    CalendarId,
+    /// A cut-off policy.
+    PolicyId,
+    /// A tariff, with all its versions.
+    TariffId
+);
+
+macro_rules! names {
+    ($(#[$doc:meta])* $kind:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal),* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $kind { $($(#[$variant_doc])* $variant),* }
+
+        impl $kind {
+            /// All of them.
+            pub const ALL: &[$kind] = &[$($kind::$variant),*];
+
+            /// The name in files and in the book.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $($kind::$variant => $name),* }
+            }
+
+            /// The one of that name.
+            #[must_use]
+            pub fn parse(name: &str) -> Option<$kind> {
+                $kind::ALL.iter().copied().find(|kind| kind.name() == name)
+            }
+        }
+    };
+}
+names!(
+    /// What a site's cut-off may do (domain.md, 7.11).
+    Mode {
+        /// Nothing.
+        Off = "off",
+        /// Say what would be cut.
+        Shadow = "shadow",
+        /// Ask a person first.
+        Ask = "ask",
+        /// Cut and reconnect.
+        Auto = "auto"
+    }
+);
+names!(
+    /// When an account pays.
+    AccountKind {
+        /// Before.
+        Prepaid = "prepaid",
+        /// After.
+        Postpaid = "postpaid"
+    }
+);
+names!(
+    /// What a meter's readings are.
+    MeterKind {
+        /// Counts of a register.
+        Register = "register",
+        /// Quantities with a start and an end, from an import.
+        Usage = "usage"
+    }
+);
+
+/// A property with one time zone and one currency.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Its identifier.
+    pub id: SiteId,
+    /// Its name in files and commands.
+    pub name: String,
+    /// Its name for people.
+    pub title: String,
+    /// IANA time zone.
+    pub zone: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// What cut-off may do.
+    pub mode: Mode,
+    /// Where notices are posted to.
+    pub webhook: Option<String>,
+    /// Its local days.
+    pub days: Arc<SiteDays>,
+    /// The entry in the book that `calendar` comes from; none for a calendar without exceptions.
+    pub calendar_id: Option<CalendarId>,
+    /// Its day types.
+    pub calendar: Arc<Calendar>,
+    /// When it was first applied.
+    pub created_at: Moment,
+}
+
+/// A building, floor, room or area.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Its identifier.
+    pub id: LocationId,
+    /// Its site.
+    pub site: SiteId,
+    /// What it is part of.
+    pub parent: Option<LocationId>,
+    /// Its name in files, unique within the site.
+    pub name: String,
+    /// Its name for people.
+    pub title: String,
+    /// building, floor, room or area.
+    pub kind: String,
+    /// Floor area in 1/100 m2.
+    pub area_centi_m2: Option<i64>,
+}
+
+/// A calendar in the book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalendarEntry {
+    /// Its identifier.
+    pub id: CalendarId,
+    /// Its dates; its name is in it.
+    pub calendar: Arc<Calendar>,
+}
+
+/// A cut-off policy. Its text is for `kernel::policy`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Its identifier.
+    pub id: PolicyId,
+    /// Its name in files.
+    pub name: String,
+    /// JSON.
+    pub definition: String,
+}
+
+/// A customer's contract and wallet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its identifier.
+    pub id: AccountId,
+    /// Its site.
+    pub site: SiteId,
+    /// Its name in files and commands.
+    pub name: String,
+    /// The customer's name.
+    pub holder: String,
+    /// When it pays.
+    pub kind: AccountKind,
+    /// Its cut-off policy.
+    pub policy: Option<PolicyId>,
+    /// Where the customer is.
+    pub location: Option<LocationId>,
+    /// How far below zero it may go.
+    pub credit_limit: Amount,
+    /// Whether it may be cut at all.
+    pub cutoff_enabled: bool,
+    /// Why it is never cut.
+    pub protected: Option<String>,
+    /// When its opening balance and opening reads were confirmed.
+    pub confirmed_at: Option<Moment>,
+    /// When it began.
+    pub opened_at: Moment,
+    /// When it ended.
+    pub closed_at: Option<Moment>,
+}
+
+/// Who pays for a service point, by which tariff, from when to when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// Its number in the table `contracts`.
+    pub id: i64,
+    /// The account that owes.
+    pub account: AccountId,
+    /// The tariff.
+    pub tariff: TariffId,
+    /// In force from here ...
+    pub valid_from: Moment,
+    /// ... to here, exclusive.
+    pub valid_to: Option<Moment>,
+}
+
+impl Contract {
+    /// Whether it is in force at a moment.
+    #[must_use]
+    pub fn holds(&self, moment: Moment) -> bool {
+        self.valid_from <= moment && self.valid_to.is_none_or(|end| moment < end)
+    }
+}
+
+/// One utility delivered to one location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePoint {
+    /// Its identifier.
+    pub id: ServicePointId,
+    /// Its site.
+    pub site: SiteId,
+    /// Its name in files and commands.
+    pub name: String,
+    /// What is delivered.
+    pub utility: Utility,
+    /// Where.
+    pub location: Option<LocationId>,
+    /// Its installations, by `valid_from`, without overlaps.
+    pub epochs: Vec<Epoch>,
+    /// Its contracts, by `valid_from`, without overlaps.
+    pub contracts: Vec<Contract>,
+}
+
+/// A tariff with its versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tariff {
+    /// Its identifier.
+    pub id: TariffId,
+    /// Its name in files.
+    pub name: String,
+    /// What it prices.
+    pub utility: Utility,
+    /// In which currency.
+    pub currency: String,
+    /// Its versions in force, by `valid_from`.
+    pub versions: Vec<Arc<TariffVersion>>,
+}
+
+/// A physical device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meter {
+    /// Its identifier.
+    pub id: MeterId,
+    /// Its site.
+    pub site: SiteId,
+    /// Its serial number.
+    pub serial: String,
+    /// The name of its profile (register map).
+    pub profile: String,
+    /// What it measures.
+    pub utility: Utility,
+    /// What its readings are.
+    pub kind: MeterKind,
+    /// 1/1000 units per count before CT x PT: numerator and denominator.
+    pub resolution: (i64, i64),
+    /// Host and port of its bus; none for a meter that is only imported.
+    pub bus: Option<(String, u16)>,
+    /// Its address on the bus.
+    pub unit: Option<u8>,
+    /// Time between polls, in microseconds.
+    pub poll_micros: Option<i64>,
+    /// Whether it has a relay or valve.
+    pub has_relay: bool,
+    /// The most power it is made for, in mW (electricity and heat).
+    pub rating_mw: Option<i64>,
+}
