@@ -186,14 +186,26 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Whether this says the same as another: the same decision, mode, and rules holding or not. Ages and amounts in
+    /// Whether this says what was stored last: the same decision, mode, and rules holding or not. Ages and amounts in
     /// texts do not make a difference, so that an evaluation is stored once and not every second.
     #[must_use]
-    pub fn says_the_same_as(&self, other: &Evaluation) -> bool {
+    pub fn repeats(&self, decision: &str, mode: Mode, reasons: &[Reason]) -> bool {
         let gist = |reason: &Reason| (reason.rule, reason.holds, reason.meter);
-        self.decision == other.decision
-            && self.mode == other.mode
-            && self.reasons.iter().map(gist).eq(other.reasons.iter().map(gist))
+        self.decision.name() == decision
+            && self.mode == mode
+            && self.reasons.iter().map(gist).eq(reasons.iter().map(gist))
+    }
+
+    /// The text of a rule that was looked at.
+    #[must_use]
+    pub fn text_of(&self, rule: Rule) -> Option<&str> {
+        self.reasons.iter().find(|reason| reason.rule == rule).map(|reason| reason.text.as_str())
+    }
+
+    /// The text of the first rule that does not hold.
+    #[must_use]
+    pub fn first_no(&self) -> Option<&str> {
+        self.reasons.iter().find(|reason| !reason.holds).map(|reason| reason.text.as_str())
     }
 }
 
