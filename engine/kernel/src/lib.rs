@@ -8,7 +8,8 @@
 //!
 //! **Survives a crash:** nothing. State that must survive is a value that the engine stores in the book.
 //!
-//! Modules in reading order: [`id`], [`time`], [`money`], [`reading`] and [`batch`] are the words.
+//! Modules in reading order: [`id`], [`time`], [`money`], [`reading`] and [`batch`] are the words; [`control`] cuts off and
+//! reconnects.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::float_cmp, clippy::lossy_float_literal)]
@@ -17,6 +18,7 @@ extern crate alloc;
 
 pub mod batch;
 pub mod calendar;
+pub mod control;
 pub mod epoch;
 pub mod id;
 pub mod judge;

@@ -1,0 +1,7 @@
+//! Control over a real book in memory and a fake field, driven second by second by a clock that the test moves.
+
+mod restart;
+mod scenarios;
+mod world;
+
+pub(crate) use world::{Crash, Fault, World};
