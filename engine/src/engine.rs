@@ -20,6 +20,7 @@ use crate::billing::explain::ExplainedPart;
 use crate::billing::hot::Hot;
 use crate::billing::recovery::Places;
 use crate::billing::service::{Balance, FRAMES, REQUESTS, Request, Service};
+use crate::billing::supply::Doors;
 use crate::billing::writer::Writer;
 use crate::book::payments::{PaymentError, TopUp, TopUpOutcome};
 use crate::book::{Book, BookError};
@@ -276,6 +277,22 @@ impl Handle {
     /// [`Stopped`]; the inner one is what stopped it.
     pub async fn file(&self) -> Result<Result<(), BillingError>, Stopped> {
         self.ask(Request::File).await
+    }
+
+    /// Starts the control loop: from now on supply is cut and reconnected by policy. To be called once, by the process
+    /// that polls the meters.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one is what could not be loaded.
+    pub async fn start_control(&self, doors: Doors) -> Result<Result<(), BillingError>, Stopped> {
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let _ = reply.send(writer.start_control(doors).await);
+                })
+            }))
+        })
+        .await
     }
 
     /// Every charge of an account on a local day.

@@ -25,6 +25,9 @@ pub enum BillingError {
         /// Why.
         fault: StateFault,
     },
+    /// Control's rows in the book.
+    #[error(transparent)]
+    Control(#[from] crate::control::persist::PersistError),
     /// The log.
     #[error(transparent)]
     Log(#[from] wal::WalError),

@@ -21,8 +21,8 @@ use crate::lake::read::StoredRow;
 pub struct ExplainedPart {
     /// Where it flowed.
     pub point: ServicePointId,
-    /// The reading that ends the interval.
-    pub reading: StoredRow,
+    /// The reading that ends the interval; none where an installation's stated closing count does.
+    pub reading: Option<StoredRow>,
     /// The reading that begins it; none where the epoch's opening count or a usage interval's own start does.
     pub previous: Option<StoredRow>,
     /// The installation that holds the reading.
@@ -48,25 +48,32 @@ impl Writer {
             let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
             let mut rows: Vec<StoredRow> = by_meter.into_values().flatten().collect();
             rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
-            let mut parts: Vec<(usize, Part)> = Vec::new();
-            let rated = rate(&setup, &start, &rows, |index, part| {
+            let mut parts: Vec<(Option<usize>, Part)> = Vec::new();
+            let rated = rate(&setup, &start, &rows, self.clock.now(), |index, part| {
                 if part.date == date && part.account == Some(account) {
                     parts.push((index, *part));
                 }
             });
-            let mut counting: BTreeMap<(MeterId, Moment), usize> = BTreeMap::new();
-            for (index, verdict) in rated.verdicts.iter().enumerate().filter(|(_, verdict)| verdict.counts()) {
-                let _ = verdict;
-                counting.insert((rows[index].meter, rows[index].time), index);
-            }
+            let counting: BTreeMap<(MeterId, Moment), usize> = rows
+                .iter()
+                .zip(&rated.verdicts)
+                .enumerate()
+                .filter(|(_, (_, verdict))| verdict.counts())
+                .map(|(index, (row, _))| ((row.meter, row.time), index))
+                .collect();
             for (index, part) in parts {
-                let reading = rows[index];
-                let earlier = (reading.meter, Moment(i64::MIN))..(reading.meter, reading.time);
-                let previous = counting.range(earlier).next_back().map(|(_, earlier)| rows[*earlier]);
-                let holds = |epoch: &&Epoch| {
-                    epoch.meter == reading.meter
-                        && epoch.valid_from < reading.time
-                        && epoch.valid_to.is_none_or(|end| reading.time <= end)
+                let reading = index.map(|index| rows[index]);
+                let previous = reading.and_then(|reading| {
+                    let earlier = (reading.meter, Moment(i64::MIN))..(reading.meter, reading.time);
+                    counting.range(earlier).next_back().map(|(_, earlier)| rows[*earlier])
+                });
+                let holds = |epoch: &&Epoch| match reading {
+                    Some(reading) => {
+                        epoch.meter == reading.meter
+                            && epoch.valid_from < reading.time
+                            && epoch.valid_to.is_none_or(|end| reading.time <= end)
+                    }
+                    None => epoch.closing_count.is_some() && epoch.valid_to.is_some_and(|end| part.to <= end),
                 };
                 let epoch = setup.epochs.iter().find(holds).cloned();
                 explained.push(ExplainedPart { point: *id, reading, previous, epoch, part });

@@ -59,7 +59,8 @@ pub fn value_code(value: Value) -> i64 {
     }
 }
 
-/// Rates the tasks' service points anew, reading the lake once for all of them.
+/// Rates the tasks' service points anew, reading the lake once for all of them. Installations that ended by `until` are
+/// billed up to their closing counts, as they must have been before.
 ///
 /// # Errors
 /// [`LakeError`]; nothing was changed.
@@ -69,11 +70,12 @@ pub fn resolve(
     hot: &Hot,
     overrides: &Overrides,
     tasks: &[Task<'_>],
+    until: Moment,
 ) -> Result<Vec<Outcome>, LakeError> {
     let Some(after) = tasks.iter().map(|task| task.after).min() else { return Ok(Vec::new()) };
     let meters: BTreeSet<MeterId> = tasks.iter().flat_map(|task| task.old.meters().chain(task.new.meters())).collect();
     let by_meter = stored_rows(root, files, hot, overrides, &meters, after)?;
-    Ok(tasks.iter().map(|task| run(task, &by_meter)).collect())
+    Ok(tasks.iter().map(|task| run(task, &by_meter, until)).collect())
 }
 
 /// All readings of some meters after a moment, from the lake and the hot rows, with their present verdicts.
@@ -115,7 +117,7 @@ pub fn stored_rows(
     Ok(by_meter)
 }
 
-fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>) -> Outcome {
+fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Moment) -> Outcome {
     let meters: BTreeSet<MeterId> = task.old.meters().chain(task.new.meters()).collect();
     let is_late = |row: &StoredRow| row.row.is_some_and(|at| task.late.contains(&(row.seq, at)));
     let known = |row: &&StoredRow| {
@@ -133,8 +135,8 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>) -> Outcome
         }
     }
     let before: Vec<StoredRow> = rows.iter().filter(|row| !is_late(row)).copied().collect();
-    let old = rate(task.old, &task.start, &before, |_, _| {});
-    let new = rate(task.new, &task.start, &rows, |_, _| {});
+    let old = rate(task.old, &task.start, &before, until, |_, _| {});
+    let new = rate(task.new, &task.start, &rows, until, |_, _| {});
     outcome.hot.clear();
     for (row, verdict) in rows.iter().zip(&new.verdicts) {
         if row.verdict == *verdict {

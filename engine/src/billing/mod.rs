@@ -13,6 +13,7 @@ pub mod recovery;
 pub mod rerate;
 pub mod service;
 pub mod settlement;
+pub mod supply;
 #[cfg(test)]
 mod tests;
 pub mod writer;

@@ -138,14 +138,24 @@ impl PointRuntime {
 
     /// Takes the next reading; [`Step::Late`] changes nothing.
     pub fn take(&mut self, row: &Row) -> Step {
-        // At the same instant the order of two meters would be the order of arrival: let the re-rate order them.
-        if self.state.watermark.is_some_and(|watermark| row.time <= watermark) {
+        if (self.state.watermark, self.state.last_meter) >= (Some(row.time), Some(row.meter)) {
             return Step::Late;
         }
         self.marks.pass(&self.setup, &self.state, row.time, &mut self.checkpoints);
         let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
         self.changed = true;
         self.setup.point().advance(&mut self.state, &mut self.cell, row, &mut sink)
+    }
+
+    /// Bills the installations that ended with a stated closing count, whether or not a reading follows.
+    pub fn close(&mut self, until: Moment) {
+        if self.setup.epochs.iter().all(|epoch| epoch.valid_to.is_none()) {
+            return;
+        }
+        let before = self.state.clone();
+        let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
+        self.setup.point().close(&mut self.state, &mut self.cell, until, &mut sink);
+        self.changed |= self.state != before;
     }
 
     /// What accounts owe more since this was asked last.

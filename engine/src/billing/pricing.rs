@@ -51,6 +51,8 @@ pub struct Pricing {
     pub points_of: PointsOf,
     /// Service points with readings that wait to be resolved.
     pub late: BTreeSet<ServicePointId>,
+    /// Accounts whose balance or evidence changed since control looked.
+    pub touched: BTreeSet<AccountId>,
     utilities: BTreeMap<ServicePointId, Utility>,
     meter_utilities: BTreeMap<u32, Utility>,
     places: BTreeMap<MeterId, Vec<Place>>,
@@ -108,7 +110,7 @@ impl Pricing {
                 for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
                     *verdict = take(point, batch, at, seq, received_at);
                 }
-                settle_owed(&mut self.wallets, point);
+                settle_owed(&mut self.wallets, &mut self.touched, point);
                 if !point.late.is_empty() {
                     self.late.insert(only.point);
                 }
@@ -123,7 +125,7 @@ impl Pricing {
                         if matches!(*verdict, Verdict::NoEpoch | Verdict::Opening) {
                             *verdict = taken;
                         }
-                        settle_owed(&mut self.wallets, point);
+                        settle_owed(&mut self.wallets, &mut self.touched, point);
                         if !point.late.is_empty() {
                             self.late.insert(place.point);
                         }
@@ -142,16 +144,28 @@ impl Pricing {
             point.lines.add(*key, *sum);
             point.changed = true;
         }
-        settle_owed(&mut self.wallets, point);
+        settle_owed(&mut self.wallets, &mut self.touched, point);
+    }
+
+    /// Bills the installations that ended with a stated closing count.
+    pub fn close(&mut self, until: Moment) {
+        for point in self.points.values_mut() {
+            point.close(until);
+            settle_owed(&mut self.wallets, &mut self.touched, point);
+        }
     }
 
     /// The time of the oldest reading that an account's balance rests on, and whether any of its readings is in doubt.
+    /// Only service points that the account pays for now count.
     #[must_use]
-    pub fn evidence(&self, account: AccountId) -> (Option<Moment>, bool) {
+    pub fn evidence(&self, account: AccountId, now: Moment) -> (Option<Moment>, bool) {
         let mut as_of = None;
         let mut doubt = false;
         for id in self.points_of.get(&account).into_iter().flatten() {
             let Some(point) = self.points.get(id) else { continue };
+            if point.setup.terms.contract_at(now).is_none_or(|contract| contract.account != account) {
+                continue;
+            }
             doubt |= point.state.in_doubt() || !point.late.is_empty();
             match point.state.measured_until() {
                 Some(until) => as_of = Some(as_of.map_or(until, |known: Moment| known.min(until))),
@@ -176,8 +190,9 @@ fn take(point: &mut PointRuntime, batch: &Batch, at: usize, seq: Seq, received_a
     }
 }
 
-fn settle_owed(wallets: &mut BTreeMap<AccountId, Wallet>, point: &mut PointRuntime) {
+fn settle_owed(wallets: &mut BTreeMap<AccountId, Wallet>, touched: &mut BTreeSet<AccountId>, point: &mut PointRuntime) {
     for (account, amount) in point.take_owed() {
         wallets.entry(account).or_default().unposted += amount;
     }
+    touched.extend(point.setup.terms.contracts.last().map(|contract| contract.account));
 }

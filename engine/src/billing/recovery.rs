@@ -98,6 +98,7 @@ impl Writer {
             hot_verdicts: std::collections::BTreeMap::new(),
             filed: super::late::Overrides::new(),
             flushing_through: 0,
+            control: None,
         };
         writer.pricing.replace_setups(&setups(&writer.registry));
         writer.load_points().await?;

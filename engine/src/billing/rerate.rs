@@ -32,9 +32,15 @@ pub struct Rated {
     pub verdicts: Vec<Verdict>,
 }
 
-/// Rates `rows`, in any order and with any repetition, from `start` on. `each` sees every charge with the index of the
-/// reading that brought it about.
-pub fn rate(setup: &Setup, start: &PointState, rows: &[StoredRow], mut each: impl FnMut(usize, &Part)) -> Rated {
+/// Rates `rows`, in any order and with any repetition, from `start` on, and bills the installations that ended by
+/// `until`. `each` sees every charge with the index of the reading that brought it about, or none for a closing count.
+pub fn rate(
+    setup: &Setup,
+    start: &PointState,
+    rows: &[StoredRow],
+    until: Moment,
+    mut each: impl FnMut(Option<usize>, &Part),
+) -> Rated {
     let mut state = start.clone();
     let mut checkpoints = Checkpoints::new();
     let mut marks = MonthMarks::default();
@@ -52,13 +58,15 @@ pub fn rate(setup: &Setup, start: &PointState, rows: &[StoredRow], mut each: imp
             verdicts[index] = verdict;
             placed.insert((meter, time), index);
         }
-        sink.parts.drain(..).for_each(|part| each(index, &part));
+        sink.parts.drain(..).for_each(|part| each(Some(index), &part));
         for (meter, mark, verdict) in sink.changed.drain(..) {
             if let Some(earlier) = placed.get(&(meter, mark.time)) {
                 verdicts[*earlier] = verdict;
             }
         }
     }
+    setup.point().close(&mut state, &mut cell, until, &mut sink);
+    sink.parts.drain(..).for_each(|part| each(None, &part));
     Rated { state, checkpoints, sums: sink.sums, verdicts }
 }
 

@@ -147,7 +147,8 @@ impl Service {
 
     async fn take(&mut self, seq: Seq, payload: &Payload) -> Result<(), BillingError> {
         self.writer.price(seq, payload);
-        if self.writer.unsettled_rows >= SETTLE_ROWS || Instant::now() >= self.next_tick {
+        let news = matches!(payload, Payload::Observations(_)) && self.writer.control.is_some();
+        if news || self.writer.unsettled_rows >= SETTLE_ROWS || Instant::now() >= self.next_tick {
             self.tick().await?;
         }
         Ok(())
@@ -158,6 +159,11 @@ impl Service {
         self.writer.settle().await?;
         // Under load the ticks stretch: never more than half of the time goes into settling.
         self.next_tick = Instant::now() + self.tick.max(began.elapsed());
+        if let Some(wake) = self.writer.wake_in() {
+            // Control has something due before; no sooner than a millisecond, so that it cannot spin.
+            self.next_tick = self.next_tick.min(Instant::now() + wake.max(Duration::from_millis(1)));
+        }
+        self.writer.deliver_due().await?;
         let rows = self.writer.hot.rows();
         let rested = self.last_filing.elapsed() >= FILE_AFTER && rows >= FILE_ROWS_AT_REST;
         if self.filing.is_none() && (rows >= FILE_ROWS || rested || !self.filers.is_empty()) {
@@ -193,7 +199,14 @@ impl Service {
     async fn answer(&mut self, request: Request) -> Result<(), BillingError> {
         match request {
             Request::TopUp(top_up, reply) => {
-                let _ = reply.send(self.writer.top_up(top_up).await);
+                let account = top_up.account;
+                let outcome = self.writer.top_up(top_up).await;
+                let posted = outcome.is_ok();
+                // The payment is in the book: whoever waits need not wait for what follows from it.
+                let _ = reply.send(outcome);
+                if posted && self.writer.paid(account) {
+                    self.writer.settle().await?;
+                }
             }
             Request::Balances(reply) => {
                 let _ = reply.send(self.writer.balances());
@@ -287,9 +300,10 @@ impl Writer {
 
     /// All balances, as of now.
     pub(crate) fn balances(&self) -> BTreeMap<AccountId, Balance> {
+        let now = self.clock.now();
         let balance = |id: AccountId| {
             let wallet = self.pricing.wallets.get(&id).copied().unwrap_or_default();
-            let (as_of, in_doubt) = self.pricing.evidence(id);
+            let (as_of, in_doubt) = self.pricing.evidence(id, now);
             Balance { balance: wallet.balance(), unposted: wallet.unposted, as_of, in_doubt }
         };
         self.registry.accounts().map(|account| (account.id, balance(account.id))).collect()

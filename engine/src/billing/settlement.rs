@@ -10,6 +10,7 @@ use super::lines::{ENERGY, LineKey, Sum};
 use super::posting::Posting;
 use crate::book::bulk::{self, Cell};
 use crate::book::{BookError, Tx};
+use crate::control::output::ControlOutput;
 
 /// The changes of one settlement, complete and ready to be written (again, if the disk was full).
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Settlement {
     pub posting: Posting,
     /// Verdicts of hot rows that are not `accepted`, by frame and row.
     pub hot_verdicts: BTreeMap<(u64, usize), Verdict>,
+    /// What control decided.
+    pub control: ControlOutput,
     /// Verdicts of filed rows that changed, by meter, time and value.
     pub overrides: BTreeMap<(MeterId, Moment, i64), Verdict>,
 }
@@ -122,5 +125,6 @@ impl Settlement {
             && self.hot_verdicts.is_empty()
             && self.overrides.is_empty()
             && self.checkpoints.is_empty()
+            && self.control.is_empty()
     }
 }

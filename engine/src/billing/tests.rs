@@ -52,7 +52,8 @@ async fn execute(tx: &mut Tx, sql: &'static str) {
 async fn site(folder: &Path) {
     let book = Book::create(folder, 7, Moment(MARCH)).await.unwrap();
     let mut tx = book.begin().await.unwrap();
-    execute(&mut tx, "INSERT INTO sites VALUES (1, 'site', 'Site', 'Europe/Berlin', 'EUR', NULL, 'auto', NULL, 0)").await;
+    execute(&mut tx, "INSERT INTO sites VALUES (1, 'site', 'Site', 'Europe/Berlin', 'EUR', NULL, 'auto', NULL, 0)")
+        .await;
     execute(
         &mut tx,
         "INSERT INTO accounts VALUES (1, 1, 'A-1', 'Ann', 'prepaid', NULL, NULL, '0.000000000', 1, NULL, 0, 0, NULL)",
@@ -68,7 +69,8 @@ async fn site(folder: &Path) {
     .await;
     let definition = serde_json::to_string(&version()).unwrap();
     let row = [[1_i64.into(), 1_i64.into(), 0_i64.into(), definition.into(), 0_i64.into(), None::<i64>.into()]];
-    let head = "INSERT INTO tariff_versions (id, tariff_id, valid_from, definition, published_at, superseded_at) VALUES";
+    let head =
+        "INSERT INTO tariff_versions (id, tariff_id, valid_from, definition, published_at, superseded_at) VALUES";
     bulk::insert(&mut tx, head, "", row).await.unwrap();
     let epoch = Epoch {
         id: EpochId(1),
@@ -139,8 +141,7 @@ async fn send(engine: &Engine, rows: &[Reading]) {
 }
 
 async fn audited(engine: &Engine) {
-    let session =
-        QuerySession::new(std::sync::Arc::new(engine.handle()), query::Options::default()).unwrap();
+    let session = QuerySession::new(std::sync::Arc::new(engine.handle()), query::Options::default()).unwrap();
     for outcome in audit::run(&session).await.unwrap() {
         assert_eq!(outcome.rows, 0, "{}: {}\n{}", outcome.name, outcome.purpose, outcome.sample);
     }
@@ -239,8 +240,9 @@ async fn a_payment_sent_five_times_posts_once_and_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     site(folder.path()).await;
     let engine = open(folder.path()).await;
-    let top_up =
-        |amount| TopUp::over_the_counter(ACCOUNT, Amount::parse(amount).unwrap(), "key-1", "cash", "test", clock().now());
+    let top_up = |amount| {
+        TopUp::over_the_counter(ACCOUNT, Amount::parse(amount).unwrap(), "key-1", "cash", "test", clock().now())
+    };
     let handle = engine.handle();
     let sends = (0..5).map(|_| handle.top_up(top_up("100")));
     let outcomes: Vec<TopUpOutcome> =

@@ -62,6 +62,8 @@ pub struct Writer {
     pub(super) filed: Overrides,
     /// Frames up to here are being written to the lake: verdicts that change meanwhile are kept as overrides too.
     pub(super) flushing_through: u64,
+    /// The loop that cuts and reconnects, where this process runs one.
+    pub(super) control: Option<super::supply::Supply>,
     /// The last day for which each account has a usage transfer: later ones cannot be differences.
     pub(super) posted_until: BTreeMap<AccountId, i64>,
 }
@@ -84,6 +86,9 @@ impl Writer {
     pub fn price(&mut self, seq: Seq, payload: &Payload) {
         if let Payload::Readings(batch) = payload {
             let verdicts = self.pricing.price(seq, batch);
+            if let Some(supply) = &mut self.control {
+                supply.hear_readings(batch, &verdicts, self.clock.now());
+            }
             for (row, verdict) in verdicts.iter().enumerate() {
                 if *verdict != Verdict::Accepted {
                     self.hot_verdicts.insert((seq.0, row), *verdict);
@@ -91,6 +96,9 @@ impl Writer {
             }
             self.hot.set_verdicts(seq, verdicts.into_iter().enumerate());
             self.unsettled_rows += batch.len();
+        }
+        if let (Payload::Observations(observations), Some(supply)) = (payload, &mut self.control) {
+            supply.hear_observations(observations, self.clock.now());
         }
         self.priced = seq;
     }
@@ -109,6 +117,9 @@ impl Writer {
             match self.write(&settlement).await {
                 Ok(()) => break,
                 Err(error @ (BookError::Full | BookError::Busy | BookError::ReadOnly)) => {
+                    if let Some(supply) = &mut self.control {
+                        supply.doubt(Some(error.to_string()));
+                    }
                     tracing::error!(%error, "the settlement waits; readings stay safe in the log");
                     self.ledger = LedgerAccounts::default();
                     tokio::time::sleep(RETRY).await;
@@ -123,10 +134,11 @@ impl Writer {
     /// Settles within a transaction that the caller goes on with; to be followed by [`Writer::settled_through`] once it
     /// is committed.
     pub(super) async fn prepare(&mut self) -> Result<Settlement, BillingError> {
-        self.resolve_late().await?;
+        let now = self.clock.now();
+        self.pricing.close(now);
+        self.resolve_late(now).await?;
         let mut overrides = std::mem::take(&mut self.filed);
         overrides.extend(self.apply_changed_verdicts());
-        let now = self.clock.now();
         let Pricing { points, points_of, .. } = &mut self.pricing;
         let utilities: BTreeMap<ServicePointId, Utility> =
             self.registry.service_points().map(|point| (point.id, point.utility)).collect();
@@ -156,6 +168,9 @@ impl Writer {
                 });
             }
         }
+        if let Some(supply) = &mut self.control {
+            settlement.control = supply.tick(now, &mut self.pricing, &self.clock);
+        }
         self.overrides.extend(overrides.iter().map(|(key, verdict)| (*key, *verdict)));
         settlement.overrides = overrides;
         Ok(settlement)
@@ -169,12 +184,17 @@ impl Writer {
 
     pub(super) async fn write_in(&mut self, tx: &mut Tx, settlement: &Settlement) -> Result<(), BookError> {
         settlement.write(tx).await?;
-        self.book_usage(tx, &settlement.posting.transfers).await
+        self.book_usage(tx, &settlement.posting.transfers).await?;
+        super::supply::write(tx, &settlement.control).await
     }
 
     /// To be called once a settlement is committed.
     pub(super) fn settled_through(&mut self, settlement: &mut Settlement) {
         self.settled = Seq(settlement.applied);
+        if let Some(supply) = &mut self.control {
+            supply.doubt(None);
+            supply.release(&mut settlement.control);
+        }
         self.unsettled_rows = 0;
         for transfer in &settlement.posting.transfers {
             let until = self.posted_until.entry(transfer.account).or_insert(i64::MIN);
@@ -265,7 +285,7 @@ impl Writer {
     }
 
     /// Rates anew the service points whose readings came late.
-    async fn resolve_late(&mut self) -> Result<(), BillingError> {
+    async fn resolve_late(&mut self, until: Moment) -> Result<(), BillingError> {
         let late: Vec<ServicePointId> = std::mem::take(&mut self.pricing.late).into_iter().collect();
         for some in late.chunks(TASKS_AT_ONCE) {
             let mut work = Vec::new();
@@ -289,7 +309,7 @@ impl Writer {
                     late: late.clone(),
                 })
                 .collect();
-            for outcome in resolve(&self.lake, &self.files, &self.hot, &self.overrides, &tasks)? {
+            for outcome in resolve(&self.lake, &self.files, &self.hot, &self.overrides, &tasks, until)? {
                 self.take_outcome(outcome);
             }
         }

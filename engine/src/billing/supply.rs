@@ -1,0 +1,242 @@
+//! Control at the writer's side: it hears what billing hears, and its output goes into billing's transactions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::batch::Batch;
+use kernel::control::FieldCommand;
+use kernel::control::evidence::{AccountFacts, BalanceFacts, Mode};
+use kernel::control::policy::Policy;
+use kernel::id::AccountId;
+use kernel::money::Amount;
+use kernel::reading::{Observation, Verdict};
+use kernel::time::{MINUTE, Moment};
+use tokio::sync::mpsc;
+use wal::clock::Clock;
+
+use super::error::BillingError;
+use super::pricing::Pricing;
+use super::writer::Writer;
+use crate::book::chain::{self, Entry};
+use crate::book::{BookError, Tx};
+use crate::control::output::ControlOutput;
+use crate::control::setup::{AccountSetup, MeterSetup, Setup, SiteSetup};
+use crate::control::state::Health;
+use crate::control::{Control, outbox, persist};
+use crate::registry::{self, AccountKind, Registry};
+
+/// The way out of the writer: commands to the field and rows of the outbox to be delivered.
+#[derive(Debug)]
+pub struct Doors {
+    /// Commands, at most one open for each meter and one read for each.
+    pub field: mpsc::Sender<FieldCommand>,
+    /// Outbox rows to deliver ...
+    pub items: mpsc::Sender<outbox::Item>,
+    /// ... and what became of them.
+    pub delivered: mpsc::Receiver<outbox::Delivery>,
+}
+
+/// Control with its doors.
+#[derive(Debug)]
+pub struct Supply {
+    pub(super) control: Control,
+    doors: Doors,
+    doubt: Option<String>,
+    under_way: BTreeSet<i64>,
+}
+
+impl Supply {
+    pub(super) fn hear_readings(&mut self, batch: &Batch, verdicts: &[Verdict], now: Moment) {
+        for (row, verdict) in verdicts.iter().enumerate() {
+            self.control.on_reading(&batch.reading(row), *verdict, now);
+        }
+    }
+
+    pub(super) fn hear_observations(&mut self, observations: &[Observation], now: Moment) {
+        for observation in observations {
+            self.control.on_observation(observation, now);
+        }
+    }
+
+    pub(super) fn doubt(&mut self, doubt: Option<String>) {
+        self.doubt = doubt;
+    }
+
+    pub(super) fn tick(&mut self, now: Moment, pricing: &mut Pricing, clock: &Clock) -> ControlOutput {
+        let changed: Vec<(AccountId, BalanceFacts)> =
+            std::mem::take(&mut pricing.touched).into_iter().map(|id| (id, facts(pricing, id, now))).collect();
+        let health = Health { clock_step: clock.wall_step(), doubt: self.doubt.clone(), payments_healthy: true };
+        self.control.tick(now, &changed, &health)
+    }
+
+    /// Lets the commands of a committed output go to the field.
+    pub(super) fn release(&mut self, output: &mut ControlOutput) {
+        for command in output.field.drain(..) {
+            if let Err(error) = self.doors.field.try_send(command) {
+                tracing::error!(%error, "a command did not reach the field; it will time out and be decided again");
+            }
+        }
+    }
+}
+
+fn facts(pricing: &Pricing, id: AccountId, now: Moment) -> BalanceFacts {
+    let wallet = pricing.wallets.get(&id).copied().unwrap_or_default();
+    let (as_of, in_doubt) = pricing.evidence(id, now);
+    BalanceFacts {
+        amount: wallet.balance(),
+        as_of,
+        measured: !in_doubt,
+        rerate_pending: pricing.points_of.get(&id).into_iter().flatten().any(|point| pricing.late.contains(point)),
+        uncounted_debits: Amount::ZERO,
+    }
+}
+
+/// Writes control's rows and audit entries in the settlement's transaction.
+pub(super) async fn write(tx: &mut Tx, output: &ControlOutput) -> Result<(), BookError> {
+    if output.writes.is_empty() && output.audit.is_empty() {
+        return Ok(());
+    }
+    persist::write(tx.conn(), &output.writes).await.map_err(|error| match error {
+        persist::PersistError::Database { source, .. } => BookError::from(source),
+        other => crate::book::malformed(other.to_string()),
+    })?;
+    let entries = output.audit.iter().map(|entry| Entry {
+        at: entry.at,
+        actor: entry.actor.clone(),
+        kind: entry.kind.clone(),
+        subject: entry.subject.clone(),
+        detail: entry.detail.clone(),
+    });
+    chain::append_all(tx, entries.collect::<Vec<_>>()).await
+}
+
+impl Writer {
+    /// Starts control with what the book left of it; relays are read before anything is done.
+    pub(crate) async fn start_control(&mut self, doors: Doors) -> Result<(), BillingError> {
+        let now = self.clock.now();
+        let mut snapshot = self.book.snapshot().await?;
+        let loaded = persist::load(&mut snapshot, now).await?;
+        drop(snapshot);
+        let control = Control::load(Arc::new(setup(&self.registry, now)), loaded, now);
+        self.pricing.touched.extend(self.registry.accounts().map(|account| account.id));
+        self.control = Some(Supply { control, doors, doubt: None, under_way: BTreeSet::new() });
+        Ok(())
+    }
+
+    /// Tells control of a payment; gives whether there is a control.
+    pub(super) fn paid(&mut self, account: AccountId) -> bool {
+        let now = self.clock.now();
+        self.pricing.touched.insert(account);
+        match &mut self.control {
+            Some(supply) => {
+                supply.control.on_top_up(account, now);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The real time after which control wants to look again.
+    pub(super) fn wake_in(&self) -> Option<Duration> {
+        let wake = self.control.as_ref()?.control.next_wake()?;
+        Some(self.clock.real(wake.since(self.clock.now()).max(0)))
+    }
+
+    /// Hands rows of the outbox that are due to the deliverers, and marks what they delivered.
+    pub(super) async fn deliver_due(&mut self) -> Result<(), BillingError> {
+        let now = self.clock.now();
+        let Some(supply) = &mut self.control else { return Ok(()) };
+        let mut delivered = Vec::new();
+        while let Ok(delivery) = supply.doors.delivered.try_recv() {
+            supply.under_way.remove(&delivery.id);
+            delivered.push(delivery);
+        }
+        if !delivered.is_empty() {
+            let mut tx = self.book.begin().await?;
+            outbox::mark(tx.conn(), &delivered, now).await?;
+            tx.commit().await?;
+        }
+        let mut reader = self.book.snapshot().await?;
+        for item in outbox::due(&mut reader, now, &supply.under_way).await? {
+            let id = item.id;
+            // A full queue is no loss: the row stays due.
+            if supply.doors.items.try_send(item).is_ok() {
+                supply.under_way.insert(id);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The registry in the words of control.
+#[must_use]
+pub fn setup(registry: &Registry, now: Moment) -> Setup {
+    let policies: BTreeMap<_, _> = registry
+        .policies()
+        .filter_map(|policy| match serde_json::from_str::<Policy>(&policy.definition) {
+            Ok(parsed) => Some((policy.id, Arc::new(parsed))),
+            Err(error) => {
+                // Without a policy nobody is warned or cut: the safe side.
+                tracing::error!(policy = policy.name, %error, "a stored policy cannot be read");
+                None
+            }
+        })
+        .collect();
+    let sites = registry.sites().map(|site| {
+        let setup = SiteSetup {
+            name: site.name.clone(),
+            mode: match site.mode {
+                registry::Mode::Off => Mode::Off,
+                registry::Mode::Shadow => Mode::Shadow,
+                registry::Mode::Ask => Mode::Ask,
+                registry::Mode::Auto => Mode::Auto,
+            },
+            webhook: site.webhook.clone(),
+            days: Arc::clone(&site.days),
+            calendar: Arc::clone(&site.calendar),
+        };
+        (site.id, setup)
+    });
+    // Who pays for each meter now: by the contract of the service point where it is installed.
+    let mut payers = BTreeMap::new();
+    for meter in registry.meters() {
+        let point = registry.epoch_at(meter.id, now).map(|epoch| epoch.service_point);
+        if let Some(account) = point.and_then(|point| registry.payer_at(point, now)) {
+            payers.insert(meter.id, account.id);
+        }
+    }
+    let accounts = registry.accounts().map(|account| {
+        let setup = AccountSetup {
+            site: account.site,
+            name: account.name.clone(),
+            holder: account.holder.clone(),
+            facts: AccountFacts {
+                account: account.id,
+                prepaid: account.kind == AccountKind::Prepaid,
+                closed_at: account.closed_at,
+                cutoff_enabled: account.cutoff_enabled,
+                protected: account.protected.clone(),
+                credit_limit: account.credit_limit,
+                emergency_unused: Amount::ZERO,
+                confirmed_at: account.confirmed_at,
+                changed_at: None,
+            },
+            policy: account.policy.and_then(|id| policies.get(&id).cloned()),
+            meters: payers.iter().filter(|(_, payer)| **payer == account.id).map(|(meter, _)| *meter).collect(),
+        };
+        (account.id, setup)
+    });
+    let meters = registry.meters().map(|meter| {
+        let setup = MeterSetup {
+            serial: meter.serial.clone(),
+            account: payers.get(&meter.id).copied(),
+            utility: meter.utility,
+            has_relay: meter.has_relay,
+            poll: Some(meter.poll_micros.unwrap_or(MINUTE)),
+            rating_mw: meter.rating_mw,
+        };
+        (meter.id, setup)
+    });
+    Setup { sites: sites.collect(), accounts: accounts.collect(), meters: meters.collect() }
+}
