@@ -1,1 +1,4 @@
 //! ingest
+
+/// What a model of meter says where, as TOML.
+pub mod profile;
