@@ -28,7 +28,8 @@ fn the_worked_example_of_the_water_meter_decodes() {
 
 #[test]
 fn integers_follow_their_type_and_word_order() {
-    let cases: [(&[u16], Kind, WordOrder, Result<i64, Refusal>); 9] = [
+    type Case = (&'static [u16], Kind, WordOrder, Result<i64, Refusal>);
+    let cases: [Case; 9] = [
         (&[0x0001, 0x86A0], Kind::U32, WordOrder::Big, Ok(100_000)),
         (&[0x86A0, 0x0001], Kind::U32, WordOrder::LittleWord, Ok(100_000)),
         (&[0xA086, 0x0100], Kind::U32, WordOrder::LittleEndian, Ok(100_000)),
@@ -83,7 +84,7 @@ fn a_float_is_exact_below_the_count_that_the_profile_states() {
         let limit = billing.float_exact_below.unwrap();
         let (scale, resolution) = (billing.register.scale, billing.resolution);
         let per_unit = scale.numerator * resolution.denominator / (resolution.numerator * scale.denominator);
-        let start = f32::from(u16::try_from(limit / per_unit >> 8).unwrap()) * 256.0;
+        let start = f32::from(u16::try_from((limit / per_unit) >> 8).unwrap()) * 256.0;
         let counts = |value: f32| {
             let bits = value.to_bits();
             let words = [u16::try_from(bits >> 16).unwrap(), u16::try_from(bits & 0xFFFF).unwrap()];
