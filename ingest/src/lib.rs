@@ -10,7 +10,13 @@
 //! **Survives a crash:** what the log acknowledged. A file whose import was interrupted is imported again; rows that are
 //! already there change nothing.
 
+/// Buses, meters and relays over Modbus TCP.
+pub mod field;
 /// CSV and Parquet files, long and wide, into submissions.
 pub mod import;
 /// The one place where submissions enter the log.
 pub mod intake;
+/// What a model of meter says where, as TOML.
+pub mod profile;
+/// Real Modbus TCP servers on loopback, to try everything on.
+pub mod simulated;
