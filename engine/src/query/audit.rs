@@ -6,7 +6,7 @@ use arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
 
 use super::header::Header;
-use super::{QueryError, QuerySession};
+use super::{Pinned, QueryError, QuerySession};
 
 macro_rules! audits {
     ($($name:literal),* $(,)?) => {
@@ -62,23 +62,37 @@ pub async fn run(session: &QuerySession) -> Result<Vec<AuditOutcome>, QueryError
     let pinned = session.pin(&texts).await?;
     let mut outcomes = Vec::with_capacity(TEXTS.len());
     for (name, sql) in TEXTS {
-        let mut stream = pinned.stream(sql).await?;
-        let (mut rows, mut shown) = (0, 0);
-        let mut sample: Vec<RecordBatch> = Vec::new();
-        while let Some(batch) = stream.try_next().await.map_err(QueryError::execute)? {
-            let take = batch.num_rows().min(SAMPLE - shown);
-            if take > 0 {
-                sample.push(batch.slice(0, take));
-                shown += take;
-            }
-            rows += batch.num_rows();
-        }
-        let sample = if rows == 0 {
-            String::new()
-        } else {
-            pretty_format_batches(&sample).map_err(QueryError::arrow(name))?.to_string()
-        };
-        outcomes.push(AuditOutcome { name, purpose: Header::parse(sql).purpose, rows, sample });
+        outcomes.push(check(&pinned, name, sql).await?);
     }
     Ok(outcomes)
+}
+
+/// Runs one audit query by its name.
+///
+/// # Errors
+/// As [`run`]; [`QueryError::Missing`] where there is no such query.
+pub async fn run_one(session: &QuerySession, name: &str) -> Result<AuditOutcome, QueryError> {
+    let found = TEXTS.iter().find(|(known, _)| *known == name);
+    let (name, sql) = found.ok_or_else(|| QueryError::Missing(format!("audit query {name}")))?;
+    check(&session.pin(&[*sql]).await?, name, sql).await
+}
+
+async fn check(pinned: &Pinned, name: &'static str, sql: &str) -> Result<AuditOutcome, QueryError> {
+    let mut stream = pinned.stream(sql).await?;
+    let (mut rows, mut shown) = (0, 0);
+    let mut sample: Vec<RecordBatch> = Vec::new();
+    while let Some(batch) = stream.try_next().await.map_err(QueryError::execute)? {
+        let take = batch.num_rows().min(SAMPLE - shown);
+        if take > 0 {
+            sample.push(batch.slice(0, take));
+            shown += take;
+        }
+        rows += batch.num_rows();
+    }
+    let sample = if rows == 0 {
+        String::new()
+    } else {
+        pretty_format_batches(&sample).map_err(QueryError::arrow(name))?.to_string()
+    };
+    Ok(AuditOutcome { name, purpose: Header::parse(sql).purpose, rows, sample })
 }

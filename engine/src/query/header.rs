@@ -24,6 +24,10 @@ pub struct Header {
     pub chart: Option<String>,
     /// Columns that a totals row adds up.
     pub totals: Vec<String>,
+    /// Columns that a table for people leaves out where they hold nothing but zeros.
+    pub optional: Vec<String>,
+    /// The period that a report covers where none is asked for: `month`, `year` or `all`.
+    pub period: Option<String>,
 }
 
 /// What is said of a column.
@@ -66,7 +70,9 @@ impl Header {
                 None if key == "title" => header.title = value,
                 None if key == "purpose" => header.purpose = value,
                 None if key == "chart" => header.chart = Some(value),
-                None if key == "totals" => header.totals = value.split_whitespace().map(str::to_owned).collect(),
+                None if key == "period" => header.period = Some(value),
+                None if key == "totals" => header.totals = words(&value),
+                None if key == "optional" => header.optional = words(&value),
                 _ => {}
             }
         }
@@ -78,6 +84,10 @@ impl Header {
     pub fn column(&self, name: &str) -> Option<&ColumnNote> {
         self.columns.iter().find(|column| column.name == name)
     }
+}
+
+fn words(value: &str) -> Vec<String> {
+    value.split_whitespace().map(str::to_owned).collect()
 }
 
 impl ColumnNote {
