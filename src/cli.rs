@@ -43,7 +43,11 @@ enum Command {
         options: ImportArguments,
     },
     /// Poll the meters, price, warn, cut off and reconnect, until Ctrl-C
-    Serve,
+    Serve {
+        /// Simulate the meters on loopback; refused where a bus is not on this machine
+        #[arg(long)]
+        simulate: bool,
+    },
     /// Post a payment to an account; the same key posts once, for ever
     Topup {
         account: String,
@@ -111,7 +115,7 @@ enum Command {
 
 impl Arguments {
     pub(crate) fn serves(&self) -> bool {
-        matches!(self.command, Command::Serve)
+        matches!(self.command, Command::Serve { .. })
     }
 }
 
@@ -120,9 +124,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let folder = arguments.data_dir;
     let mut output = None;
     let call = match arguments.command {
-        Command::Serve => return serve::serve(&folder).await,
+        Command::Serve { simulate } => return serve::serve(&folder, simulate).await,
         Command::Probe { profile, address, unit } => return probe::probe(&profile, &address, unit).await,
-        Command::Demo { out } => return crate::perform::demo::demo(out).await,
+        Command::Demo { out } => return crate::demo::demo(out).await,
         Command::Apply { file, dry_run } => {
             let text = std::fs::read_to_string(&file)
                 .map_err(|error| Failure(format!("cannot read the site file {}: {error}", file.display())))?;

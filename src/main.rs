@@ -1,14 +1,17 @@
 //! `meterledger`: prepaid utility metering from the register to the relay, in one binary.
 //!
 //! Thin on purpose: [`cli`] says what can be asked, [`call`] is the same as data, [`perform`] does it on an open
-//! [`node`], and [`door`] carries calls to a running server. [`serve`] keeps a node open and polls its meters.
+//! [`node`], and [`door`] carries calls to a running server. [`serve`] keeps a node open, and [`supply`] joins its
+//! field, control and notices.
 
 mod call;
 mod cli;
+mod demo;
 mod door;
 mod node;
 mod perform;
 mod serve;
+mod supply;
 
 use std::process::ExitCode;
 

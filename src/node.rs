@@ -11,11 +11,13 @@ use ingest::intake::{self, Intake, Log, LogError, MeterDirectory, MeterRef, Mete
 use kernel::batch::Payload;
 use kernel::id::Seq;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 use wal::Appender;
 use wal::clock::Clock;
 
 use crate::call::{Failure, failed};
+use crate::supply::SupplySide;
 
 /// Memory that the statements of one query may hold; beyond it they go on on disk or fail.
 const QUERY_BYTES: usize = 1 << 30;
@@ -29,6 +31,7 @@ pub(crate) struct Node {
     pub(crate) query: QuerySession,
     directory: MeterDirectory,
     open: Mutex<Option<Engine>>,
+    side: Mutex<Option<SupplySide>>,
 }
 
 /// The log as the doors see it.
@@ -43,7 +46,12 @@ impl Log for Durable {
 impl Node {
     /// Opens the folder, which must not be open elsewhere.
     pub(crate) async fn open(folder: &Path, clock: Clock) -> Result<Node, Failure> {
-        let engine = Engine::open(folder, Options::new(clock.clone())).await.map_err(|error| match error {
+        Node::open_with(folder, clock.clone(), Options::new(clock).settle_every).await
+    }
+
+    /// The same with another time between two settlements.
+    pub(crate) async fn open_with(folder: &Path, clock: Clock, settle_every: Duration) -> Result<Node, Failure> {
+        let engine = Engine::open(folder, Options { clock: clock.clone(), settle_every }).await.map_err(|error| match error {
             OpenError::InUse(_) => Failure(format!("{error} (its control socket did not answer)")),
             error => failed(error),
         })?;
@@ -53,17 +61,29 @@ impl Node {
         let options = query::Options { target_partitions: None, memory_bytes: Some(QUERY_BYTES) };
         let query = QuerySession::new(Arc::new(handle.clone()), options).map_err(failed)?;
         let open = Mutex::new(Some(engine));
-        Ok(Node { folder: folder.to_path_buf(), clock, engine: handle, intake, query, directory, open })
+        Ok(Node { folder: folder.to_path_buf(), clock, engine: handle, intake, query, directory, open, side: Mutex::new(None) })
+    }
+
+    /// Gives the node its running field.
+    pub(crate) async fn attach(&self, side: SupplySide) {
+        *self.side.lock().await = Some(side);
     }
 
     /// Lets the doors know the meters of the registry of now.
-    pub(crate) fn registry_changed(&self) -> Result<(), Failure> {
-        self.directory.replace(meters(&self.engine.registry())?);
-        Ok(())
+    pub(crate) async fn registry_changed(&self) -> Result<(), Failure> {
+        let registry = self.engine.registry();
+        self.directory.replace(meters(&registry)?);
+        match self.side.lock().await.as_ref() {
+            Some(side) => side.configure(&registry).await,
+            None => Ok(()),
+        }
     }
 
     /// Settles and closes; a second call does nothing.
     pub(crate) async fn close(&self) -> Result<(), Failure> {
+        if let Some(side) = self.side.lock().await.take() {
+            side.stop().await;
+        }
         match self.open.lock().await.take() {
             Some(engine) => engine.close().await.map_err(failed),
             None => Ok(()),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use kernel::epoch::ProfileFacts;
 use kernel::id::{AccountId, Seq};
 use kernel::reading::Verdict;
 use kernel::time::LocalDate;
@@ -15,6 +16,7 @@ use tokio::task::JoinHandle;
 use wal::clock::Clock;
 use wal::{Appender, LogId, RealDisk, Wal};
 
+use crate::billing::apply::ApplyError;
 use crate::billing::error::BillingError;
 use crate::billing::explain::ExplainedPart;
 use crate::billing::hot::Hot;
@@ -277,6 +279,35 @@ impl Handle {
     /// [`Stopped`]; the inner one is what stopped it.
     pub async fn file(&self) -> Result<Result<(), BillingError>, Stopped> {
         self.ask(Request::File).await
+    }
+
+    /// Brings the book to a site file; gives what changes, in words. With `dry_run` nothing is written.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says what the file has wrong, all of it.
+    pub async fn apply(
+        &self,
+        text: &str,
+        name: &str,
+        profiles: BTreeMap<String, ProfileFacts>,
+        actor: &str,
+        dry_run: bool,
+    ) -> Result<Result<Vec<String>, ApplyError>, Stopped> {
+        let (text, name, actor) = (text.to_owned(), name.to_owned(), actor.to_owned());
+        let current = Arc::clone(&self.registry);
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let applied = writer.apply(&text, &name, &profiles, &actor, dry_run).await;
+                    let changes = applied.map(|(changes, registry)| {
+                        *current.write().unwrap_or_else(PoisonError::into_inner) = registry;
+                        changes
+                    });
+                    let _ = reply.send(changes);
+                })
+            }))
+        })
+        .await
     }
 
     /// Starts the control loop: from now on supply is cut and reconnected by policy. To be called once, by the process

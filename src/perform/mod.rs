@@ -3,11 +3,10 @@
 pub(crate) mod apply;
 mod audit;
 mod balance;
-pub(crate) mod demo;
 mod explain;
 mod import;
 pub(crate) mod probe;
-mod report;
+pub(crate) mod report;
 mod sql;
 mod table;
 mod topup;

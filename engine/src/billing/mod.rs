@@ -1,5 +1,6 @@
 //! Billing: the one writer.
 
+pub mod apply;
 pub mod error;
 pub mod explain;
 pub mod filing;

@@ -193,6 +193,9 @@ fn take(point: &mut PointRuntime, batch: &Batch, at: usize, seq: Seq, received_a
 fn settle_owed(wallets: &mut BTreeMap<AccountId, Wallet>, touched: &mut BTreeSet<AccountId>, point: &mut PointRuntime) {
     for (account, amount) in point.take_owed() {
         wallets.entry(account).or_default().unposted += amount;
+        touched.insert(account);
     }
-    touched.extend(point.setup.terms.contracts.last().map(|contract| contract.account));
+    // A reading that bills nothing is evidence all the same.
+    let payer = point.state.watermark.and_then(|time| point.setup.terms.contract_at(time));
+    touched.extend(payer.map(|contract| contract.account));
 }

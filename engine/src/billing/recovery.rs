@@ -99,6 +99,7 @@ impl Writer {
             filed: super::late::Overrides::new(),
             flushing_through: 0,
             control: None,
+            broken: None,
         };
         writer.pricing.replace_setups(&setups(&writer.registry));
         writer.load_points().await?;

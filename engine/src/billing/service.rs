@@ -228,6 +228,9 @@ impl Service {
                 self.take_waiting();
                 self.writer.settle().await?;
                 work(&mut self.writer).await;
+                if let Some(why) = self.writer.broken.take() {
+                    return Err(BillingError::Apart(format!("{why}; start again: the book is as it was before")));
+                }
             }
             Request::Stop(reply) => {
                 let _ = reply.send(Ok(()));

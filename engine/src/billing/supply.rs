@@ -43,6 +43,8 @@ pub struct Supply {
     pub(super) control: Control,
     doors: Doors,
     doubt: Option<String>,
+    /// When a contract or an installation begins or ends next: who pays for which meter is worked out anew then.
+    next_change: Option<Moment>,
     under_way: BTreeSet<i64>,
 }
 
@@ -120,7 +122,8 @@ impl Writer {
         drop(snapshot);
         let control = Control::load(Arc::new(setup(&self.registry, now)), loaded, now);
         self.pricing.touched.extend(self.registry.accounts().map(|account| account.id));
-        self.control = Some(Supply { control, doors, doubt: None, under_way: BTreeSet::new() });
+        let next_change = next_change(&self.registry, now);
+        self.control = Some(Supply { control, doors, doubt: None, next_change, under_way: BTreeSet::new() });
         Ok(())
     }
 
@@ -134,6 +137,23 @@ impl Writer {
                 true
             }
             None => false,
+        }
+    }
+
+    /// Tells control of a changed registry.
+    pub(super) fn registry_changed(&mut self, now: Moment) {
+        self.pricing.touched.extend(self.registry.accounts().map(|account| account.id));
+        if let Some(supply) = &mut self.control {
+            supply.control.on_setup(Arc::new(setup(&self.registry, now)), now);
+            supply.next_change = next_change(&self.registry, now);
+        }
+    }
+
+    /// Follows contracts and installations that begin or end by themselves.
+    pub(super) fn follow_dates(&mut self, now: Moment) {
+        let due = self.control.as_ref().and_then(|supply| supply.next_change).is_some_and(|change| change <= now);
+        if due {
+            self.registry_changed(now);
         }
     }
 
@@ -167,6 +187,32 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// The first moment after `now` at which a contract or an installation begins or ends.
+fn next_change(registry: &Registry, now: Moment) -> Option<Moment> {
+    let points = registry.service_points();
+    let moments = points.flat_map(|point| {
+        let contracts = point.contracts.iter().map(|contract| (contract.valid_from, contract.valid_to));
+        contracts.chain(point.epochs.iter().map(|epoch| (epoch.valid_from, epoch.valid_to)))
+    });
+    moments.flat_map(|(from, to)| [Some(from), to]).flatten().filter(|moment| *moment > now).min()
+}
+
+/// When a price, a payer or an installation of an account changed last: a person should look before anybody is cut.
+fn changed_at(registry: &Registry, account: AccountId, now: Moment) -> Option<Moment> {
+    let mut latest = None;
+    for point in registry.points_of_account(account) {
+        let Some(contract) = point.contracts.iter().rev().find(|contract| contract.holds(now)) else { continue };
+        if contract.account != account {
+            continue;
+        }
+        let tariff = registry.tariff(contract.tariff);
+        let versions = tariff.into_iter().flat_map(|tariff| &tariff.versions).map(|version| version.valid_from);
+        let epochs = point.epochs.iter().map(|epoch| epoch.valid_from);
+        latest = latest.max(versions.chain(epochs).chain([contract.valid_from]).filter(|from| *from <= now).max());
+    }
+    latest
 }
 
 /// The registry in the words of control.
@@ -220,7 +266,7 @@ pub fn setup(registry: &Registry, now: Moment) -> Setup {
                 credit_limit: account.credit_limit,
                 emergency_unused: Amount::ZERO,
                 confirmed_at: account.confirmed_at,
-                changed_at: None,
+                changed_at: changed_at(registry, account.id, now),
             },
             policy: account.policy.and_then(|id| policies.get(&id).cloned()),
             meters: payers.iter().filter(|(_, payer)| **payer == account.id).map(|(meter, _)| *meter).collect(),

@@ -32,7 +32,7 @@ use crate::registry::Registry;
 
 /// Service points whose stored readings are held in memory together when they are rated anew
 /// (64 x 5 years of hourly readings x 72 bytes = 200 MB).
-const TASKS_AT_ONCE: usize = 64;
+pub(super) const TASKS_AT_ONCE: usize = 64;
 /// How long a settlement that failed waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -64,6 +64,8 @@ pub struct Writer {
     pub(super) flushing_through: u64,
     /// The loop that cuts and reconnects, where this process runs one.
     pub(super) control: Option<super::supply::Supply>,
+    /// Why memory no longer agrees with the book: billing must stop and recover.
+    pub(super) broken: Option<String>,
     /// The last day for which each account has a usage transfer: later ones cannot be differences.
     pub(super) posted_until: BTreeMap<AccountId, i64>,
 }
@@ -135,6 +137,7 @@ impl Writer {
     /// is committed.
     pub(super) async fn prepare(&mut self) -> Result<Settlement, BillingError> {
         let now = self.clock.now();
+        self.follow_dates(now);
         self.pricing.close(now);
         self.resolve_late(now).await?;
         let mut overrides = std::mem::take(&mut self.filed);

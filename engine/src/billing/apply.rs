@@ -1,0 +1,114 @@
+//! Changing the registry: only here, after the earlier frames are settled, and in one transaction with what it re-rates.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kernel::control::policy::Policy;
+use kernel::epoch::ProfileFacts;
+
+use super::error::BillingError;
+use super::late::{Task, resolve};
+use super::writer::{Writer, setups};
+use crate::book::BookError;
+use crate::registry::{Registry, load_from};
+use crate::site_file::{self, Fault};
+
+/// Why a site file is not applied. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The file says what cannot be.
+    #[error("{}", list(.0))]
+    Refused(Vec<Fault>),
+    /// The book.
+    #[error(transparent)]
+    Billing(#[from] BillingError),
+}
+
+impl From<BookError> for ApplyError {
+    fn from(error: BookError) -> ApplyError {
+        ApplyError::Billing(error.into())
+    }
+}
+
+fn list(faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    format!("nothing was changed\n{}", lines.join("\n"))
+}
+
+/// A policy's text, checked by the rules of cut-off.
+fn check_policy(definition: &serde_json::Value) -> Result<(), String> {
+    let policy: Policy = serde_json::from_value(definition.clone()).map_err(|error| error.to_string())?;
+    let faults = policy.faults();
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+}
+
+impl Writer {
+    /// Brings the book to a site file; gives what changes, for people, and the registry as it is then.
+    ///
+    /// What the change reaches back to is rated anew from stored readings, and the difference is part of the same
+    /// transaction.
+    ///
+    /// # Errors
+    /// [`ApplyError`].
+    pub(crate) async fn apply(
+        &mut self,
+        text: &str,
+        name: &str,
+        profiles: &BTreeMap<String, ProfileFacts>,
+        actor: &str,
+        dry_run: bool,
+    ) -> Result<(Vec<String>, Arc<Registry>), ApplyError> {
+        let now = self.clock.now();
+        let file = site_file::parse(text, name).map_err(ApplyError::Refused)?;
+        let plan = site_file::plan(&file, &self.registry, profiles, now, check_policy).map_err(ApplyError::Refused)?;
+        let changes: Vec<String> = plan.changes().iter().map(ToString::to_string).collect();
+        if plan.is_empty() || dry_run {
+            return Ok((changes, Arc::clone(&self.registry)));
+        }
+        let mut tx = self.book.begin().await?;
+        site_file::write(&mut tx, &plan, now, actor).await?;
+        let registry = Arc::new(load_from(tx.conn()).await?);
+        let new_setups = setups(&registry);
+        let mut work = Vec::new();
+        for (id, since) in plan.dirty() {
+            let old = self.pricing.points.get(id).map(|point| Arc::clone(&point.setup));
+            let (Some(old), Some((_, new))) = (old, new_setups.get(id)) else { continue };
+            let (start, after) = self.checkpoint_before(*id, &old, *since).await?;
+            work.push((*id, old, Arc::clone(new), start, after));
+        }
+        let tasks: Vec<Task<'_>> = work
+            .iter()
+            .map(|(id, old, new, start, after)| Task {
+                id: *id,
+                old,
+                new,
+                start: start.clone(),
+                after: *after,
+                late: BTreeSet::new(),
+            })
+            .collect();
+        let mut outcomes = Vec::new();
+        for some in tasks.chunks(super::writer::TASKS_AT_ONCE) {
+            let resolved = resolve(&self.lake, &self.files, &self.hot, &self.overrides, some, now);
+            outcomes.extend(resolved.map_err(BillingError::from)?);
+        }
+        // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
+        self.registry = Arc::clone(&registry);
+        self.pricing.replace_setups(&new_setups);
+        for outcome in outcomes {
+            self.take_outcome(outcome);
+        }
+        self.registry_changed(now);
+        let mut settlement = self.prepare().await?;
+        let written = match self.write_in(&mut tx, &settlement).await {
+            Ok(()) => tx.commit().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            self.broken = Some(error.to_string());
+            return Err(error.into());
+        }
+        self.settled_through(&mut settlement);
+        Ok((changes, registry))
+    }
+}

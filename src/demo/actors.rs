@@ -1,0 +1,123 @@
+//! The tenants: what they paid in the past, and the three whose day it is.
+
+use std::collections::BTreeMap;
+
+use engine::book::payments::TopUp;
+use engine::registry::{AccountKind, Registry};
+use kernel::id::{AccountId, MeterId, Utility};
+use kernel::money::{Amount, Rounding};
+use kernel::time::{DAY, HOUR, LocalDate, LocalMonth, Moment};
+
+use super::NOW;
+use super::load::{UTC_OFFSET, mix};
+use crate::call::{Failure, failed};
+use crate::node::Node;
+
+/// Channels by which the past top-ups came.
+const CHANNELS: [&str; 4] = ["wechat", "alipay", "cash", "bank"];
+
+/// One of the three.
+#[derive(Clone, Debug)]
+pub(super) struct Actor {
+    pub(super) account: AccountId,
+    pub(super) name: String,
+    pub(super) holder: String,
+    /// The meter that is cut.
+    pub(super) meter: MeterId,
+}
+
+/// Three prepaid tenants that may be cut, each with one electricity meter and nothing else: the first pays when he is
+/// cut, the second stays cut, the third's relay is welded.
+pub(super) fn three(registry: &Registry, now: Moment) -> Result<[Actor; 3], Failure> {
+    let mut found = Vec::new();
+    for account in registry.accounts() {
+        let may_be_cut = account.kind == AccountKind::Prepaid
+            && account.cutoff_enabled
+            && account.protected.is_none()
+            && account.policy.is_some()
+            && account.confirmed_at.is_some();
+        let meters: Vec<_> = registry
+            .meters()
+            .filter(|meter| {
+                registry
+                    .epoch_at(meter.id, now)
+                    .and_then(|epoch| registry.payer_at(epoch.service_point, now))
+                    .is_some_and(|payer| payer.id == account.id)
+            })
+            .collect();
+        if let ([meter], true) = (&meters[..], may_be_cut)
+            && meter.utility == Utility::Electricity
+            && meter.has_relay
+        {
+            let (name, holder) = (account.name.clone(), account.holder.clone());
+            found.push(Actor { account: account.id, name, holder, meter: meter.id });
+        }
+    }
+    let mut third = found.into_iter().step_by(3);
+    match (third.next(), third.next(), third.next()) {
+        (Some(first), Some(second), Some(last)) => Ok([first, second, last]),
+        _ => Err(Failure("the mall has no three tenants with one switchable electricity meter each".into())),
+    }
+}
+
+/// Posts the past top-ups: each month about what it used, so that the balances end between some tens and some thousands,
+/// and those of the three at what four to six hours of trade will use up.
+pub(super) async fn pay(node: &Node) -> Result<usize, Failure> {
+    let registry = node.engine.registry();
+    let three = three(&registry, NOW)?;
+    let balances = node.engine.balances().await.map_err(failed)?;
+    let months: Vec<LocalMonth> = (0..26).map(|month| LocalMonth(2024 * 12 + 8 + month)).collect();
+    let mut posted = 0;
+    for account in registry.accounts().filter(|account| account.kind == AccountKind::Prepaid) {
+        let owed = balances.get(&account.id).map_or(Amount::ZERO, |wallet| -wallet.balance);
+        let mut paid = Amount::ZERO;
+        let monthly = Amount(owed.0 / 26).round(0, Rounding::HalfUp);
+        let mut top_ups: BTreeMap<Moment, (Amount, String)> = BTreeMap::new();
+        for (index, month) in months.iter().enumerate() {
+            let random = mix(u64::from(account.id.0), i64::try_from(index).unwrap_or(0));
+            let day = month.first_day().plus(i32::try_from(random % 27).unwrap_or(0));
+            let at = local(day).plus(9 * HOUR + i64::try_from(random % 36_000).unwrap_or(0) * 1_000_000);
+            let amount = Amount(monthly.0 * i128::from(85 + random % 28) / 100).round(0, Rounding::HalfUp);
+            if amount > Amount::ZERO {
+                paid += amount;
+                top_ups.insert(at, (amount, CHANNELS[usize::try_from(random / 64 % 4).unwrap_or(0)].to_owned()));
+            }
+        }
+        let target = match three.iter().position(|actor| actor.account == account.id) {
+            // What the shop uses in some hours of trade, from its last days.
+            Some(index) => hours_of_trade(node, account.id, 5 + i64::try_from(index).unwrap_or(0)).await?,
+            None => Amount(i128::from(150 + mix(u64::from(account.id.0), 99) % 2_400) * 1_000_000_000),
+        };
+        let last = (owed + target - paid).round(2, Rounding::HalfUp);
+        if last > Amount::ZERO {
+            top_ups.insert(NOW.plus(-DAY - HOUR), (last, "wechat".to_owned()));
+        } else if let Some(mut entry) = top_ups.last_entry() {
+            entry.get_mut().0 += last;
+        }
+        for (at, (amount, channel)) in top_ups {
+            if amount <= Amount::ZERO {
+                continue;
+            }
+            let key = format!("history-{}-{}", account.name, at.0);
+            let top_up = TopUp::over_the_counter(account.id, amount, &key, &channel, "demo", at);
+            node.engine.top_up(top_up).await.map_err(failed)?.map_err(failed)?;
+            posted += 1;
+        }
+    }
+    Ok(posted)
+}
+
+/// About what an account uses in so many hours of trade: its last 28 days' charges hold some 14 such hours each.
+async fn hours_of_trade(node: &Node, account: AccountId, hours: i64) -> Result<Amount, Failure> {
+    let today = LocalDate(i32::try_from((NOW.0 + UTC_OFFSET).div_euclid(DAY)).unwrap_or(0));
+    let mut spent = Amount::ZERO;
+    for back in 1..=7 {
+        let parts = node.engine.explain(account, today.plus(-back)).await.map_err(failed)?.map_err(failed)?;
+        spent += parts.iter().map(|item| item.part.amount).sum();
+    }
+    Ok(Amount(spent.0 * i128::from(hours) / (7 * 16)).round(2, Rounding::HalfUp))
+}
+
+fn local(date: LocalDate) -> Moment {
+    Moment(i64::from(date.0) * DAY - UTC_OFFSET)
+}

@@ -1,0 +1,52 @@
+//! `serve`: an open node that polls its meters and answers its control socket, until it is told to stop.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ingest::field::{MeterPort, Settings};
+use ingest::simulated::SimulatedField;
+use kernel::time::MINUTE;
+use tokio::signal::unix::{SignalKind, signal};
+use wal::clock::Clock;
+
+use crate::call::{Failure, failed};
+use crate::demo;
+use crate::door;
+use crate::node::Node;
+use crate::supply::{SupplySide, ports};
+
+pub(crate) async fn serve(folder: &Path, simulate: bool) -> Result<(), Failure> {
+    let node = Arc::new(Node::open(folder, Clock::live()).await?);
+    let listener = door::server::listen(folder)?;
+    let real = ports(&node.engine.registry())?;
+    // Held until the end: dropping it ends its servers.
+    let simulated = if simulate { Some(simulate_field(&node, &real).await?) } else { None };
+    let polled = simulated.as_ref().map_or(real, |field| field.ports(MINUTE));
+    let (accounts, meters) = (node.engine.registry().accounts().len(), polled.len());
+    let side = SupplySide::start_with(&node, polled, Settings::default()).await?;
+    node.attach(side).await;
+    println!("serving {}: {accounts} accounts, {meters} meters polled; stop with Ctrl-C", folder.display());
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    door::server::answer(listener, Arc::clone(&node), stop).await?;
+    // The socket goes first, so that a new command opens the folder itself and waits for the lock's owner to end.
+    let _ = std::fs::remove_file(door::socket(folder));
+    node.close().await
+}
+
+/// Real Modbus TCP servers on loopback in the place of the registry's meters, going on from their last registers.
+async fn simulate_field(node: &Node, ports: &[MeterPort]) -> Result<SimulatedField, Failure> {
+    if let Some(port) = ports.iter().find(|port| port.host != "localhost" && !port.host.starts_with("127.")) {
+        return Err(Failure(format!(
+            "--simulate is refused: meter {} is on a real bus, {}:{}; a simulated register must never be billed to it",
+            port.serial, port.host, port.port
+        )));
+    }
+    demo::simulate(node).await
+}

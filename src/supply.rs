@@ -1,0 +1,166 @@
+//! The node's field: polled meters into the intake, control's commands out to the buses, notices out to webhooks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::billing::supply::Doors;
+use engine::control::outbox::{self, Deliver};
+use engine::registry::Registry;
+use ingest::field::{self, Field, FieldEvent, MeterPort, Settings};
+use ingest::intake::Intake;
+use ingest::profile;
+use kernel::control::FieldCommand;
+use kernel::reading::{Observation, Seen};
+use kernel::time::MINUTE;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::call::{Failure, failed};
+use crate::node::Node;
+
+/// Field events that wait for the intake (256 rows each at most).
+const EVENTS: usize = 256;
+/// Commands that wait for the field: one open and one read for each meter at most.
+const COMMANDS: usize = 65_536;
+/// Notices under way.
+const DELIVERIES: usize = 256;
+/// How long a webhook may take.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Meters are polled this often where the site file says nothing.
+const POLL: i64 = MINUTE;
+
+/// The running field of a node, with control.
+pub(crate) struct SupplySide {
+    field: Arc<Field>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// The meters of the registry that are on a bus.
+pub(crate) fn ports(registry: &Registry) -> Result<Vec<MeterPort>, Failure> {
+    registry
+        .meters()
+        .filter_map(|meter| {
+            let ((host, port), unit) = (meter.bus.clone()?, meter.unit?);
+            Some(profile::find(&meter.profile).map_err(failed).map(|profile| MeterPort {
+                meter: meter.id,
+                serial: meter.serial.clone(),
+                profile,
+                host,
+                port,
+                unit,
+                poll_every: meter.poll_micros.unwrap_or(POLL),
+            }))
+        })
+        .collect()
+}
+
+impl SupplySide {
+    /// Starts polling the registry's meters, and control.
+    pub(crate) async fn start(node: &Node, settings: Settings) -> Result<SupplySide, Failure> {
+        SupplySide::start_with(node, ports(&node.engine.registry())?, settings).await
+    }
+
+    /// The same with these ports.
+    pub(crate) async fn start_with(
+        node: &Node,
+        ports: Vec<MeterPort>,
+        settings: Settings,
+    ) -> Result<SupplySide, Failure> {
+        let (out, events) = mpsc::channel(EVENTS);
+        let (field_commands, commands) = mpsc::channel(COMMANDS);
+        let (items, due) = mpsc::channel(DELIVERIES);
+        let (done, delivered) = mpsc::channel(DELIVERIES);
+        let field = Arc::new(Field::start(ports, node.clock.clone(), out, settings).map_err(failed)?);
+        let doors = Doors { field: field_commands, items, delivered };
+        node.engine.start_control(doors).await.map_err(failed)?.map_err(failed)?;
+        let tasks = vec![
+            tokio::spawn(take_events(node.intake.clone(), events)),
+            tokio::spawn(pass_commands(Arc::clone(&field), node.intake.clone(), node.clock.clone(), commands)),
+            tokio::spawn(async move { outbox::run(due, done, Arc::new(Webhook)).await }),
+        ];
+        Ok(SupplySide { field, tasks })
+    }
+
+    /// Polls what the registry says now.
+    pub(crate) async fn configure(&self, registry: &Registry) -> Result<(), Failure> {
+        self.field.configure(ports(registry)?).await.map_err(failed)
+    }
+
+    /// Stops polling; commands that are under way are verified after the next start.
+    pub(crate) async fn stop(self) {
+        let SupplySide { field, mut tasks } = self;
+        // The task that passes commands holds the field too.
+        let passing = tasks.remove(1);
+        passing.abort();
+        let _ = passing.await;
+        if let Some(field) = Arc::into_inner(field) {
+            field.shutdown().await;
+        }
+        for task in tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Submits what the field sees. A log that does not take it stops the polling behind it.
+async fn take_events(intake: Intake, mut events: mpsc::Receiver<FieldEvent>) {
+    while let Some(event) = events.recv().await {
+        let refused = match event {
+            FieldEvent::Readings(batch) => intake.submit(batch).await.map(|taken| taken.refused.len()),
+            FieldEvent::Observations(seen) => intake.observe(seen).await.map(|taken| taken.refused.len()),
+        };
+        match refused {
+            Ok(0) => {}
+            Ok(refused) => tracing::warn!(refused, "rows from the field were refused"),
+            Err(error) => {
+                tracing::error!(%error, "the log does not take what the field sees; polling stops");
+                return;
+            }
+        }
+    }
+}
+
+/// Passes control's commands on. One that cannot be taken is reported as not sent, so that its state is left.
+async fn pass_commands(
+    field: Arc<Field>,
+    intake: Intake,
+    clock: wal::clock::Clock,
+    mut commands: mpsc::Receiver<FieldCommand>,
+) {
+    while let Some(command) = commands.recv().await {
+        let (command, write) = match command {
+            FieldCommand::Write { command, meter, target, expires } => {
+                (field::FieldCommand::Write { command, meter, target, expires }, Some((command, meter)))
+            }
+            FieldCommand::ReadNow { meter } => (field::FieldCommand::ReadNow { meter }, None),
+        };
+        if let Err(error) = field.command(command) {
+            tracing::warn!(%error, "a command was not taken by the field");
+            if let Some((command, meter)) = write {
+                let seen = Observation { meter, time: clock.now(), seen: Seen::NotSent(command) };
+                if let Err(error) = intake.observe(vec![seen]).await {
+                    tracing::error!(%error, "the log does not take what became of a command");
+                }
+            }
+        }
+    }
+}
+
+/// Posts notices as JSON.
+struct Webhook;
+
+#[async_trait]
+impl Deliver for Webhook {
+    async fn post(&self, url: &str, body: &str) -> Result<(), String> {
+        let (url, body) = (url.to_owned(), body.to_owned());
+        let send = move || {
+            let agent = ureq::Agent::config_builder().timeout_global(Some(WEBHOOK_TIMEOUT)).build().new_agent();
+            agent.post(&url).header("content-type", "application/json").send(body).map(drop)
+        };
+        match tokio::task::spawn_blocking(send).await {
+            Ok(sent) => sent.map_err(|error| error.to_string()),
+            Err(panic) => Err(panic.to_string()),
+        }
+    }
+}
