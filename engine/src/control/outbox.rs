@@ -132,7 +132,7 @@ pub fn next_at(attempts: i64, now: Moment) -> Moment {
         return Moment(i64::MAX);
     }
     let doublings = u32::try_from(attempts.clamp(1, 20) - 1).unwrap_or(0);
-    now.plus((5 * SECOND << doublings).min(HOUR))
+    now.plus(((5 * SECOND) << doublings).min(HOUR))
 }
 
 /// Stores what became of deliveries, in the writer's transaction.

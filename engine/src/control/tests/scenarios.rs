@@ -159,18 +159,27 @@ async fn a_relay_that_refuses_is_tried_three_times_then_rests_with_an_alarm() {
 }
 
 #[tokio::test]
-async fn case_16_no_cut_in_the_night_and_a_payment_in_the_night_saves_the_morning() {
-    let mut world = World::new(1, Mode::Auto).await;
-    world.now = noon().plus(5 * HOUR + 58 * MINUTE);
-    world.restart().await;
-    world.set_balance(1, "-5");
-    world.run(60).await;
-    assert!(world.writes.is_empty());
-    assert_eq!(world.decisions().await.last().unwrap(), "defer");
-    world.run(14 * 60 - 60).await;
-    assert!(world.writes.is_empty(), "07:58 is night");
-    world.run(5).await;
-    assert_eq!(world.writes.len(), 1);
+async fn case_16_a_cut_still_queued_when_the_night_begins_is_called_off_and_decided_again_in_the_morning() {
+    for paid_at_23 in [false, true] {
+        let mut world = World::new(1, Mode::Auto).await;
+        world.now = noon().plus(5 * HOUR + 58 * MINUTE + 50 * SECOND);
+        world.restart().await;
+        world.set_balance(1, "-5");
+        world.run(1).await;
+        world.step(None).await;
+        assert_eq!(world.commands().await, ["1 open queued"], "17:59:55");
+        world.step(None).await;
+        assert_eq!(world.commands().await, ["1 open cancelled"], "18:00:00");
+        world.run(5 * 60).await;
+        assert_eq!(world.decisions().await.last().unwrap(), "defer");
+        if paid_at_23 {
+            world.top_up(1, "50");
+        }
+        world.run(9 * 60 - 1).await;
+        assert!(world.writes.is_empty(), "07:59:00 is night");
+        world.run(5).await;
+        assert_eq!(world.writes.len(), usize::from(!paid_at_23));
+    }
 }
 
 #[tokio::test]
