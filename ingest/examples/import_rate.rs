@@ -31,8 +31,15 @@ impl Log for NullLog {
     }
 }
 
-/// The serial numbers in a Parquet file's column.
+/// The serial numbers in a column of a Parquet file, or of a CSV file with commas and without quotes.
 fn serials(path: &Path, column: &str) -> Result<BTreeSet<String>, Box<dyn Error>> {
+    if path.extension().is_some_and(|extension| extension == "csv") {
+        let text = std::fs::read_to_string(path)?;
+        let mut lines = text.lines();
+        let place = lines.next().and_then(|header| header.split(',').position(|name| name == column));
+        let place = place.ok_or("no such column")?;
+        return Ok(lines.filter_map(|line| line.split(',').nth(place)).map(str::to_owned).collect());
+    }
     let builder = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path)?)?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
     let mut found = BTreeSet::new();
@@ -50,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (file, meter, time, usage, zone) = match &arguments[..] {
         [file, meter, time, usage] => (file, meter, time, usage, None),
         [file, meter, time, usage, zone] => (file, meter, time, usage, Some(zone.clone())),
-        _ => return Err("usage: import_rate FILE.parquet METER_COLUMN TIME_COLUMN USAGE_COLUMN [ZONE]".into()),
+        _ => return Err("usage: import_rate FILE METER_COLUMN TIME_COLUMN USAGE_COLUMN [ZONE]".into()),
     };
     let path = Path::new(file);
     let meters = (1..).zip(serials(path, meter)?).map(|(id, serial)| MeterRef {

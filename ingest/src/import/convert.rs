@@ -121,10 +121,10 @@ impl Converter {
     pub(super) fn finish(mut self) -> Result<(), Stop> {
         for place in 0..self.tracks.len() {
             self.settle_night(place, None);
-            if let Some((_, row, Some(value))) = self.tracks[place].mark.take()
+            if let Some((start, row, Some(value))) = self.tracks[place].mark.take()
                 && let States::Usage { time_marks: TimeMarks::Start, .. } = self.states
             {
-                self.refuse_held(place, row, String::new(), value, Reason::NoInterval);
+                self.refuse_held(place, row, Moment(start).to_string(), value, Reason::NoInterval);
             }
             self.send_when_full()?;
         }
