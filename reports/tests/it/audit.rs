@@ -40,7 +40,7 @@ const FAULTS: &[(&str, &str)] = &[
         "charges_equal_intervals_by_band",
         "UPDATE usage_lines SET local_date = local_date + 20 WHERE service_point_id = 2 AND local_date = (SELECT max(local_date) FROM usage_lines)",
     ),
-    ("prices_recomputed", "UPDATE usage_lines SET amount = '0.000000001' WHERE service_point_id = 3 AND tier = 3"),
+    ("prices_recomputed", "UPDATE usage_lines SET amount = '0.000000001' WHERE service_point_id = 3 AND tier = 2"),
     ("prices_recomputed", "UPDATE usage_lines SET tier = 7 WHERE service_point_id = 1"),
     // The register wraps on the way: without its modulus it only falls.
     ("conservation_of_energy", r#"UPDATE epochs SET definition = replace(definition, '"modulus":100000000', '"modulus":null')"#),

@@ -1,0 +1,34 @@
+-- title: Income | 收入
+-- purpose: By local day and composition: top-ups received by channel, and usage revenue by utility.
+-- period: month
+-- parameter from: first local day
+-- parameter to: last local day
+-- column local_date: ; day
+-- column composition: ; top-ups received, or usage charged
+-- column item: ; channel or utility
+-- column amount: currency; how much
+-- column currency: ; currency
+-- column entries: ; payments or charge lines
+-- totals: amount entries by composition
+-- chart: stacked-bars x=local_date y=amount series=item panel=composition unit=currency
+WITH days AS (SELECT site, local_date, utc_start, utc_end FROM site_days WHERE local_date BETWEEN $from AND $to),
+paid AS (
+    SELECT d.local_date, y.channel, y.amount, y.currency
+    FROM payments AS y
+    JOIN accounts AS a ON a.account = y.account
+    JOIN days AS d ON d.site = a.site AND y.posted_at >= d.utc_start AND y.posted_at < d.utc_end
+    WHERE y.state = 'posted'
+)
+SELECT
+    local_date, 'top-ups' AS composition, channel AS item, CAST(sum(amount) AS DECIMAL(38, 9)) AS amount, currency,
+    count(*) AS entries
+FROM paid
+GROUP BY local_date, channel, currency
+UNION ALL
+SELECT
+    c.local_date, 'usage', c.utility, CAST(sum(c.amount) AS DECIMAL(38, 9)), a.currency, count(*)
+FROM charges AS c
+JOIN accounts AS a ON a.account = c.account
+WHERE c.local_date BETWEEN $from AND $to
+GROUP BY c.local_date, c.utility, a.currency
+ORDER BY local_date, composition, currency, item

@@ -1,0 +1,35 @@
+-- title: Monthly energy | 每月能耗
+-- purpose: What each service point used, by local month, split by band.
+-- period: year
+-- parameter from: first local day
+-- parameter to: last local day
+-- column month: ; first day of the month
+-- column utility: ; utility
+-- column service_point: ; service point
+-- column quantity: kWh or m3; used
+-- column unit: ; unit
+-- column single: kWh or m3; where one price holds all day
+-- column sharp: kWh or m3; sharp band
+-- column peak: kWh or m3; peak band
+-- column flat: kWh or m3; flat band
+-- column valley: kWh or m3; valley band
+-- column deep_valley: kWh or m3; deep valley band
+-- totals: quantity single sharp peak flat valley deep_valley by utility
+-- optional: single sharp peak flat valley deep_valley
+-- chart: stacked-bars x=month y=single,sharp,peak,flat,valley,deep_valley panel=utility unit=unit
+SELECT
+    CAST(date_trunc('month', local_date) AS DATE) AS month,
+    utility,
+    service_point,
+    CAST(sum(quantity) AS DECIMAL(38, 3)) AS quantity,
+    CASE WHEN utility IN ('water', 'gas') THEN 'm3' ELSE 'kWh' END AS unit,
+    CAST(sum(single) AS DECIMAL(38, 3)) AS single,
+    CAST(sum(sharp) AS DECIMAL(38, 3)) AS sharp,
+    CAST(sum(peak) AS DECIMAL(38, 3)) AS peak,
+    CAST(sum(flat) AS DECIMAL(38, 3)) AS flat,
+    CAST(sum(valley) AS DECIMAL(38, 3)) AS valley,
+    CAST(sum(deep_valley) AS DECIMAL(38, 3)) AS deep_valley
+FROM usage_daily
+WHERE local_date BETWEEN $from AND $to
+GROUP BY CAST(date_trunc('month', local_date) AS DATE), utility, service_point
+ORDER BY month, utility, service_point

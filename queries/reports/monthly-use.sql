@@ -1,0 +1,49 @@
+-- title: Use by account | 账户用量与费用
+-- purpose: What each account used and owes for the period, split by band. The cost is the sum of the statement's lines, each
+--   rounded half up to two digits.
+-- period: month
+-- parameter from: first local day
+-- parameter to: last local day
+-- column account: ; account
+-- column holder: ; holder
+-- column utility: ; utility
+-- column quantity: kWh or m3; used
+-- column unit: ; unit
+-- column single: kWh or m3; where one price holds all day
+-- column sharp: kWh or m3; sharp band
+-- column peak: kWh or m3; peak band
+-- column flat: kWh or m3; flat band
+-- column valley: kWh or m3; valley band
+-- column deep_valley: kWh or m3; deep valley band
+-- column cost: currency; sum of the rounded lines
+-- column currency: ; currency
+-- optional: single sharp peak flat valley deep_valley
+-- totals: quantity single sharp peak flat valley deep_valley cost by utility
+-- chart: horizontal-bars x=single,sharp,peak,flat,valley,deep_valley y=account panel=utility unit=unit top=20
+WITH lines AS (
+    SELECT
+        account, utility, band, date_trunc('month', local_date) AS month, sum(quantity) AS quantity,
+        CAST(round(sum(amount), 2) AS DECIMAL(38, 2)) AS rounded
+    FROM charges
+    WHERE local_date BETWEEN $from AND $to
+    GROUP BY
+        account, utility, band, date_trunc('month', local_date), service_point, component, tier, tariff_version_id
+)
+SELECT
+    l.account,
+    a.holder,
+    l.utility,
+    CAST(sum(l.quantity) AS DECIMAL(38, 3)) AS quantity,
+    CASE WHEN l.utility IN ('water', 'gas') THEN 'm3' ELSE 'kWh' END AS unit,
+    CAST(sum(CASE WHEN l.band = 'single' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS single,
+    CAST(sum(CASE WHEN l.band = 'sharp' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS sharp,
+    CAST(sum(CASE WHEN l.band = 'peak' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS peak,
+    CAST(sum(CASE WHEN l.band = 'flat' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS flat,
+    CAST(sum(CASE WHEN l.band = 'valley' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS valley,
+    CAST(sum(CASE WHEN l.band = 'deep_valley' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS deep_valley,
+    CAST(sum(l.rounded) AS DECIMAL(38, 2)) AS cost,
+    a.currency
+FROM lines AS l
+JOIN accounts AS a ON a.account = l.account
+GROUP BY l.account, a.holder, l.utility, a.currency
+ORDER BY l.account, l.utility
