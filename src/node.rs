@@ -51,17 +51,29 @@ impl Node {
 
     /// The same with another time between two settlements.
     pub(crate) async fn open_with(folder: &Path, clock: Clock, settle_every: Duration) -> Result<Node, Failure> {
-        let engine = Engine::open(folder, Options { clock: clock.clone(), settle_every }).await.map_err(|error| match error {
-            OpenError::InUse(_) => Failure(format!("{error} (its control socket did not answer)")),
-            error => failed(error),
-        })?;
+        let engine =
+            Engine::open(folder, Options { clock: clock.clone(), settle_every }).await.map_err(
+                |error| match error {
+                    OpenError::InUse(_) => Failure(format!("{error} (its control socket did not answer)")),
+                    error => failed(error),
+                },
+            )?;
         let handle = engine.handle();
         let directory = MeterDirectory::new(meters(&handle.registry())?);
         let intake = Intake::new(Arc::new(Durable(engine.appender())), directory.clone(), clock.clone());
         let options = query::Options { target_partitions: None, memory_bytes: Some(QUERY_BYTES) };
         let query = QuerySession::new(Arc::new(handle.clone()), options).map_err(failed)?;
         let open = Mutex::new(Some(engine));
-        Ok(Node { folder: folder.to_path_buf(), clock, engine: handle, intake, query, directory, open, side: Mutex::new(None) })
+        Ok(Node {
+            folder: folder.to_path_buf(),
+            clock,
+            engine: handle,
+            intake,
+            query,
+            directory,
+            open,
+            side: Mutex::new(None),
+        })
     }
 
     /// Gives the node its running field.

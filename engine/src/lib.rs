@@ -20,4 +20,5 @@ pub mod lake;
 pub mod query;
 pub mod registry;
 pub mod site_days;
+pub mod site_file;
 mod source;

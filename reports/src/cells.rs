@@ -63,7 +63,7 @@ pub(crate) fn group(value: i128, scale: usize, places: usize) -> String {
 }
 
 /// Columns on a terminal: Han and full-width characters take two, combining ones none.
-pub(crate) fn width(text: &str) -> usize {
+pub fn width(text: &str) -> usize {
     let of = |c: char| match u32::from(c) {
         0..=0x1F | 0x7F..=0x9F | 0x300..=0x36F | 0x200B..=0x200F | 0xFE00..=0xFE0F => 0,
         0x1100..=0x115F

@@ -20,6 +20,7 @@ mod run;
 mod table;
 
 pub use catalogue::{ReportInfo, list};
+pub use cells::width;
 pub use error::ReportError;
 pub use params::Params;
 pub use run::{Column, Provenance, Report, run};

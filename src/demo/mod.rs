@@ -51,8 +51,14 @@ pub(crate) async fn demo(out: Option<PathBuf>) -> Result<(), Failure> {
     };
     let closed = node.close().await;
     summed.and(closed)?;
-    println!("\nLook around:\n  meterledger --data-dir {0} balance\n  meterledger --data-dir {0} report --list", data.display());
-    println!("Serve it (its meters simulated on loopback):\n  meterledger --data-dir {} serve --simulate", data.display());
+    println!(
+        "\nLook around:\n  meterledger --data-dir {0} balance\n  meterledger --data-dir {0} report --list",
+        data.display()
+    );
+    println!(
+        "Serve it (its meters simulated on loopback):\n  meterledger --data-dir {} serve --simulate",
+        data.display()
+    );
     Ok(())
 }
 

@@ -27,7 +27,10 @@ impl Server {
     /// Sends a call and passes on its events.
     pub(crate) async fn ask(self, asked: &Asked, events: &Events) -> Result<(), Failure> {
         let gone = |error: hyper::Error| {
-            Failure(format!("the server of {} did not answer to the end: {error}; look at its log", self.folder.display()))
+            Failure(format!(
+                "the server of {} did not answer to the end: {error}; look at its log",
+                self.folder.display()
+            ))
         };
         let (mut sender, connection) = http1::handshake(TokioIo::new(self.stream)).await.map_err(gone)?;
         let connection = tokio::spawn(connection);

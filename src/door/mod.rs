@@ -59,7 +59,9 @@ impl Piece {
             }
             b'k' => Piece::Done,
             b'x' => Piece::Failed(text()),
-            kind => Piece::Failed(format!("the server answered with a piece of unknown kind {kind}: use one version for both")),
+            kind => Piece::Failed(format!(
+                "the server answered with a piece of unknown kind {kind}: use one version for both"
+            )),
         };
         Some((piece, 5 + length))
     }

@@ -20,7 +20,10 @@ use crate::perform::perform;
 pub(crate) fn listen(folder: &Path) -> Result<UnixListener, Failure> {
     let path = socket(folder);
     let fault = |error: std::io::Error| {
-        Failure(format!("cannot listen on {}: {error}; a shorter --data-dir may help (a socket's path has at most 107 bytes)", path.display()))
+        Failure(format!(
+            "cannot listen on {}: {error}; a shorter --data-dir may help (a socket's path has at most 107 bytes)",
+            path.display()
+        ))
     };
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fault(error)),
@@ -38,8 +41,7 @@ pub(crate) async fn answer(
     node: Arc<Node>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failure> {
-    let router =
-        Router::new().route("/call", post(call)).layer(DefaultBodyLimit::max(CALL_BYTES_MAX)).with_state(node);
+    let router = Router::new().route("/call", post(call)).layer(DefaultBodyLimit::max(CALL_BYTES_MAX)).with_state(node);
     axum::serve(listener, router)
         .with_graceful_shutdown(stop)
         .await

@@ -7,12 +7,7 @@ use super::table::Table;
 use crate::call::{Events, Failure, Tabular, failed, say};
 use crate::node::Node;
 
-pub(crate) async fn balance(
-    node: &Node,
-    only: Option<&str>,
-    format: Tabular,
-    events: &Events,
-) -> Result<(), Failure> {
+pub(crate) async fn balance(node: &Node, only: Option<&str>, format: Tabular, events: &Events) -> Result<(), Failure> {
     let registry = node.engine.registry();
     let only = only.map(|name| account(&registry, name)).transpose()?.map(|account| account.id);
     let balances = node.engine.balances().await.map_err(failed)?;

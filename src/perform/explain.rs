@@ -22,8 +22,22 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
         return Ok(());
     }
     let mut table = Table::new(&[
-        "service_point", "meter", "from", "to", "counts", "multiplier>", "quantity>", "unit", "day", "band", "tier>",
-        "counter_before>", "tariff", "version_from", "price>", "amount>",
+        "service_point",
+        "meter",
+        "from",
+        "to",
+        "counts",
+        "multiplier>",
+        "quantity>",
+        "unit",
+        "day",
+        "band",
+        "tier>",
+        "counter_before>",
+        "tariff",
+        "version_from",
+        "price>",
+        "amount>",
     ]);
     let day_type = site.calendar.day_type(day).name();
     let (mut quantity, mut amount) = (Quantity::ZERO, Amount::ZERO);
@@ -34,7 +48,15 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
     }
     say(events, table.render(Tabular::Table)).await;
     let rounded = amount.round(2, Rounding::HalfUp);
-    say(events, format!("{} charges, {quantity} in all, {amount} exactly, {rounded:.2} {} when shown", parts.len(), site.currency)).await;
+    say(
+        events,
+        format!(
+            "{} charges, {quantity} in all, {amount} exactly, {rounded:.2} {} when shown",
+            parts.len(),
+            site.currency
+        ),
+    )
+    .await;
     Ok(())
 }
 
@@ -78,7 +100,11 @@ fn row(registry: &Registry, site: &engine::registry::Site, day_type: &str, item:
 
 /// Units of one count: `numerator / denominator` thousandths.
 fn multiplier(numerator: i64, denominator: i64) -> String {
-    if denominator == 1 { format!("{} a count", Quantity(numerator)) } else { format!("{numerator}/{denominator} of 0.001 a count") }
+    if denominator == 1 {
+        format!("{} a count", Quantity(numerator))
+    } else {
+        format!("{numerator}/{denominator} of 0.001 a count")
+    }
 }
 
 /// The site's wall clock, with the day's offset where it has two.

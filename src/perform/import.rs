@@ -69,7 +69,9 @@ fn options(arguments: &ImportArguments) -> Result<ImportOptions, Failure> {
     let states = match (&arguments.register_column, &arguments.usage_column) {
         (Some(_), None) => {
             if arguments.interval.is_some() || arguments.time_marks.is_some() {
-                return Err(Failure("--interval and --time-marks belong to --usage-column: a register has no interval".into()));
+                return Err(Failure(
+                    "--interval and --time-marks belong to --usage-column: a register has no interval".into(),
+                ));
             }
             States::Register
         }
@@ -135,7 +137,9 @@ mod tests {
 
     #[test]
     fn intervals_are_read_as_people_write_them_or_refused() {
-        for (text, micros) in [("15m", Some(15 * MINUTE)), ("1h", Some(HOUR)), ("1d", Some(DAY)), ("90s", Some(90 * SECOND))] {
+        for (text, micros) in
+            [("15m", Some(15 * MINUTE)), ("1h", Some(HOUR)), ("1d", Some(DAY)), ("90s", Some(90 * SECOND))]
+        {
             assert_eq!(span(text).ok(), micros, "{text}");
         }
         for text in ["", "h", "0h", "1", "-1h", "1w", "99999999999999999h"] {

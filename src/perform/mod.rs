@@ -33,10 +33,7 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
 }
 
 /// An account by its name, or a failure that helps to find it.
-fn account<'a>(
-    registry: &'a engine::registry::Registry,
-    name: &str,
-) -> Result<&'a engine::registry::Account, Failure> {
+fn account<'a>(registry: &'a engine::registry::Registry, name: &str) -> Result<&'a engine::registry::Account, Failure> {
     registry.account_named(name).ok_or_else(|| {
         let near: Vec<&str> = registry
             .accounts()

@@ -22,13 +22,19 @@ impl Table {
         let names: Vec<&str> = self.columns.iter().map(|column| column.trim_end_matches('>')).collect();
         match format {
             Tabular::Csv => {
-                let line = |cells: &mut dyn Iterator<Item = &str>| cells.map(quote).collect::<Vec<_>>().join(",") + "\n";
+                let line =
+                    |cells: &mut dyn Iterator<Item = &str>| cells.map(quote).collect::<Vec<_>>().join(",") + "\n";
                 let rows = self.rows.iter().map(|row| line(&mut row.iter().map(String::as_str)));
                 line(&mut names.iter().copied()) + &rows.collect::<String>()
             }
             Tabular::Json => {
                 let object = |row: &Vec<String>| -> serde_json::Value {
-                    names.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), cell.clone().into())).collect::<serde_json::Map<_, _>>().into()
+                    names
+                        .iter()
+                        .zip(row)
+                        .map(|(name, cell)| ((*name).to_owned(), cell.clone().into()))
+                        .collect::<serde_json::Map<_, _>>()
+                        .into()
                 };
                 let rows: Vec<serde_json::Value> = self.rows.iter().map(object).collect();
                 serde_json::Value::from(rows).to_string() + "\n"

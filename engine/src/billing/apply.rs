@@ -11,7 +11,7 @@ use super::late::{Task, resolve};
 use super::writer::{Writer, setups};
 use crate::book::BookError;
 use crate::registry::{Registry, load_from};
-use crate::site_file::{self, Fault};
+use crate::site_file::{self, Checks, Fault, WriteError};
 
 /// Why a site file is not applied. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum ApplyError {
     /// The file says what cannot be.
     #[error("{}", list(.0))]
     Refused(Vec<Fault>),
+    /// The plan could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The book.
     #[error(transparent)]
     Billing(#[from] BillingError),
@@ -39,7 +42,7 @@ fn list(faults: &[Fault]) -> String {
 fn check_policy(definition: &serde_json::Value) -> Result<(), String> {
     let policy: Policy = serde_json::from_value(definition.clone()).map_err(|error| error.to_string())?;
     let faults = policy.faults();
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
 }
 
 impl Writer {
@@ -60,8 +63,9 @@ impl Writer {
     ) -> Result<(Vec<String>, Arc<Registry>), ApplyError> {
         let now = self.clock.now();
         let file = site_file::parse(text, name).map_err(ApplyError::Refused)?;
-        let plan = site_file::plan(&file, &self.registry, profiles, now, check_policy).map_err(ApplyError::Refused)?;
-        let changes: Vec<String> = plan.changes().iter().map(ToString::to_string).collect();
+        let checks = Checks { profiles, policy: &check_policy };
+        let plan = site_file::plan(&file, &self.registry, &checks, now).map_err(ApplyError::Refused)?;
+        let changes: Vec<String> = plan.changes.iter().map(ToString::to_string).collect();
         if plan.is_empty() || dry_run {
             return Ok((changes, Arc::clone(&self.registry)));
         }
@@ -70,7 +74,7 @@ impl Writer {
         let registry = Arc::new(load_from(tx.conn()).await?);
         let new_setups = setups(&registry);
         let mut work = Vec::new();
-        for (id, since) in plan.dirty() {
+        for (id, since) in &plan.dirty {
             let old = self.pricing.points.get(id).map(|point| Arc::clone(&point.setup));
             let (Some(old), Some((_, new))) = (old, new_setups.get(id)) else { continue };
             let (start, after) = self.checkpoint_before(*id, &old, *since).await?;
