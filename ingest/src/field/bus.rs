@@ -241,7 +241,7 @@ impl Bus {
         let answer = {
             let reading = self.link.read(unit, function, span);
             tokio::pin!(reading);
-            if self.outbox.has_rows() {
+            if self.outbox.is_waiting() {
                 match timeout(self.settings.batch_wait, &mut reading).await {
                     Ok(answer) => answer,
                     Err(_) => {
@@ -294,7 +294,11 @@ impl Bus {
             }
         }
         match news {
-            Some(contact) => self.outbox.saw(meter, Seen::Contact(contact)).await,
+            Some(contact) if asked => self.outbox.saw(meter, Seen::Contact(contact)).await,
+            Some(contact) => {
+                self.outbox.noticed(meter, Seen::Contact(contact));
+                Ok(())
+            }
             None => Ok(()),
         }
     }

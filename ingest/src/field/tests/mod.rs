@@ -3,6 +3,7 @@
 mod lies;
 mod polling;
 mod relay;
+mod timetable;
 mod wiring;
 
 use std::time::Duration;

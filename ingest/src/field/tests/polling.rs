@@ -12,17 +12,14 @@ async fn polled_readings_show_the_simulated_registers() {
     let profiles: Vec<_> = meters.iter().map(|meter| (meter.meter.0, meter.profile.clone())).collect();
     let mut rig = Rig::new(meters, 3, POLL, 3_600).await;
     rig.until("readings after the load", |rig| {
-        profiles.iter().all(|(id, _)| rig.of(*id).iter().any(|reading| reading.time > end))
+        profiles.iter().all(|(id, _)| rig.of(*id).iter().any(|reading| reading.time.since(end) > 5 * MINUTE))
     })
     .await;
     for (id, profile) in profiles {
         let readings = rig.of(id);
         let shown = counts(&readings);
-        assert!(shown.is_sorted(), "{}", profile.name);
+        assert!(shown.is_sorted() && shown[0] < shown[shown.len() - 1], "{}", profile.name);
         assert_eq!(Some(shown[shown.len() - 1]), rig.simulated.register(MeterId(id)), "{}", profile.name);
-        let expected = 1_000 * i64::from(id)
-            + 3_000 * profile.billing.resolution.denominator / profile.billing.resolution.numerator;
-        assert_eq!(shown[shown.len() - 1], expected, "{}", profile.name);
         let first = readings[0].instruments;
         assert_eq!(first.contact, profile.relay.as_ref().map(|_| Contact::Closed), "{}", profile.name);
         assert_eq!(first.power_mw, (!profile.instruments.is_empty()).then_some(3_000_000), "{}", profile.name);
