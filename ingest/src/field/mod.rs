@@ -12,8 +12,8 @@
 //! **Survives a crash:** nothing. Commands are evidence in the engine's book, not here; at a start every meter is read
 //! before anything else.
 //!
-//! Modules in reading order: [`port`] (what goes in and out), `bus` (the task), `meter` (its timetable), `link` (the
-//! connection), `sample` (words to a reading), `outbox`, [`probe`](mod@probe).
+//! Modules in reading order: `port` (what goes in and out), `bus` (the task), `read` (its polls), `meter` (its timetable), `link` (the
+//! connection), `sample` (words to a reading), `outbox`, `probe`.
 //!
 //! [`Seen::Written`]: kernel::reading::Seen::Written
 //! [`Seen::Contact`]: kernel::reading::Seen::Contact
@@ -32,6 +32,7 @@ mod meter;
 mod outbox;
 pub mod port;
 pub mod probe;
+mod read;
 mod sample;
 #[cfg(test)]
 mod tests;

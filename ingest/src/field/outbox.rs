@@ -68,6 +68,8 @@ pub(super) struct Outbox {
     rows_max: usize,
     wait: Duration,
     batch: Batch,
+    /// At most one a meter and request: as long as the batch.
+    seen: Vec<Observation>,
 }
 
 /// Nobody takes the field's events any more.
@@ -77,11 +79,11 @@ pub(super) struct Closed;
 impl Outbox {
     pub(super) fn new(out: Sender<FieldEvent>, clock: Clock, counted: Arc<Counted>, settings: &Settings) -> Outbox {
         let (rows_max, wait) = (settings.batch_rows.max(1), settings.batch_wait);
-        Outbox { out, clock, counted, rows_max, wait, batch: Batch::default() }
+        Outbox { out, clock, counted, rows_max, wait, batch: Batch::default(), seen: Vec::new() }
     }
 
-    pub(super) fn has_rows(&self) -> bool {
-        !self.batch.is_empty()
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.batch.is_empty() || !self.seen.is_empty()
     }
 
     /// Adds a row; hands the batch on when it is full, or when its first row has waited long enough.
@@ -92,25 +94,31 @@ impl Outbox {
         if self.batch.len() >= self.rows_max || waited >= self.wait { self.flush().await } else { Ok(()) }
     }
 
-    /// Hands on an observation, after the rows before it.
-    pub(super) async fn saw(&mut self, meter: MeterId, seen: Seen) -> Result<(), Closed> {
-        self.flush().await?;
-        let place = self.out.reserve().await.map_err(|_| Closed)?;
-        place.send(FieldEvent::Observations(vec![Observation { meter, time: self.clock.now(), seen }]));
-        Ok(())
+    /// Adds an observation that may wait for the batch.
+    pub(super) fn noticed(&mut self, meter: MeterId, seen: Seen) {
+        self.seen.push(Observation { meter, time: self.clock.now(), seen });
     }
 
-    /// Hands on the rows. Waits while the other side is full: a poll that cannot be stored is not made. The rows stay
-    /// here if the wait is given up.
+    /// Hands on an observation at once, after everything before it.
+    pub(super) async fn saw(&mut self, meter: MeterId, seen: Seen) -> Result<(), Closed> {
+        self.noticed(meter, seen);
+        self.flush().await
+    }
+
+    /// Hands on everything, readings first. Waits while the other side is full: a poll that cannot be stored is not
+    /// made. What is not handed on stays here if the wait is given up.
     pub(super) async fn flush(&mut self) -> Result<(), Closed> {
-        if self.batch.is_empty() {
-            return Ok(());
+        if !self.batch.is_empty() {
+            let place = self.out.reserve().await.map_err(|_| Closed)?;
+            let mut batch = std::mem::take(&mut self.batch);
+            batch.received_at = self.clock.now().0;
+            self.counted.readings.fetch_add(u64::try_from(batch.len()).unwrap_or(0), Ordering::Relaxed);
+            place.send(FieldEvent::Readings(batch));
         }
-        let place = self.out.reserve().await.map_err(|_| Closed)?;
-        let mut batch = std::mem::take(&mut self.batch);
-        batch.received_at = self.clock.now().0;
-        self.counted.readings.fetch_add(u64::try_from(batch.len()).unwrap_or(0), Ordering::Relaxed);
-        place.send(FieldEvent::Readings(batch));
+        if !self.seen.is_empty() {
+            let place = self.out.reserve().await.map_err(|_| Closed)?;
+            place.send(FieldEvent::Observations(std::mem::take(&mut self.seen)));
+        }
         Ok(())
     }
 }

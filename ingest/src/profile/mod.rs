@@ -19,7 +19,7 @@
 //!   back. "Open" is not used: an open valve lets water through, an open relay lets nothing through.
 //! - `[[vector]]`: `register`, `words`, and the `value`, the `refused` reason or the `contact` they decode to.
 //!
-//! Modules in reading order: [`decode`] (words to integers), [`plan`] (what is read together), `parse` (the file).
+//! Modules in reading order: `decode` (words to integers), `plan` (what is read together), `parse` (the file).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};

@@ -19,10 +19,10 @@ impl Span {
 
 /// The requests of one poll. The billing register comes first: without it there is no reading, and a device that does
 /// not answer it is asked nothing else.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadPlan {
     /// The request that holds the billing register.
-    pub billing: Option<Span>,
+    pub billing: Span,
     /// The others. One that fails costs its instruments, not the reading.
     pub others: Vec<Span>,
 }
@@ -50,7 +50,7 @@ impl ReadPlan {
             }
         }
         let place = merged.iter().position(|span| span.holds(billing.start, billing.words));
-        let billing = place.map(|place| merged.remove(place));
+        let billing = place.map_or(billing, |place| merged.remove(place));
         ReadPlan { billing, others: merged }
     }
 }

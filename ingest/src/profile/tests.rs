@@ -120,11 +120,11 @@ fn near_registers_are_read_together_and_far_ones_are_not() {
     ];
     for (billing, others, expected) in cases {
         let plan = ReadPlan::new(billing, &others, limits);
-        let read: Vec<Span> = plan.billing.into_iter().chain(plan.others).collect();
+        let read: Vec<Span> = [plan.billing].into_iter().chain(plan.others).collect();
         assert_eq!(read, expected, "{billing:?} with {others:?}");
     }
     let sdm = find("eastron-sdm630").unwrap();
-    let requests: Vec<Span> = sdm.plan.billing.into_iter().chain(sdm.plan.others.clone()).collect();
+    let requests: Vec<Span> = [sdm.plan.billing].into_iter().chain(sdm.plan.others.clone()).collect();
     assert_eq!(requests, [span(0x34, 0x16), span(0x00, 8)], "power, power factor and energy in one request");
 }
 

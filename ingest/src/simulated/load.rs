@@ -77,10 +77,12 @@ impl LoadShape {
         let flowed = match self {
             LoadShape::Constant(power) => flow(*power, from.0, to.0),
             LoadShape::Steps(steps) => {
+                let first = steps.partition_point(|(start, _)| *start <= from).saturating_sub(1);
+                let steps = &steps[first.min(steps.len())..];
                 let ends = steps.iter().skip(1).map(|(start, _)| start.0).chain([i64::MAX]);
                 let within =
                     |((start, power), end): (&(Moment, i64), i64)| flow(*power, start.0.max(from.0), end.min(to.0));
-                steps.iter().zip(ends).map(within).sum()
+                steps.iter().zip(ends).take_while(|((start, _), _)| *start < to).map(within).sum()
             }
             LoadShape::Slots { length, power } => {
                 let length = (*length).max(1);

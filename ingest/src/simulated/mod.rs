@@ -237,6 +237,15 @@ impl SimulatedField {
         self.with(meter, |device| device.requests())
     }
 
+    /// Ends the servers and waits until their ports are free.
+    pub async fn shutdown(mut self) {
+        for server in std::mem::take(&mut self.servers) {
+            server.abort();
+            // An aborted task ends with an error that says so.
+            let _ = server.await;
+        }
+    }
+
     fn with<T>(&self, meter: MeterId, act: impl FnOnce(&mut Device) -> T) -> Option<T> {
         let place = self.devices.get(&meter)?;
         let mut device = lock(&place.device);

@@ -3,6 +3,7 @@
 mod lies;
 mod polling;
 mod relay;
+mod timetable;
 mod wiring;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use kernel::id::MeterId;
 use kernel::reading::{Contact, Observation, Reading, Seen, Value};
 use kernel::time::{MINUTE, Moment, SECOND};
+use tokio::net::TcpSocket;
 use tokio::sync::mpsc::{self, Receiver};
 use wal::clock::Clock;
 
@@ -103,6 +105,15 @@ impl Rig {
     fn order(&self, meter: u32) -> Vec<Seen> {
         self.seen.iter().filter(|event| event.meter == MeterId(meter)).map(|event| event.seen).collect()
     }
+}
+
+/// A port that refuses connections, and that nobody else is given while it is held. 0 takes any.
+fn closed_port(port: u16) -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
 }
 
 fn counts(readings: &[Reading]) -> Vec<i64> {

@@ -12,17 +12,14 @@ async fn polled_readings_show_the_simulated_registers() {
     let profiles: Vec<_> = meters.iter().map(|meter| (meter.meter.0, meter.profile.clone())).collect();
     let mut rig = Rig::new(meters, 3, POLL, 3_600).await;
     rig.until("readings after the load", |rig| {
-        profiles.iter().all(|(id, _)| rig.of(*id).iter().any(|reading| reading.time > end))
+        profiles.iter().all(|(id, _)| rig.of(*id).iter().any(|reading| reading.time.since(end) > 5 * MINUTE))
     })
     .await;
     for (id, profile) in profiles {
         let readings = rig.of(id);
         let shown = counts(&readings);
-        assert!(shown.is_sorted(), "{}", profile.name);
+        assert!(shown.is_sorted() && shown[0] < shown[shown.len() - 1], "{}", profile.name);
         assert_eq!(Some(shown[shown.len() - 1]), rig.simulated.register(MeterId(id)), "{}", profile.name);
-        let expected = 1_000 * i64::from(id)
-            + 3_000 * profile.billing.resolution.denominator / profile.billing.resolution.numerator;
-        assert_eq!(shown[shown.len() - 1], expected, "{}", profile.name);
         let first = readings[0].instruments;
         assert_eq!(first.contact, profile.relay.as_ref().map(|_| Contact::Closed), "{}", profile.name);
         assert_eq!(first.power_mw, (!profile.instruments.is_empty()).then_some(3_000_000), "{}", profile.name);
@@ -84,15 +81,18 @@ async fn a_bus_that_was_down_is_polled_again_when_it_is_back() {
     let first = SimulatedField::start(on_buses(meters(), 1), clock.clone()).await.unwrap();
     let ports = first.ports(SECOND);
     let port = ports[0].port;
-    drop(first);
+    first.shutdown().await;
+    let (held, _) = closed_port(port);
     let (out, events) = mpsc::channel(64);
-    let field = Field::start(ports, clock.clone(), out, settings()).unwrap();
+    let quick = Settings { timeout: Duration::from_millis(100), ..settings() };
+    let field = Field::start(ports, clock.clone(), out, quick).unwrap();
     let empty = SimulatedField::start(vec![], clock.clone()).await.unwrap();
     let mut rig = Rig { clock, simulated: empty, field, events, seen: vec![], readings: vec![] };
     rig.until_seen(1, Seen::Silent).await;
     assert!(rig.field.counters().connect_failures >= 3);
     let mut buses = on_buses(meters(), 1);
     buses[0].port = port;
+    drop(held);
     rig.simulated = SimulatedField::start(buses, rig.clock.clone()).await.unwrap();
     rig.fresh(1, 3).await;
 }
@@ -114,7 +114,7 @@ async fn a_probe_shows_every_register_and_says_why_it_cannot() {
         let error = probe(&profile, "127.0.0.1", address.port(), 99, wait).await.unwrap_err().to_string();
         assert!(error.contains("unit 99") && error.contains("check the unit number"), "{error}");
     }
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_held, nobody) = closed_port(0);
     let profile = find("acrel-adf400l").unwrap();
     let error = probe(&profile, "127.0.0.1", nobody, 1, wait).await.unwrap_err().to_string();
     assert!(error.contains(&format!("127.0.0.1:{nobody}")) && error.contains("firewall"), "{error}");

@@ -46,9 +46,19 @@ async fn ports_that_make_no_sense_are_refused_and_change_nothing() {
     assert!(matches!(start(vec![never]).unwrap_err(), PortsRefused::PollInterval { .. }));
 }
 
-/// A device of raw bytes: each request is answered with a register of `words` words of 0x0001, then, where told so,
-/// the connection is closed.
-async fn stranger(words: u8, closes: bool) -> (MeterPort, Arc<AtomicUsize>) {
+/// How a device of raw bytes is odd. Every word it shows is 0x0001.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Odd {
+    /// It closes the connection after each answer.
+    Closes,
+    /// It answers one word, whatever was asked.
+    Short,
+    /// It knows no address from 0x0800 upwards, where the relay is.
+    NoRelay,
+}
+
+/// Starts such a device; the counter shows how often it was connected to.
+async fn stranger(odd: Odd) -> (MeterPort, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let connections = Arc::new(AtomicUsize::new(0));
@@ -59,12 +69,18 @@ async fn stranger(words: u8, closes: bool) -> (MeterPort, Arc<AtomicUsize>) {
             tokio::spawn(async move {
                 let mut request = [0_u8; 12];
                 while stream.read_exact(&mut request).await.is_ok() {
-                    let words = if words == 0 { request[11] } else { words };
+                    let words = if odd == Odd::Short { 1 } else { request[11] };
                     let mut answer = request[..8].to_vec();
-                    answer[5] = 3 + 2 * words;
-                    answer.push(2 * words);
-                    (0..words).for_each(|_| answer.extend([0, 1]));
-                    if stream.write_all(&answer).await.is_err() || closes {
+                    if odd == Odd::NoRelay && request[8] >= 0x08 {
+                        answer[5] = 3;
+                        answer[7] |= 0x80;
+                        answer.push(2);
+                    } else {
+                        answer[5] = 3 + 2 * words;
+                        answer.push(2 * words);
+                        (0..words).for_each(|_| answer.extend([0, 1]));
+                    }
+                    if stream.write_all(&answer).await.is_err() || odd == Odd::Closes {
                         break;
                     }
                 }
@@ -93,7 +109,7 @@ async fn rig(port: MeterPort) -> Rig {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_closed_by_the_other_side_costs_no_reading() {
-    let (port, connections) = stranger(0, true).await;
+    let (port, connections) = stranger(Odd::Closes).await;
     let mut rig = rig(port).await;
     let readings = rig.fresh(1, 5).await;
     assert!(counts(&readings).iter().all(|count| *count == 0x0001_0001));
@@ -104,8 +120,19 @@ async fn a_connection_closed_by_the_other_side_costs_no_reading() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_of_another_length_is_no_reading() {
-    let (port, _) = stranger(1, false).await;
+    let (port, _) = stranger(Odd::Short).await;
     let mut rig = rig(port).await;
     rig.until_seen(1, Seen::Silent).await;
     assert!(rig.of(1).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_refuses_its_relay_register_is_still_billed() {
+    let (port, _) = stranger(Odd::NoRelay).await;
+    let mut rig = rig(port).await;
+    let readings = rig.fresh(1, 5).await;
+    assert!(readings.iter().all(|reading| reading.instruments.contact.is_none()));
+    assert!(readings.iter().all(|reading| reading.instruments.voltage_mv == Some(100)));
+    assert!(rig.field.counters().exceptions >= 1);
+    assert_eq!(rig.order(1), [], "nothing was seen of a relay, and it is not silent");
 }
