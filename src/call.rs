@@ -33,15 +33,6 @@ pub(crate) enum Tabular {
     Json,
 }
 
-impl Tabular {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Tabular::Table => "table",
-            Tabular::Csv => "csv",
-            Tabular::Json => "json",
-        }
-    }
-}
 
 /// The period of a report as it was given: dates, a month or a year.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]

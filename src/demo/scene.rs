@@ -36,7 +36,7 @@ const PER_BUS: u8 = 8;
 pub(super) async fn play(node: &Node, metered: &[(Metered, i64)]) -> Result<(), Failure> {
     let [payer, cut, welded] = three(&node.engine.registry(), NOW)?;
     let field = field(metered, &node.clock).await?;
-    field.set_lie(welded.meter, Lie::Welded);
+    field.set_lie(welded.meter, Some(Lie::Welded));
     let ports = field.ports(POLL);
     println!(
         "5. {} meters answer Modbus TCP on loopback; an hour of the mall takes a second. Low on money: {}, {}, {}\n",

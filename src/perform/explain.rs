@@ -63,19 +63,28 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
 fn row(registry: &Registry, site: &engine::registry::Site, day_type: &str, item: &ExplainedPart) -> Vec<String> {
     let ExplainedPart { point, reading, previous, epoch, part } = item;
     let point = registry.service_point(*point);
-    let meter = registry.meter(reading.meter);
+    let meter = reading.map(|row| row.meter).or(epoch.as_ref().map(|epoch| epoch.meter));
+    let meter = meter.and_then(|id| registry.meter(id));
+    let value = reading.map(|row| row.value);
     let wall = |moment: kernel::time::Moment| wall_time(site, moment);
-    let counts = match (reading.value, previous.map(|row| row.value)) {
-        (Value::Register(count), Some(Value::Register(before))) => format!("{before} -> {count}"),
-        (Value::Register(count), _) => {
+    let before = match previous.map(|row| row.value) {
+        Some(Value::Register(count)) => count.to_string(),
+        _ => {
             let opening = epoch.as_ref().and_then(|epoch| epoch.opening_count);
-            format!("{} -> {count}", opening.map_or_else(|| "opening".to_owned(), |count| count.to_string()))
+            opening.map_or_else(|| "opening".to_owned(), |count| count.to_string())
         }
-        (Value::Usage { quantity, .. }, _) => format!("usage {quantity}"),
     };
-    let multiplier = match (epoch, reading.value) {
-        (Some(epoch), Value::Register(_)) => multiplier(epoch.numerator, epoch.denominator),
-        _ => "1".to_owned(),
+    let counts = match value {
+        Some(Value::Register(count)) => format!("{before} -> {count}"),
+        Some(Value::Usage { quantity, .. }) => format!("usage {quantity}"),
+        None => {
+            let closing = epoch.as_ref().and_then(|epoch| epoch.closing_count);
+            format!("... -> {} (closing)", closing.map_or_else(String::new, |count| count.to_string()))
+        }
+    };
+    let multiplier = match (epoch, value) {
+        (_, Some(Value::Usage { .. })) | (None, _) => "1".to_owned(),
+        (Some(epoch), _) => multiplier(epoch.numerator, epoch.denominator),
     };
     let version = part.version.and_then(|id| registry.version(id));
     vec![

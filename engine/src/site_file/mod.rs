@@ -109,3 +109,10 @@ fn read(context: &Context, table: &DeTable<'_>, name: &str) -> SiteFile {
     root.finish();
     file
 }
+
+#[cfg(test)]
+mod changes_tests;
+#[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
+mod tests;

@@ -323,11 +323,12 @@ static EMBEDDED: LazyLock<BTreeMap<String, Arc<Profile>>> = LazyLock::new(|| {
 });
 
 /// Every embedded file: its name and its text.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("acrel-adf400l.toml", include_str!("../../profiles/acrel-adf400l.toml")),
     ("acrel-ddsy1352.toml", include_str!("../../profiles/acrel-ddsy1352.toml")),
     ("acrel-dtsy1352.toml", include_str!("../../profiles/acrel-dtsy1352.toml")),
     ("chint-dtsu666.toml", include_str!("../../profiles/chint-dtsu666.toml")),
     ("eastron-sdm630.toml", include_str!("../../profiles/eastron-sdm630.toml")),
+    ("pulse-gas.toml", include_str!("../../profiles/pulse-gas.toml")),
     ("xintai-valve-water.toml", include_str!("../../profiles/xintai-valve-water.toml")),
 ];
