@@ -33,7 +33,6 @@ pub(crate) enum Tabular {
     Json,
 }
 
-
 /// The period of a report as it was given: dates, a month or a year.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
 pub(crate) struct Period {

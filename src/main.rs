@@ -19,8 +19,9 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("METERLEDGER_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(if arguments.serves() { "info" } else { "warn" }));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("METERLEDGER_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new(if arguments.serves() { "info,sqlx=error" } else { "warn,sqlx=error" })
+    });
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

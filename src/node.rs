@@ -81,6 +81,13 @@ impl Node {
         *self.side.lock().await = Some(side);
     }
 
+    /// Stops the field; the node stays open.
+    pub(crate) async fn stop_side(&self) {
+        if let Some(side) = self.side.lock().await.take() {
+            side.stop().await;
+        }
+    }
+
     /// Lets the doors know the meters of the registry of now.
     pub(crate) async fn registry_changed(&self) -> Result<(), Failure> {
         let registry = self.engine.registry();
@@ -93,9 +100,7 @@ impl Node {
 
     /// Settles and closes; a second call does nothing.
     pub(crate) async fn close(&self) -> Result<(), Failure> {
-        if let Some(side) = self.side.lock().await.take() {
-            side.stop().await;
-        }
+        self.stop_side().await;
         match self.open.lock().await.take() {
             Some(engine) => engine.close().await.map_err(failed),
             None => Ok(()),

@@ -23,7 +23,7 @@ pub(crate) async fn serve(folder: &Path, simulate: bool) -> Result<(), Failure> 
     let simulated = if simulate { Some(simulate_field(&node, &real).await?) } else { None };
     let polled = simulated.as_ref().map_or(real, |field| field.ports(MINUTE));
     let (accounts, meters) = (node.engine.registry().accounts().len(), polled.len());
-    let side = SupplySide::start_with(&node, polled, Settings::default()).await?;
+    let side = SupplySide::start(&node, polled, Settings::default()).await?;
     node.attach(side).await;
     println!("serving {}: {accounts} accounts, {meters} meters polled; stop with Ctrl-C", folder.display());
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;

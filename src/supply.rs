@@ -56,17 +56,8 @@ pub(crate) fn ports(registry: &Registry) -> Result<Vec<MeterPort>, Failure> {
 }
 
 impl SupplySide {
-    /// Starts polling the registry's meters, and control.
-    pub(crate) async fn start(node: &Node, settings: Settings) -> Result<SupplySide, Failure> {
-        SupplySide::start_with(node, ports(&node.engine.registry())?, settings).await
-    }
-
-    /// The same with these ports.
-    pub(crate) async fn start_with(
-        node: &Node,
-        ports: Vec<MeterPort>,
-        settings: Settings,
-    ) -> Result<SupplySide, Failure> {
+    /// Starts polling these meters, and control.
+    pub(crate) async fn start(node: &Node, ports: Vec<MeterPort>, settings: Settings) -> Result<SupplySide, Failure> {
         let (out, events) = mpsc::channel(EVENTS);
         let (field_commands, commands) = mpsc::channel(COMMANDS);
         let (items, due) = mpsc::channel(DELIVERIES);

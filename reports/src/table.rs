@@ -55,8 +55,7 @@ fn groups(report: &Report) -> BTreeMap<Vec<String>, Vec<usize>> {
     if report.header.totals.is_empty() {
         return groups;
     }
-    let keys: Vec<Vec<Option<String>>> =
-        total_keys(report).into_iter().map(|place| report.texts(place)).collect();
+    let keys: Vec<Vec<Option<String>>> = total_keys(report).into_iter().map(|place| report.texts(place)).collect();
     for row in 0..report.row_count() {
         let key = keys.iter().map(|column| column[row].clone().unwrap_or_default()).collect();
         groups.entry(key).or_default().push(row);
@@ -72,8 +71,7 @@ fn total_keys(report: &Report) -> Vec<usize> {
 }
 
 fn shown(report: &Report, groups: &BTreeMap<Vec<String>, Vec<usize>>) -> Vec<Shown> {
-    let summed: Vec<&str> =
-        report.header.totals.iter().map(String::as_str).take_while(|word| *word != "by").collect();
+    let summed: Vec<&str> = report.header.totals.iter().map(String::as_str).take_while(|word| *word != "by").collect();
     let keys = total_keys(report);
     let mut columns = Vec::new();
     for (place, column) in report.columns.iter().enumerate() {

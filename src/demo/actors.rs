@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::billing::service::Balance;
 use engine::book::payments::TopUp;
 use engine::registry::{AccountKind, Registry};
 use kernel::id::{AccountId, MeterId, Utility};
@@ -26,9 +27,9 @@ pub(super) struct Actor {
     pub(super) meter: MeterId,
 }
 
-/// Three prepaid tenants that may be cut, each with one electricity meter and nothing else: the first pays when he is
-/// cut, the second stays cut, the third's relay is welded.
-pub(super) fn three(registry: &Registry, now: Moment) -> Result<[Actor; 3], Failure> {
+/// Three prepaid tenants that may be cut, each with one electricity meter and nothing else, those that owe most for their
+/// history: the first pays when he is cut, the second stays cut, the third's relay is welded.
+fn three(registry: &Registry, balances: &BTreeMap<AccountId, Balance>, now: Moment) -> Result<[Actor; 3], Failure> {
     let mut found = Vec::new();
     for account in registry.accounts() {
         let may_be_cut = account.kind == AccountKind::Prepaid
@@ -53,19 +54,19 @@ pub(super) fn three(registry: &Registry, now: Moment) -> Result<[Actor; 3], Fail
             found.push(Actor { account: account.id, name, holder, meter: meter.id });
         }
     }
-    let mut third = found.into_iter().step_by(3);
-    match (third.next(), third.next(), third.next()) {
-        (Some(first), Some(second), Some(last)) => Ok([first, second, last]),
-        _ => Err(Failure("the mall has no three tenants with one switchable electricity meter each".into())),
-    }
+    found.sort_by_key(|actor| balances.get(&actor.account).map(|wallet| wallet.balance));
+    found.truncate(3);
+    found
+        .try_into()
+        .map_err(|_| Failure("the mall has no three tenants with one switchable electricity meter each".to_owned()))
 }
 
 /// Posts the past top-ups: each month about what it used, so that the balances end between some tens and some thousands,
-/// and those of the three at what four to six hours of trade will use up.
-pub(super) async fn pay(node: &Node) -> Result<usize, Failure> {
+/// and those of the three at what some hours of trade will use up. Gives the number of top-ups and the three.
+pub(super) async fn pay(node: &Node) -> Result<(usize, [Actor; 3]), Failure> {
     let registry = node.engine.registry();
-    let three = three(&registry, NOW)?;
     let balances = node.engine.balances().await.map_err(failed)?;
+    let three = three(&registry, &balances, NOW)?;
     let months: Vec<LocalMonth> = (0..26).map(|month| LocalMonth(2024 * 12 + 8 + month)).collect();
     let mut posted = 0;
     for account in registry.accounts().filter(|account| account.kind == AccountKind::Prepaid) {
@@ -86,7 +87,10 @@ pub(super) async fn pay(node: &Node) -> Result<usize, Failure> {
         let target = match three.iter().position(|actor| actor.account == account.id) {
             // What the shop uses in some hours of trade, from its last days.
             Some(index) => hours_of_trade(node, account.id, 5 + i64::try_from(index).unwrap_or(0)).await?,
-            None => Amount(i128::from(150 + mix(u64::from(account.id.0), 99) % 2_400) * 1_000_000_000),
+            None => {
+                let share = i128::from(30 + mix(u64::from(account.id.0), 99) % 120);
+                Amount((monthly.0 * share / 100).max(250_000_000_000))
+            }
         };
         let last = (owed + target - paid).round(2, Rounding::HalfUp);
         if last > Amount::ZERO {
@@ -104,7 +108,7 @@ pub(super) async fn pay(node: &Node) -> Result<usize, Failure> {
             posted += 1;
         }
     }
-    Ok(posted)
+    Ok((posted, three))
 }
 
 /// About what an account uses in so many hours of trade: its last 28 days' charges hold some 14 such hours each.

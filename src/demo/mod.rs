@@ -44,7 +44,7 @@ pub(crate) async fn demo(out: Option<PathBuf>) -> Result<(), Failure> {
     let prepared = prepared.and_then(|prepared| closed.map(|()| prepared))?;
     let clock = Clock::running(NOW, scene::SPEED);
     let node = Node::open_with(&data, clock.clone(), scene::settle_every()).await?;
-    let played = scene::play(&node, &prepared).await;
+    let played = scene::play(&node, &prepared.metered, &prepared.actors).await;
     let summed = match played {
         Ok(()) => summary::show(&node, &out).await,
         Err(failure) => Err(failure),
@@ -80,6 +80,12 @@ pub(crate) async fn simulate(node: &Node) -> Result<SimulatedField, Failure> {
     scene::field(&with_counts.collect::<Vec<_>>(), &node.clock).await
 }
 
+/// The mall, polled every ten minutes instead of seconds: its clock runs an hour in a second.
+fn site() -> String {
+    let poll = |line: &str| if line.starts_with("poll = ") { "poll = \"10m\"".to_owned() } else { line.to_owned() };
+    SITE.lines().map(poll).collect::<Vec<_>>().join("\n")
+}
+
 fn folder(out: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let out = match out {
         Some(out) => out,
@@ -95,10 +101,18 @@ fn folder(out: Option<PathBuf>) -> Result<PathBuf, Failure> {
     Ok(out)
 }
 
+/// What the scene needs to know of what went before.
+struct Prepared {
+    /// The meters with the counts that they showed last.
+    metered: Vec<(history::Metered, i64)>,
+    /// The tenants whose day it is.
+    actors: [actors::Actor; 3],
+}
+
 /// Applies the mall, imports its history and lets its tenants have paid.
-async fn prepare(node: &Node, out: &Path) -> Result<Vec<(history::Metered, i64)>, Failure> {
+async fn prepare(node: &Node, out: &Path) -> Result<Prepared, Failure> {
     let file = PathBuf::from("data/mall.toml");
-    let lines = ask(node, Call::Apply { file, text: SITE.to_owned(), dry_run: false }).await?;
+    let lines = ask(node, Call::Apply { file, text: site(), dry_run: false }).await?;
     println!("\n1. The site file is applied: {}", lines.last().map_or("", String::as_str));
     let registry = node.engine.registry();
     let metered = history::metered(registry.meters());
@@ -125,10 +139,11 @@ async fn prepare(node: &Node, out: &Path) -> Result<Vec<(history::Metered, i64)>
     let lines = ask(node, Call::Import { file: csv, options }).await?;
     println!("3. Imported, priced, posted and in the lake in {:.1} s:", began.elapsed().as_secs_f64());
     lines.iter().for_each(|line| println!("   {line}"));
-    let paid = actors::pay(node).await?;
+    let (paid, actors) = actors::pay(node).await?;
     println!("4. {paid} top-ups of the past 26 months are posted; three tenants are left with little");
     let count = |item: &history::Metered| last.get(&item.meter.id).copied().unwrap_or(0);
-    Ok(metered.into_iter().map(|item| (item.clone(), count(&item))).collect())
+    let metered = metered.into_iter().map(|item| (item.clone(), count(&item))).collect();
+    Ok(Prepared { metered, actors })
 }
 
 /// Makes a call as the command line would; gives what it prints, line by line.

@@ -11,7 +11,7 @@ use kernel::time::{HOUR, MINUTE, Moment};
 use tokio::time::Instant;
 use wal::clock::Clock;
 
-use super::actors::{Actor, three};
+use super::actors::Actor;
 use super::history::Metered;
 use super::timeline::{Timeline, wall};
 use super::{NOW, ask};
@@ -33,8 +33,8 @@ const LONGEST: i64 = 36 * HOUR;
 const PER_BUS: u8 = 8;
 
 /// Plays the scene; fails when what must happen did not happen.
-pub(super) async fn play(node: &Node, metered: &[(Metered, i64)]) -> Result<(), Failure> {
-    let [payer, cut, welded] = three(&node.engine.registry(), NOW)?;
+pub(super) async fn play(node: &Node, metered: &[(Metered, i64)], actors: &[Actor; 3]) -> Result<(), Failure> {
+    let [payer, cut, welded] = actors;
     let field = field(metered, &node.clock).await?;
     field.set_lie(welded.meter, Some(Lie::Welded));
     let ports = field.ports(POLL);
@@ -45,10 +45,12 @@ pub(super) async fn play(node: &Node, metered: &[(Metered, i64)]) -> Result<(), 
         cut.name,
         welded.name
     );
-    let side = SupplySide::start_with(node, ports, Settings::default()).await?;
+    let side = SupplySide::start(node, ports, Settings::default()).await?;
     node.attach(side).await;
     let began = Instant::now();
-    let played = watch(node, &payer, &cut, &welded).await;
+    let played = watch(node, payer, cut, welded).await;
+    // The polling ends before its meters do.
+    node.stop_side().await;
     println!("\n   {} of the mall in {:.0} s", wall(node.clock.now()), began.elapsed().as_secs_f64());
     played
 }
@@ -89,7 +91,7 @@ async fn watch(node: &Node, payer: &Actor, cut: &Actor, welded: &Actor) -> Resul
             paid = true;
             let call = Call::TopUp {
                 account: payer.name.clone(),
-                amount: "300".into(),
+                amount: "800".into(),
                 key: format!("demo-{}", payer.name),
                 channel: "wechat".into(),
             };

@@ -30,7 +30,8 @@ pub(crate) fn svg(report: &Report) -> Result<Vec<u8>, ReportError> {
     let mut text = String::new();
     let letters = {
         let size = (canvas::pixel(WIDTH), canvas::pixel(height));
-        let area = SVGBackend::with_string(&mut text, (size.0.unsigned_abs(), size.1.unsigned_abs())).into_drawing_area();
+        let area =
+            SVGBackend::with_string(&mut text, (size.0.unsigned_abs(), size.1.unsigned_abs())).into_drawing_area();
         let mut canvas = Canvas::new(&area, 1.0);
         draw(&chart, &mut canvas, height).map_err(|fault| failed(report, &fault))?;
         let letters = canvas.outlines();

@@ -174,8 +174,10 @@ fn build(report: &Report, spec: &Spec<'_>, panel: &str, unit: &str, rows: &[usiz
     let mut series: Vec<Series> = Vec::new();
     for ((_, name), values) in sums {
         if drawn(&values) {
-            let (color, name) = known(&name)
-                .map_or_else(|| (PALETTE[series.len() % PALETTE.len()], name.clone()), |(color, name)| (color, name.to_owned()));
+            let (color, name) = known(&name).map_or_else(
+                || (PALETTE[series.len() % PALETTE.len()], name.clone()),
+                |(color, name)| (color, name.to_owned()),
+            );
             series.push(Series { name, color, values });
         }
     }
