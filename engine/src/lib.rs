@@ -3,3 +3,4 @@ pub mod book;
 pub mod lake;
 pub mod registry;
 pub mod site_days;
+pub mod site_file;

@@ -14,8 +14,8 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Decode, Row, Type};
 
 use super::{
-    Account, AccountKind, CalendarEntry, CalendarId, Contract, Location, LocationId, Meter, MeterKind, Mode, Policy,
-    PolicyId, Registry, ServicePoint, Site, Tariff, TariffId,
+    Account, AccountKind, CalendarEntry, CalendarId, Contract, LastIds, Location, LocationId, Meter, MeterKind, Mode,
+    Policy, PolicyId, Registry, ServicePoint, Site, TABLES, Tariff, TariffId,
 };
 use crate::book::{Book, BookError};
 use crate::site_days;
@@ -41,8 +41,20 @@ pub async fn load_from(connection: &mut AnyConnection) -> Result<Registry, BookE
     tariffs(&mut registry, connection).await?;
     service_points(&mut registry, connection).await?;
     meters(&mut registry, connection).await?;
+    registry.last_ids = last_ids(connection).await?;
     index(&mut registry)?;
     Ok(registry)
+}
+
+/// The highest identifier in each of [`TABLES`].
+pub(crate) async fn last_ids(connection: &mut AnyConnection) -> Result<LastIds, BookError> {
+    let mut ids = LastIds::default();
+    for (id, table) in ids.iter_mut().zip(TABLES) {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT COALESCE(MAX(id), 0) FROM {table}"));
+        let last: i64 = sqlx::query(sql).fetch_one(&mut *connection).await?.try_get(0)?;
+        *id = u32::try_from(last).map_err(|_| crate::book::malformed(format!("{table} has identifier {last}")))?;
+    }
+    Ok(ids)
 }
 
 /// A row of a table, read by column name; a fault names table, row and column.

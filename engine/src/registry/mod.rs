@@ -16,6 +16,7 @@ use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
 
+pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
 pub use types::{
     Account, AccountKind, CalendarEntry, CalendarId, Contract, Location, LocationId, Meter, MeterKind, Mode, Policy,
@@ -39,9 +40,32 @@ pub struct Registry {
     account_names: HashMap<String, AccountId>,
     point_names: HashMap<String, ServicePointId>,
     serials: HashMap<String, MeterId>,
+    last_ids: LastIds,
 }
 
+/// The tables whose identifiers a site file gives out.
+pub(crate) const TABLES: [&str; 11] = [
+    "calendars",
+    "policies",
+    "sites",
+    "locations",
+    "accounts",
+    "tariffs",
+    "tariff_versions",
+    "service_points",
+    "contracts",
+    "meters",
+    "epochs",
+];
+
+/// The highest identifier in use in each of [`TABLES`], superseded rows included.
+pub(crate) type LastIds = [u32; TABLES.len()];
+
 impl Registry {
+    pub(crate) fn last_ids(&self) -> LastIds {
+        self.last_ids
+    }
+
     /// All sites, by identifier.
     pub fn sites(&self) -> impl ExactSizeIterator<Item = &Site> {
         self.sites.values()

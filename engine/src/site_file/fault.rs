@@ -1,0 +1,82 @@
+//! What is wrong with a site file: file, line, key, and what to do about it. All faults are collected.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The file's name as the user gave it.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The thing and its key, such as `meter "E-101".ct`.
+    pub key: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// `mall.toml:41: meter "E-101".ct: what is wrong; what to do`.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}: {}; {}", self.file, self.line, self.key, self.what, self.remedy)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Where a thing stands in the file, for faults that show only later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct At {
+    /// The thing, such as `meter "E-101"`.
+    pub(super) label: String,
+    /// Its first line.
+    pub(super) line: usize,
+    /// The lines of its keys.
+    pub(super) lines: BTreeMap<String, usize>,
+}
+
+/// Collects faults of one file.
+#[derive(Debug)]
+pub(super) struct Faults {
+    file: String,
+    list: RefCell<Vec<Fault>>,
+}
+
+impl Faults {
+    pub(super) fn new(file: &str) -> Faults {
+        Faults { file: file.to_owned(), list: RefCell::new(Vec::new()) }
+    }
+
+    /// A fault at a line.
+    pub(super) fn at_line(&self, line: usize, key: &str, what: impl Into<String>, remedy: impl Into<String>) {
+        let fault =
+            Fault { file: self.file.clone(), line, key: key.to_owned(), what: what.into(), remedy: remedy.into() };
+        self.list.borrow_mut().push(fault);
+    }
+
+    /// A fault of a thing's key; of the thing itself where `key` is empty or not in the file.
+    pub(super) fn add(&self, at: &At, key: &str, what: impl Into<String>, remedy: impl Into<String>) {
+        let line = at.lines.get(key).copied().unwrap_or(at.line);
+        let full = if key.is_empty() { at.label.clone() } else { format!("{}.{key}", at.label) };
+        self.at_line(line, &full, what, remedy);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.borrow().is_empty()
+    }
+
+    /// All faults in the order of the file; `value` where there are none.
+    pub(super) fn or<T>(self, value: T) -> Result<T, Vec<Fault>> {
+        let mut list = self.list.into_inner();
+        if list.is_empty() {
+            return Ok(value);
+        }
+        list.sort();
+        list.dedup();
+        Err(list)
+    }
+}

@@ -1,0 +1,166 @@
+//! What a site file says, each thing with the place where it says so. References are still names.
+
+use jiff::tz::TimeZone;
+use kernel::calendar::Calendar;
+use kernel::id::Utility;
+use kernel::money::Amount;
+use kernel::tariff::TariffVersion;
+use kernel::time::Moment;
+
+use super::fault::At;
+use super::words::Ratio;
+use crate::registry::{AccountKind, Mode};
+
+/// A site file that was read without a fault.
+#[derive(Clone, Debug, Default)]
+pub struct SiteFile {
+    /// Its name as the user gave it.
+    pub name: String,
+    pub(super) sites: Vec<SiteItem>,
+    pub(super) calendars: Vec<CalendarItem>,
+    pub(super) policies: Vec<PolicyItem>,
+    pub(super) tariffs: Vec<TariffItem>,
+    pub(super) locations: Vec<LocationItem>,
+    pub(super) accounts: Vec<AccountItem>,
+    pub(super) points: Vec<PointItem>,
+    pub(super) meters: Vec<MeterItem>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SiteItem {
+    pub(super) at: At,
+    pub(super) name: String,
+    pub(super) title: String,
+    pub(super) zone_name: String,
+    pub(super) zone: TimeZone,
+    pub(super) currency: String,
+    pub(super) calendar: Option<String>,
+    pub(super) mode: Mode,
+    pub(super) webhook: Option<String>,
+    /// What begins where nothing else is said.
+    pub(super) from: Option<Moment>,
+    pub(super) correct: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CalendarItem {
+    pub(super) at: At,
+    pub(super) calendar: Calendar,
+    pub(super) correct: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct PolicyItem {
+    pub(super) at: At,
+    pub(super) name: String,
+    pub(super) definition: serde_json::Value,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct TariffItem {
+    pub(super) at: At,
+    pub(super) name: String,
+    pub(super) utility: Utility,
+    pub(super) currency: String,
+    /// For showing times.
+    pub(super) zone: TimeZone,
+    /// By `valid_from`, each proven to price every minute.
+    pub(super) versions: Vec<VersionItem>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct VersionItem {
+    pub(super) at: At,
+    pub(super) version: TariffVersion,
+    pub(super) correct: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct LocationItem {
+    pub(super) at: At,
+    /// Index into [`SiteFile::sites`], as in all the following.
+    pub(super) site: usize,
+    pub(super) name: String,
+    pub(super) title: String,
+    pub(super) kind: String,
+    pub(super) parent: Option<String>,
+    pub(super) area_centi_m2: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct AccountItem {
+    pub(super) at: At,
+    pub(super) site: usize,
+    pub(super) name: String,
+    pub(super) holder: String,
+    pub(super) kind: AccountKind,
+    pub(super) policy: Option<String>,
+    pub(super) location: Option<String>,
+    pub(super) credit_limit: Amount,
+    pub(super) cutoff: bool,
+    pub(super) protected: Option<String>,
+    pub(super) from: Option<Moment>,
+    pub(super) until: Option<Moment>,
+    pub(super) confirmed: Option<Moment>,
+}
+
+/// Something that holds from one moment to another.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch<T> {
+    pub(super) at: At,
+    pub(super) from: Option<Moment>,
+    pub(super) until: Option<Moment>,
+    /// The reason, where the file says `correct = true`.
+    pub(super) correct: Option<String>,
+    pub(super) terms: T,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct PointItem {
+    pub(super) at: At,
+    pub(super) site: usize,
+    pub(super) name: String,
+    pub(super) utility: Utility,
+    pub(super) location: Option<String>,
+    pub(super) contracts: Vec<Stretch<ContractTerms>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ContractTerms {
+    pub(super) account: String,
+    pub(super) tariff: String,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct MeterItem {
+    pub(super) at: At,
+    pub(super) site: usize,
+    pub(super) serial: String,
+    /// [`USAGE`] for meters that are only imported.
+    pub(super) profile: String,
+    pub(super) bus: Option<String>,
+    pub(super) unit: Option<i64>,
+    pub(super) poll_micros: Option<i64>,
+    pub(super) relay: Option<bool>,
+    pub(super) installations: Vec<Stretch<Installation>>,
+}
+
+/// The profile of a meter that gives quantities, not counts.
+pub(super) const USAGE: &str = "usage";
+
+#[derive(Clone, Debug)]
+pub(super) struct Installation {
+    pub(super) point: String,
+    /// The profile that this installation was read with.
+    pub(super) profile: Option<String>,
+    /// CT x PT x pulse weight.
+    pub(super) multiplier: Option<Ratio>,
+    /// Where the file says something else than the profile; 0 for never.
+    pub(super) modulus: Option<i64>,
+    pub(super) opening: Option<i64>,
+    pub(super) closing: Option<i64>,
+    /// What the installation before showed last.
+    pub(super) previous_closing: Option<i64>,
+    /// `75 kW`; its unit depends on the utility.
+    pub(super) rating: Option<String>,
+}

@@ -1,0 +1,292 @@
+//! Service points and their contracts: who pays, by which tariff, from when to when.
+
+use kernel::id::{AccountId, ServicePointId};
+use kernel::time::Moment;
+
+use super::shared::because;
+use super::{ChangeKind, Differences, KnownPoint, Planner};
+use crate::registry::{Contract, ServicePoint, TariffId};
+use crate::site_file::fault::At;
+use crate::site_file::model::{ContractTerms, PointItem, Stretch};
+use crate::site_file::timeline::{self, New, Old, Refusal, Step};
+
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    account: AccountId,
+    tariff: TariffId,
+    id: i64,
+}
+
+/// How a kind of stretch is called in faults.
+pub(super) struct Words<'a> {
+    pub(super) one: &'a str,
+    pub(super) table: &'a str,
+    pub(super) changed_key: &'a str,
+}
+
+impl Planner<'_> {
+    pub(super) fn service_points(&mut self) {
+        let file = self.file;
+        self.twice("service point", file.points.iter().map(|item| (item.name.as_str(), &item.at)));
+        for item in &file.points {
+            let site = self.site_ids[item.site];
+            let location = self.location(&item.at, item.site, item.location.as_ref());
+            let old = self.registry.service_point_named(&item.name);
+            let id = old.map_or_else(|| ServicePointId(self.next("service_points")), |old| old.id);
+            self.names.points.insert(item.name.clone(), KnownPoint { id, site, utility: item.utility });
+            let new = ServicePoint {
+                id,
+                site,
+                name: item.name.clone(),
+                utility: item.utility,
+                location,
+                epochs: Vec::new(),
+                contracts: Vec::new(),
+            };
+            match old {
+                None => {
+                    self.rows.service_point(&new);
+                    let place = item.location.as_ref().map_or(String::new(), |name| format!(" at {name}"));
+                    let text = format!("{}{place}", item.utility.name());
+                    self.change(ChangeKind::Created, format!("service point:{}", item.name), text);
+                }
+                Some(old) if old.site != site || old.utility != item.utility => {
+                    let what =
+                        format!("is a {} service point of the book, of another site or utility", old.utility.name());
+                    self.faults.add(&item.at, "", what, "neither changes in its life: give the new one another name");
+                    continue;
+                }
+                Some(old) => {
+                    let mut differences = Differences::default();
+                    let names = &self.names.locations;
+                    let name = |id: &Option<_>| {
+                        let named = names.iter().find(|(_, other)| Some(**other) == *id);
+                        named.map_or("none".to_owned(), |((_, name), _)| format!("{name:?}"))
+                    };
+                    differences.of("location", &old.location, &location, name);
+                    if let Some(text) = differences.joined() {
+                        self.rows.service_point(&new);
+                        self.change(ChangeKind::Changed, format!("service point:{}", item.name), text);
+                    }
+                }
+            }
+            self.contracts(item, id, old.map_or(&[], |old| &old.contracts));
+        }
+        self.missing_points();
+    }
+
+    fn contracts(&mut self, item: &PointItem, point: ServicePointId, contracts: &[Contract]) {
+        let mut new = Vec::new();
+        for stretch in &item.contracts {
+            let Some(terms) = self.contract_terms(item, stretch) else { return };
+            new.push(New { from: stretch.from, until: stretch.until, correct: stretch.correct.is_some(), terms });
+        }
+        let old: Vec<Old<Terms>> = contracts
+            .iter()
+            .map(|contract| Old {
+                from: contract.valid_from,
+                to: contract.valid_to,
+                terms: Terms { account: contract.account, tariff: contract.tariff, id: contract.id },
+            })
+            .collect();
+        let default_from = self.default_from(item.site);
+        let differs = |old: &Old<Terms>, new: &New<Terms>| {
+            let mut differences = Differences::default();
+            let account = |id: &AccountId| self.account_name(*id);
+            differences.of("account", &old.terms.account, &new.terms.account, account);
+            differences.of("tariff", &old.terms.tariff, &new.terms.tariff, |id| self.tariff_name(*id));
+            differences.joined()
+        };
+        let (steps, refusals) = timeline::compare(&old, &new, default_from, differs);
+        let words = Words { one: "contract", table: "service_point.contract", changed_key: "account" };
+        let stretches: Vec<&At> = item.contracts.iter().map(|stretch| &stretch.at).collect();
+        let spans: Vec<(Moment, Option<Moment>)> = old.iter().map(|old| (old.from, old.to)).collect();
+        self.refuse(&item.at, &stretches, item.site, &spans, &refusals, &words);
+        for step in steps {
+            self.contract_step(item, point, &old, step);
+        }
+    }
+
+    fn contract_step(&mut self, item: &PointItem, point: ServicePointId, old: &[Old<Terms>], step: Step) {
+        let subject = format!("service point:{}", item.name);
+        match step {
+            Step::Keep { new, .. } => {
+                let stretch = &item.contracts[new];
+                self.contract_fits(stretch, stretch.from.unwrap_or(self.default_from(item.site)), stretch.until, false);
+            }
+            Step::End { old: place, at, .. } => {
+                let ended = &old[place];
+                self.rows.contract_ends.push((ended.terms.id, at));
+                let text =
+                    format!("{} pays until {}", self.account_name(ended.terms.account), self.show(item.site, at));
+                self.change(ChangeKind::Ended, subject, text);
+                self.touch(point, at);
+            }
+            Step::Create { new, from, to, supersedes } => {
+                let stretch = &item.contracts[new];
+                self.contract_fits(stretch, from, to, true);
+                let mut earliest = from;
+                for place in &supersedes {
+                    let id = u32::try_from(old[*place].terms.id).unwrap_or(u32::MAX);
+                    self.rows.superseded.push(("contracts", id));
+                    earliest = earliest.min(old[*place].from);
+                }
+                let Some(terms) = self.contract_terms(item, stretch) else { return };
+                let id = i64::from(self.next("contracts"));
+                let contract =
+                    Contract { id, account: terms.account, tariff: terms.tariff, valid_from: from, valid_to: to };
+                self.rows.contract(point, &contract);
+                let kind = if supersedes.is_empty() { ChangeKind::Created } else { ChangeKind::Corrected };
+                let until = to.map_or(String::new(), |to| format!(" until {}", self.show(item.site, to)));
+                let (account, tariff) = (&stretch.terms.account, &stretch.terms.tariff);
+                let mut text = format!("{account} pays by tariff {tariff} from {}{until}", self.show(item.site, from));
+                text += &because(stretch.correct.as_deref(), kind);
+                self.change(kind, subject, text);
+                self.touch(point, earliest);
+            }
+        }
+    }
+
+    /// The account must be open, and the tariff must have a price, all the time.
+    fn contract_fits(&self, stretch: &Stretch<ContractTerms>, from: Moment, to: Option<Moment>, new: bool) {
+        let account = self.names.accounts.get(&stretch.terms.account);
+        let closes = account.and_then(|account| account.until);
+        if closes.is_some_and(|closes| to.is_none_or(|to| to > closes)) {
+            let what = format!("pays after account {:?} is closed", stretch.terms.account);
+            self.faults.add(
+                &stretch.at,
+                "account",
+                what,
+                "write `until` here too, or a [[service_point.contract]] for the next account",
+            );
+        }
+        let first = self.names.tariffs.get(&stretch.terms.tariff).and_then(|tariff| tariff.first_version);
+        if new && first.is_some_and(|first| first > from) {
+            let what = format!("begins before the first version of tariff {:?}", stretch.terms.tariff);
+            let remedy = "add a [[tariff.version]] that holds from then on, or let the contract begin later";
+            self.faults.add(&stretch.at, "tariff", what, remedy);
+        }
+    }
+
+    fn contract_terms(&self, item: &PointItem, stretch: &Stretch<ContractTerms>) -> Option<Terms> {
+        let (at, terms) = (&stretch.at, &stretch.terms);
+        let account = self.names.accounts.get(&terms.account).filter(|known| known.site == self.site_ids[item.site]);
+        if account.is_none() {
+            let what = format!("is {:?}, which the site has no [[account]] for", terms.account);
+            self.faults.add(at, "account", what, "add the account, or correct the name");
+        }
+        let tariff = self.names.tariffs.get(&terms.tariff);
+        match tariff {
+            None => {
+                let what = format!("is {:?}, which neither this file nor the book has", terms.tariff);
+                self.faults.add(at, "tariff", what, "add the [[tariff]], or correct the name");
+            }
+            Some(tariff) if tariff.utility != item.utility => {
+                let what =
+                    format!("prices {}, but this is a {} service point", tariff.utility.name(), item.utility.name());
+                self.faults.add(at, "tariff", what, "name a tariff of the same utility");
+            }
+            Some(tariff) if tariff.currency != self.file.sites[item.site].currency => {
+                let what =
+                    format!("is in {}, but the site is in {}", tariff.currency, self.file.sites[item.site].currency);
+                self.faults.add(at, "tariff", what, "name a tariff in the site's currency");
+            }
+            Some(_) => {}
+        }
+        Some(Terms { account: account?.id, tariff: tariff?.id, id: 0 })
+    }
+
+    /// Refusals of a timeline, in the words of its kind.
+    pub(super) fn refuse(
+        &self,
+        thing: &At,
+        stretches: &[&At],
+        site: usize,
+        old: &[(Moment, Option<Moment>)],
+        refusals: &[Refusal],
+        words: &Words<'_>,
+    ) {
+        let Words { one, table, changed_key } = words;
+        for refusal in refusals {
+            match refusal {
+                Refusal::Changed { new, what } => {
+                    let first = what.split(' ').next().unwrap_or(changed_key);
+                    let key = if stretches[*new].lines.contains_key(first) { first } else { changed_key };
+                    let remedy = "write `from = ...`, the moment of the change, or `correct = true` with a `reason` if it was always so";
+                    self.faults.add(stretches[*new], key, format!("changes {what}"), remedy);
+                }
+                Refusal::Ended { new, at } => {
+                    let what = format!("the {one} ended at {} in the book", self.show(site, *at));
+                    let remedy = format!("write that as `until`, or `from = ...` for a new {one}");
+                    self.faults.add(stretches[*new], "", what, remedy);
+                }
+                Refusal::OtherEnd { new, was } => {
+                    let what = format!("differs from the book, where the {one} ended at {}", self.show(site, *was));
+                    self.faults.add(
+                        stretches[*new],
+                        "until",
+                        what,
+                        "correct it, or write `correct = true` with a `reason`",
+                    );
+                }
+                Refusal::Overlap { new, old: place } => {
+                    let (from, to) = old[*place];
+                    let to = to.map_or(String::new(), |to| format!(" to {}", self.show(site, to)));
+                    let what = format!("begins before or within what the book has from {}{to}", self.show(site, from));
+                    self.faults.add(
+                        stretches[*new],
+                        "from",
+                        what,
+                        "write a later moment, or `correct = true` with a `reason`",
+                    );
+                }
+                Refusal::OverlapsNext { new } => {
+                    let what = format!("overlaps the next {one}");
+                    self.faults.add(
+                        stretches[*new],
+                        "until",
+                        what,
+                        format!("let one [[{table}]] end before the next begins"),
+                    );
+                }
+                Refusal::NoFrom { new } => {
+                    let what = format!("is missing, and this is not the first [[{table}]]");
+                    self.faults.add(stretches[*new], "from", what, "write when it begins");
+                }
+                Refusal::Missing { old: place } => {
+                    let what = format!(
+                        "the file has nothing for the {one} that runs since {}",
+                        self.show(site, old[*place].0)
+                    );
+                    self.faults.add(thing, "", what, "keep it in the file; write `until = ...` in it to end it");
+                }
+            }
+        }
+    }
+
+    fn account_name(&self, id: AccountId) -> String {
+        let named = self.registry.account(id).map(|account| account.name.clone());
+        let new = || self.names.accounts.iter().find(|(_, known)| known.id == id).map(|(name, _)| name.clone());
+        named.or_else(new).unwrap_or_else(|| id.to_string())
+    }
+
+    fn tariff_name(&self, id: TariffId) -> String {
+        let named = self.registry.tariff(id).map(|tariff| tariff.name.clone());
+        let new = || self.names.tariffs.iter().find(|(_, known)| known.id == id).map(|(name, _)| name.clone());
+        named.or_else(new).unwrap_or_else(|| id.to_string())
+    }
+
+    fn missing_points(&mut self) {
+        for (index, site) in self.site_ids.iter().enumerate() {
+            for old in self.registry.service_points().filter(|old| old.site == *site) {
+                let runs = old.contracts.last().is_some_and(|contract| contract.valid_to.is_none())
+                    || old.epochs.iter().any(|epoch| epoch.valid_to.is_none());
+                if runs && !self.names.points.contains_key(&old.name) {
+                    let what = format!("has no [[service_point]] {:?}, but the book has", old.name);
+                    let remedy = "keep it in the file; write `until = ...` in it to end its contract";
+                    self.faults.add(&self.file.sites[index].at, "", what, remedy);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Performing a plan: rows, supersessions and the audit log in one transaction.
+
+use kernel::calendar::Calendar;
+use kernel::epoch::Epoch;
+use kernel::id::SiteId;
+use kernel::tariff::TariffVersion;
+use kernel::time::Moment;
+use serde::Serialize;
+
+use super::model::{SiteItem, TariffItem};
+use super::plan::Plan;
+use crate::book::bulk::{self, Cell};
+use crate::book::chain::{self, Entry};
+use crate::book::{BookError, Tx};
+use crate::registry::{Account, CalendarId, Contract, Location, Meter, PolicyId, ServicePoint, TariffId, last_ids};
+use kernel::id::ServicePointId;
+
+type Cells<const N: usize> = Vec<[Cell<'static>; N]>;
+
+/// What a plan writes. Whole rows, except for what only ends or is superseded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rows {
+    calendars: Cells<3>,
+    policies: Cells<3>,
+    sites: Cells<9>,
+    locations: Cells<7>,
+    accounts: Cells<13>,
+    tariffs: Cells<4>,
+    versions: Cells<5>,
+    points: Cells<5>,
+    contracts: Cells<6>,
+    meters: Cells<13>,
+    epochs: Cells<7>,
+    /// Installations that end, or are judged otherwise.
+    pub(super) epoch_updates: Vec<Epoch>,
+    pub(super) contract_ends: Vec<(i64, Moment)>,
+    /// Table and identifier of what was never so.
+    pub(super) superseded: Vec<(&'static str, u32)>,
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("definitions have no map with other keys than texts, and no floats")
+}
+
+impl Rows {
+    pub(super) fn calendar(&mut self, id: CalendarId, calendar: &Calendar) {
+        self.calendars.push([id.0.into(), calendar.name.clone().into(), json(calendar).into()]);
+    }
+
+    pub(super) fn policy(&mut self, id: PolicyId, name: &str, definition: String) {
+        self.policies.push([id.0.into(), name.to_owned().into(), definition.into()]);
+    }
+
+    pub(super) fn site(&mut self, id: SiteId, item: &SiteItem, calendar: Option<CalendarId>, created_at: Moment) {
+        self.sites.push([
+            id.0.into(),
+            item.name.clone().into(),
+            item.title.clone().into(),
+            item.zone_name.clone().into(),
+            item.currency.clone().into(),
+            calendar.map(|id| id.0).into(),
+            item.mode.name().into(),
+            item.webhook.clone().into(),
+            created_at.0.into(),
+        ]);
+    }
+
+    pub(super) fn location(&mut self, location: &Location) {
+        self.locations.push([
+            location.id.0.into(),
+            location.site.0.into(),
+            location.parent.map(|id| id.0).into(),
+            location.name.clone().into(),
+            location.title.clone().into(),
+            location.kind.clone().into(),
+            location.area_centi_m2.into(),
+        ]);
+    }
+
+    pub(super) fn account(&mut self, account: &Account) {
+        self.accounts.push([
+            account.id.0.into(),
+            account.site.0.into(),
+            account.name.clone().into(),
+            account.holder.clone().into(),
+            account.kind.name().into(),
+            account.policy.map(|id| id.0).into(),
+            account.location.map(|id| id.0).into(),
+            account.credit_limit.to_string().into(),
+            account.cutoff_enabled.into(),
+            account.protected.clone().into(),
+            account.confirmed_at.map(|moment| moment.0).into(),
+            account.opened_at.0.into(),
+            account.closed_at.map(|moment| moment.0).into(),
+        ]);
+    }
+
+    pub(super) fn tariff(&mut self, id: TariffId, item: &TariffItem) {
+        self.tariffs.push([
+            id.0.into(),
+            item.name.clone().into(),
+            item.utility.name().into(),
+            item.currency.clone().into(),
+        ]);
+    }
+
+    pub(super) fn version(&mut self, tariff: TariffId, version: &TariffVersion, published_at: Moment) {
+        self.versions.push([
+            version.id.0.into(),
+            tariff.0.into(),
+            version.valid_from.0.into(),
+            json(version).into(),
+            published_at.0.into(),
+        ]);
+    }
+
+    pub(super) fn service_point(&mut self, point: &ServicePoint) {
+        self.points.push([
+            point.id.0.into(),
+            point.site.0.into(),
+            point.name.clone().into(),
+            point.utility.name().into(),
+            point.location.map(|id| id.0).into(),
+        ]);
+    }
+
+    pub(super) fn contract(&mut self, point: ServicePointId, contract: &Contract) {
+        self.contracts.push([
+            contract.id.into(),
+            point.0.into(),
+            contract.account.0.into(),
+            contract.tariff.0.into(),
+            contract.valid_from.0.into(),
+            contract.valid_to.map(|moment| moment.0).into(),
+        ]);
+    }
+
+    pub(super) fn meter(&mut self, meter: &Meter) {
+        self.meters.push([
+            meter.id.0.into(),
+            meter.site.0.into(),
+            meter.serial.clone().into(),
+            meter.profile.clone().into(),
+            meter.utility.name().into(),
+            meter.kind.name().into(),
+            meter.resolution.0.into(),
+            meter.resolution.1.into(),
+            meter.bus.as_ref().map(|(host, port)| format!("{host}:{port}")).into(),
+            meter.unit.map(u32::from).into(),
+            meter.poll_micros.into(),
+            meter.has_relay.into(),
+            meter.rating_mw.into(),
+        ]);
+    }
+
+    pub(super) fn epoch(&mut self, epoch: &Epoch, reason: Option<&str>) {
+        self.epochs.push([
+            epoch.id.0.into(),
+            epoch.meter.0.into(),
+            epoch.service_point.0.into(),
+            epoch.valid_from.0.into(),
+            epoch.valid_to.map(|moment| moment.0).into(),
+            json(epoch).into(),
+            reason.map(str::to_owned).into(),
+        ]);
+    }
+}
+
+/// Why a plan was not performed. The transaction is then to be dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The registry is another than the plan was made for.
+    #[error("the registry changed since the plan was made: load it and plan again")]
+    Stale,
+    /// The book.
+    #[error(transparent)]
+    Book(#[from] BookError),
+}
+
+/// Writes a plan in the caller's transaction, with an audit row for each change. Who holds the transaction loads the
+/// registry anew before it is used.
+///
+/// # Errors
+/// [`WriteError`].
+pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<(), WriteError> {
+    if last_ids(tx.conn()).await? != plan.base {
+        return Err(WriteError::Stale);
+    }
+    let rows = plan.rows.clone();
+    upsert(tx, "calendars", "name definition", rows.calendars).await?;
+    upsert(tx, "policies", "name definition", rows.policies).await?;
+    upsert(tx, "sites", "name title time_zone currency calendar_id mode webhook created_at", rows.sites).await?;
+    upsert(tx, "locations", "site_id parent_id name title kind area_centi_m2", rows.locations).await?;
+    let columns = "site_id name holder kind policy_id location_id credit_limit cutoff_enabled protected confirmed_at \
+                   opened_at closed_at";
+    upsert(tx, "accounts", columns, rows.accounts).await?;
+    upsert(tx, "tariffs", "name utility currency", rows.tariffs).await?;
+    upsert(tx, "tariff_versions", "tariff_id valid_from definition published_at", rows.versions).await?;
+    upsert(tx, "service_points", "site_id name utility location_id", rows.points).await?;
+    upsert(tx, "contracts", "service_point_id account_id tariff_id valid_from valid_to", rows.contracts).await?;
+    let columns = "site_id serial profile utility kind resolution_numerator resolution_denominator bus unit \
+                   poll_micros has_relay rating_mw";
+    upsert(tx, "meters", columns, rows.meters).await?;
+    upsert(tx, "epochs", "meter_id service_point_id valid_from valid_to definition reason", rows.epochs).await?;
+    for (table, id) in rows.superseded {
+        let sql = sqlx::AssertSqlSafe(format!("UPDATE {table} SET superseded_at = $1 WHERE id = $2"));
+        sqlx::query(sql).bind(at.0).bind(i64::from(id)).execute(tx.conn()).await.map_err(BookError::from)?;
+    }
+    for (id, end) in rows.contract_ends {
+        let update = sqlx::query("UPDATE contracts SET valid_to = $1 WHERE id = $2").bind(end.0).bind(id);
+        update.execute(tx.conn()).await.map_err(BookError::from)?;
+    }
+    for epoch in rows.epoch_updates {
+        sqlx::query("UPDATE epochs SET valid_to = $1, definition = $2 WHERE id = $3")
+            .bind(epoch.valid_to.map(|moment| moment.0))
+            .bind(json(&epoch))
+            .bind(i64::from(epoch.id.0))
+            .execute(tx.conn())
+            .await
+            .map_err(BookError::from)?;
+    }
+    let entries = plan.changes.iter().map(|change| Entry {
+        at,
+        actor: actor.to_owned(),
+        kind: "registry".to_owned(),
+        subject: change.subject.clone(),
+        detail: change.to_string(),
+    });
+    Ok(chain::append_all(tx, entries).await?)
+}
+
+/// Whole rows by identifier. `columns` are all but `id`, between spaces.
+async fn upsert<const N: usize>(tx: &mut Tx, table: &str, columns: &str, rows: Cells<N>) -> Result<(), BookError> {
+    let names: Vec<&str> = columns.split_whitespace().collect();
+    assert_eq!(names.len() + 1, N, "the columns of {table} are those of its rows");
+    let head = format!("INSERT INTO {table} (id, {}) VALUES", names.join(", "));
+    let updates: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    let tail = format!("ON CONFLICT (id) DO UPDATE SET {}", updates.join(", "));
+    bulk::insert(tx, &head, &tail, rows).await?;
+    Ok(())
+}
