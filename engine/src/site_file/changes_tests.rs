@@ -32,7 +32,12 @@ async fn a_change_is_told_in_words_and_marks_what_must_be_rated_anew() {
             vec![],
         ),
         ("credit_limit = \"50.00\"", "credit_limit = 0", "~ account smith: credit_limit 50.00 -> 0.00\n", vec![]),
-        ("unit = 1", "unit = 7", "~ meter E-1: read at \"", vec![]),
+        (
+            "unit = 1",
+            "unit = 7",
+            "~ meter E-1: read at 127.0.0.1:1502 unit 1 every 10s -> 127.0.0.1:1502 unit 7 every 10s\n",
+            vec![],
+        ),
         (
             "rating = \"75 kW\"",
             "rating = \"90 kW\"",
@@ -116,7 +121,7 @@ async fn a_change_that_does_not_say_from_when_is_refused_and_changes_nothing() {
         (
             "ct = \"200/5\"",
             "ct = \"300/5\"",
-            "site.toml:71: meter \"E-1\".service_point: changes multiplier 40 -> 60; write `from = ...`",
+            "site.toml:74: meter \"E-1\".ct: changes multiplier 40 -> 60; write `from = ...`",
         ),
         (
             "profile = \"acrel-dtsy1352\"",

@@ -35,9 +35,24 @@ struct Terms {
 struct Span {
     serial: String,
     meter: MeterId,
+    point: ServicePointId,
     from: Moment,
     to: Option<Moment>,
+    /// Where the file speaks of it.
     at: Option<At>,
+}
+
+impl Span {
+    fn of(epoch: &Epoch, serial: &str) -> Span {
+        Span {
+            serial: serial.to_owned(),
+            meter: epoch.meter,
+            point: epoch.service_point,
+            from: epoch.valid_from,
+            to: epoch.valid_to,
+            at: None,
+        }
+    }
 }
 
 /// What no meter exceeds: imported usage has no rating.
@@ -93,24 +108,28 @@ impl Planner<'_> {
         let old_spans: Vec<_> = old_stretches.iter().map(|old| (old.from, old.to)).collect();
         self.refuse(&item.at, &stretches, item.site, &old_spans, &refusals, &words);
         self.meter_row(item, id, old, &facts, &new);
-        let mut result: Vec<Option<(Moment, Option<Moment>, ServicePointId, Option<At>)>> = old_epochs
-            .iter()
-            .map(|epoch| Some((epoch.valid_from, epoch.valid_to, epoch.service_point, None)))
-            .collect();
+        let mut result: Vec<Option<Span>> =
+            old_epochs.iter().map(|epoch| Some(Span::of(epoch, &item.serial))).collect();
         for step in steps {
             match &step {
                 Step::Keep { old: place, new } => mark(&mut result[*place], None, &item.installations[*new].at),
                 Step::End { old: place, at, new } => mark(&mut result[*place], Some(*at), &item.installations[*new].at),
                 Step::Create { new: index, from, to, supersedes } => {
                     supersedes.iter().for_each(|place| result[*place] = None);
-                    let at = item.installations[*index].at.clone();
-                    result.push(Some((*from, *to, new[*index].terms.point, Some(at))));
+                    result.push(Some(Span {
+                        serial: item.serial.clone(),
+                        meter: id,
+                        point: new[*index].terms.point,
+                        from: *from,
+                        to: *to,
+                        at: Some(item.installations[*index].at.clone()),
+                    }));
                 }
             }
             self.installation_step(item, id, &old_epochs, &new, step);
         }
-        for (from, to, point, at) in result.into_iter().flatten() {
-            spans.entry(point).or_default().push(Span { serial: item.serial.clone(), meter: id, from, to, at });
+        for span in result.into_iter().flatten() {
+            spans.entry(span.point).or_default().push(span);
         }
     }
 
@@ -153,7 +172,7 @@ impl Planner<'_> {
         let point = point?;
         if facts.utility != point.utility {
             let what = format!(
-                "measures {}, but {:?} is a {} service point",
+                "measures {}, but {:?} is for {}",
                 facts.utility.name(),
                 installation.point,
                 point.utility.name()
@@ -408,13 +427,7 @@ impl Planner<'_> {
                     continue;
                 }
                 for epoch in self.registry.epochs_of(old.id) {
-                    spans.entry(epoch.service_point).or_default().push(Span {
-                        serial: old.serial.clone(),
-                        meter: old.id,
-                        from: epoch.valid_from,
-                        to: epoch.valid_to,
-                        at: None,
-                    });
+                    spans.entry(epoch.service_point).or_default().push(Span::of(epoch, &old.serial));
                 }
                 if self.registry.epochs_of(old.id).any(|epoch| epoch.valid_to.is_none()) {
                     let what = format!("has no [[meter]] {:?}, but the book has", old.serial);
@@ -481,9 +494,9 @@ impl Planner<'_> {
     }
 }
 
-fn mark(slot: &mut Option<(Moment, Option<Moment>, ServicePointId, Option<At>)>, end: Option<Moment>, at: &At) {
-    if let Some(slot) = slot {
-        slot.1 = end.or(slot.1);
-        slot.3 = Some(at.clone());
+fn mark(slot: &mut Option<Span>, end: Option<Moment>, at: &At) {
+    if let Some(span) = slot {
+        span.to = end.or(span.to);
+        span.at = Some(at.clone());
     }
 }
