@@ -217,3 +217,29 @@ async fn a_whole_history_can_be_told_at_once() {
         registry.epochs_of(meter).map(|epoch| (epoch.valid_from.0, epoch.opening_count, epoch.closing_count)).collect();
     assert_eq!(epochs, [(FROM, Some(0), Some(8)), (MARCH, Some(9), None)]);
 }
+
+#[tokio::test]
+async fn a_tenant_leaves_and_the_next_one_pays_from_that_moment() {
+    let text = edited(
+        "account = \"smith\"\ntariff = \"water\"\n",
+        "[[service_point.contract]]\naccount = \"smith\"\ntariff = \"water\"\n\
+         [[service_point.contract]]\naccount = \"jones\"\ntariff = \"water\"\nfrom = 2026-03-01\n",
+    );
+    // The second service point of the tenant who leaves is vacant from then on.
+    let text = text
+        .replace(
+            "account = \"smith\"\ntariff = \"power\"",
+            "account = \"smith\"\ntariff = \"power\"\nuntil = 2026-03-01",
+        )
+        .replace("policy = \"standard\"", "policy = \"standard\"\nuntil = 2026-03-01");
+    let applied = Applied::new().await;
+    applied.apply(&text).await.unwrap_or_else(|faults| panic!("{}", shown(&faults)));
+    let registry = registry::load(&applied.book).await.unwrap();
+    let payer = |point: &str, at: i64| {
+        let point = registry.service_point_named(point).unwrap().id;
+        registry.payer_at(point, Moment(at)).map(|account| account.name.as_str())
+    };
+    assert_eq!((payer("hall/W", MARCH - 1), payer("hall/W", MARCH)), (Some("smith"), Some("jones")));
+    assert_eq!((payer("hall/E", MARCH - 1), payer("hall/E", MARCH)), (Some("smith"), None));
+    assert_eq!(payer("hall/W", FROM - 1), None);
+}

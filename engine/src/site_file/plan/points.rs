@@ -109,12 +109,14 @@ impl Planner<'_> {
     fn contract_step(&mut self, item: &PointItem, point: ServicePointId, old: &[Old<Terms>], step: Step) {
         let subject = format!("service point:{}", item.name);
         match step {
-            Step::Keep { new, .. } => {
-                let stretch = &item.contracts[new];
-                self.contract_fits(stretch, stretch.from.unwrap_or(self.default_from(item.site)), stretch.until, false);
+            Step::Keep { old: place, new } => {
+                self.contract_fits(&item.contracts[new], old[place].from, old[place].to, false);
             }
-            Step::End { old: place, at, .. } => {
+            Step::End { old: place, at, new } => {
                 let ended = &old[place];
+                if item.contracts[new].until == Some(at) {
+                    self.contract_fits(&item.contracts[new], ended.from, Some(at), false);
+                }
                 self.rows.contract_ends.push((ended.terms.id, at));
                 let text =
                     format!("{} pays until {}", self.account_name(ended.terms.account), self.show(item.site, at));
