@@ -45,9 +45,11 @@
 //! `correct = true` with a `reason`: then it was always so, and what was is superseded. What ends says `until = ..`;
 //! what is missing from the file is refused. Calendars, policies and tariffs may also stand in another site's file.
 
+mod bands;
 mod fault;
 mod model;
 mod plan;
+mod prices;
 mod reader;
 mod tariff;
 mod things;
