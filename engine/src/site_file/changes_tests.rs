@@ -32,7 +32,12 @@ async fn a_change_is_told_in_words_and_marks_what_must_be_rated_anew() {
             vec![],
         ),
         ("credit_limit = \"50.00\"", "credit_limit = 0", "~ account smith: credit_limit 50.00 -> 0.00\n", vec![]),
-        ("unit = 1", "unit = 7", "~ meter E-1: read at \"", vec![]),
+        (
+            "unit = 1",
+            "unit = 7",
+            "~ meter E-1: read at 127.0.0.1:1502 unit 1 every 10s -> 127.0.0.1:1502 unit 7 every 10s\n",
+            vec![],
+        ),
         (
             "rating = \"75 kW\"",
             "rating = \"90 kW\"",
@@ -116,7 +121,7 @@ async fn a_change_that_does_not_say_from_when_is_refused_and_changes_nothing() {
         (
             "ct = \"200/5\"",
             "ct = \"300/5\"",
-            "site.toml:71: meter \"E-1\".service_point: changes multiplier 40 -> 60; write `from = ...`",
+            "site.toml:74: meter \"E-1\".ct: changes multiplier 40 -> 60; write `from = ...`",
         ),
         (
             "profile = \"acrel-dtsy1352\"",
@@ -211,4 +216,30 @@ async fn a_whole_history_can_be_told_at_once() {
     let epochs: Vec<_> =
         registry.epochs_of(meter).map(|epoch| (epoch.valid_from.0, epoch.opening_count, epoch.closing_count)).collect();
     assert_eq!(epochs, [(FROM, Some(0), Some(8)), (MARCH, Some(9), None)]);
+}
+
+#[tokio::test]
+async fn a_tenant_leaves_and_the_next_one_pays_from_that_moment() {
+    let text = edited(
+        "account = \"smith\"\ntariff = \"water\"\n",
+        "[[service_point.contract]]\naccount = \"smith\"\ntariff = \"water\"\n\
+         [[service_point.contract]]\naccount = \"jones\"\ntariff = \"water\"\nfrom = 2026-03-01\n",
+    );
+    // The second service point of the tenant who leaves is vacant from then on.
+    let text = text
+        .replace(
+            "account = \"smith\"\ntariff = \"power\"",
+            "account = \"smith\"\ntariff = \"power\"\nuntil = 2026-03-01",
+        )
+        .replace("policy = \"standard\"", "policy = \"standard\"\nuntil = 2026-03-01");
+    let applied = Applied::new().await;
+    applied.apply(&text).await.unwrap_or_else(|faults| panic!("{}", shown(&faults)));
+    let registry = registry::load(&applied.book).await.unwrap();
+    let payer = |point: &str, at: i64| {
+        let point = registry.service_point_named(point).unwrap().id;
+        registry.payer_at(point, Moment(at)).map(|account| account.name.as_str())
+    };
+    assert_eq!((payer("hall/W", MARCH - 1), payer("hall/W", MARCH)), (Some("smith"), Some("jones")));
+    assert_eq!((payer("hall/E", MARCH - 1), payer("hall/E", MARCH)), (Some("smith"), None));
+    assert_eq!(payer("hall/W", FROM - 1), None);
 }

@@ -61,7 +61,11 @@ impl Faults {
     /// A fault of a thing's key; of the thing itself where `key` is empty or not in the file.
     pub(super) fn add(&self, at: &At, key: &str, what: impl Into<String>, remedy: impl Into<String>) {
         let line = at.lines.get(key).copied().unwrap_or(at.line);
-        let full = if key.is_empty() { at.label.clone() } else { format!("{}.{key}", at.label) };
+        let full = match (at.label.as_str(), key) {
+            (label, "") => label.to_owned(),
+            ("", key) => key.to_owned(),
+            (label, key) => format!("{label}.{key}"),
+        };
         self.at_line(line, &full, what, remedy);
     }
 

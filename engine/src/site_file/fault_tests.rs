@@ -18,11 +18,11 @@ fn nonsense_is_refused_with_file_line_key_and_remedy() {
             "titel = \"Brick Yard\"",
             "site.toml:3: site \"yard\".titel: is not a key of this table; remove it, or write one of: calendar, correct, currency",
         ),
-        ("[[calendar]]", "[[kalender]]", "site.toml:9: .kalender: is not a key"),
+        ("[[calendar]]", "[[kalender]]", "site.toml:9: kalender: is not a key"),
         (
             "unit = 1",
             "unit = \"1\"",
-            "site.toml:76: meter \"E-1\".unit: is the text \"1\"; write a whole number from 1 to 247",
+            "site.toml:78: meter \"E-1\".unit: is the text \"1\"; write a whole number from 1 to 247",
         ),
         ("unit = 1", "unit = 300", "meter \"E-1\".unit: is the number 300; write a whole number from 1 to 247"),
         (
@@ -46,9 +46,9 @@ fn nonsense_is_refused_with_file_line_key_and_remedy() {
         (
             "name = \"jones\"",
             "name = \"smith\"",
-            "site.toml:49: account \"smith\".name: names account \"smith\" again (first in line 42)",
+            "site.toml:53: account \"smith\".name: names account \"smith\" again (first in line 45)",
         ),
-        ("serial = \"W-1\"", "serial = \"E-1\"", "names meter \"E-1\" again (first in line 68)"),
+        ("serial = \"W-1\"", "serial = \"E-1\"", "names meter \"E-1\" again (first in line 70)"),
         ("policy = \"standard\"", "policy = \"hard\"", "account \"smith\".policy: is \"hard\", which neither"),
         (
             "location = \"hall\"\ncredit",
@@ -63,7 +63,7 @@ fn nonsense_is_refused_with_file_line_key_and_remedy() {
         (
             "account = \"smith\"\ntariff = \"power\"",
             "account = \"smith\"\ntariff = \"water\"",
-            "service_point \"hall/E\".tariff: prices water, but this is a electricity service point",
+            "service_point \"hall/E\".tariff: prices water, but the service point is for electricity",
         ),
         (
             "levels = [\"20.00\", \"5.00\"]",
@@ -74,7 +74,7 @@ fn nonsense_is_refused_with_file_line_key_and_remedy() {
         (
             "price = \"2.10\"",
             "price = 2.10",
-            "site.toml:37: tariff \"water\".version 2026-01-01.price: is a float (2.10), which is not exact; write it in quotes: \"2.10\"",
+            "site.toml:38: tariff \"water\".version 2026-01-01.price: is a float (2.10), which is not exact; write it in quotes: \"2.10\"",
         ),
         ("price = \"2.10\"", "price = \"2,10\"", "is the text \"2,10\"; write a price with at most 6 places"),
         ("peak = \"0.40\", ", "", "has hours in band peak, but no price for it; write `peak = \"...\"`"),
@@ -119,17 +119,17 @@ fn nonsense_is_refused_with_file_line_key_and_remedy() {
         (
             "profile = \"acrel-dtsy1352\"",
             "profile = \"acrel\"",
-            "site.toml:70: meter \"E-1\".profile: is \"acrel\", which is not a known profile; write one of: acrel-adf400l, acrel-dtsy1352",
+            "site.toml:72: meter \"E-1\".profile: is \"acrel\", which is not a known profile; write one of: acrel-adf400l, acrel-dtsy1352",
         ),
         (
             "profile = \"acrel-dtsy1352\"",
             "profile = \"eastron-sdm630\"",
-            "site.toml:72: meter \"E-1\".ct: multiplies by 40, but the register of eastron-sdm630 is primary already",
+            "site.toml:74: meter \"E-1\".ct: multiplies by 40, but the register of eastron-sdm630 is primary already",
         ),
         (
             "profile = \"acrel-dtsy1352\"",
             "profile = \"xintai-valve-water\"",
-            "measures water, but \"hall/E\" is a electricity service point",
+            "measures water, but \"hall/E\" is for electricity",
         ),
         (
             "kind = \"usage\"\nservice_point = \"hall/W\"",
@@ -159,7 +159,7 @@ fn all_faults_of_a_file_are_told_at_once_in_the_order_of_its_lines() {
     let text = edited("unit = 1", "unit = 0").replace("price = \"2.10\"", "price = 2.10").replace("EUR", "E");
     let found = parse(&text, "site.toml").unwrap_err();
     let lines: Vec<usize> = found.iter().map(|fault| fault.line).collect();
-    assert_eq!(lines, [5, 37, 76], "{}", shown(&found));
+    assert_eq!(lines, [5, 38, 78], "{}", shown(&found));
 }
 
 #[test]

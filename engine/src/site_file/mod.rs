@@ -1,6 +1,6 @@
 //! The site file: one TOML that says what a property is, and how the book is brought to it.
 //!
-//! [`parse`] reads the file alone, [`plan`] compares it with the registry, [`write`] performs the plan in the caller's
+//! [`parse`] reads the file alone, [`plan`] compares it with the registry, [`write()`] performs the plan in the caller's
 //! transaction. The first two are pure: a fault anywhere means that nothing changes. A second plan of the same file
 //! is empty.
 //!
@@ -45,9 +45,11 @@
 //! `correct = true` with a `reason`: then it was always so, and what was is superseded. What ends says `until = ..`;
 //! what is missing from the file is refused. Calendars, policies and tariffs may also stand in another site's file.
 
+mod bands;
 mod fault;
 mod model;
 mod plan;
+mod prices;
 mod reader;
 mod tariff;
 mod things;

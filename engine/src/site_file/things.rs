@@ -61,9 +61,10 @@ pub(super) fn site(reader: Reader<'_>) -> Option<SiteItem> {
             webhook: webhook(&reader),
             from: reader.moment("from", zone.as_ref()),
             correct: correction(&reader),
-            zone_name: zone_name?,
-            zone: zone?,
-            currency: currency?,
+            // After a fault anything will do: the faults of what depends on it would only hide it.
+            zone_name: zone_name.unwrap_or_default(),
+            zone: zone.unwrap_or(TimeZone::UTC),
+            currency: currency.unwrap_or_default(),
         })
     })();
     if item.is_some() {

@@ -2,10 +2,11 @@ use super::*;
 
 const START: i64 = 100;
 
-fn old(list: &[(i64, Option<i64>, &'static str)]) -> Vec<Old<&'static str>> {
+fn old(list: &[Book]) -> Vec<Old<&'static str>> {
     list.iter().map(|&(from, to, terms)| Old { from: Moment(from), to: to.map(Moment), terms }).collect()
 }
 
+type Book = (i64, Option<i64>, &'static str);
 type File = (Option<i64>, Option<i64>, bool, &'static str);
 
 fn new(list: &[File]) -> Vec<New<&'static str>> {
@@ -19,17 +20,14 @@ fn new(list: &[File]) -> Vec<New<&'static str>> {
 }
 
 /// What the book would hold, or the refusals.
-fn apply(
-    book: &[(i64, Option<i64>, &'static str)],
-    file: &[File],
-) -> Result<Vec<(i64, Option<i64>, &'static str)>, Vec<Refusal>> {
+fn apply(book: &[Book], file: &[File]) -> Result<Vec<Book>, Vec<Refusal>> {
     let (olds, news) = (old(book), new(file));
     let differs = |old: &Old<&str>, new: &New<&str>| (old.terms != new.terms).then(|| "terms".to_owned());
     let (steps, refusals) = compare(&olds, &news, Moment(START), differs);
     if !refusals.is_empty() {
         return Err(refusals);
     }
-    let mut result: Vec<Option<(i64, Option<i64>, &str)>> = book.iter().copied().map(Some).collect();
+    let mut result: Vec<Option<Book>> = book.iter().copied().map(Some).collect();
     for step in steps {
         match step {
             Step::Keep { .. } => {}

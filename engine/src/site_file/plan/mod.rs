@@ -1,6 +1,7 @@
 //! Comparing a site file with the registry: pure, all faults at once, every change in words.
 
 mod accounts;
+mod installations;
 mod meters;
 mod points;
 mod shared;

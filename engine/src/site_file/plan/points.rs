@@ -51,8 +51,7 @@ impl Planner<'_> {
                     self.change(ChangeKind::Created, format!("service point:{}", item.name), text);
                 }
                 Some(old) if old.site != site || old.utility != item.utility => {
-                    let what =
-                        format!("is a {} service point of the book, of another site or utility", old.utility.name());
+                    let what = format!("is in the book for {}, or in another site", old.utility.name());
                     self.faults.add(&item.at, "", what, "neither changes in its life: give the new one another name");
                     continue;
                 }
@@ -110,12 +109,14 @@ impl Planner<'_> {
     fn contract_step(&mut self, item: &PointItem, point: ServicePointId, old: &[Old<Terms>], step: Step) {
         let subject = format!("service point:{}", item.name);
         match step {
-            Step::Keep { new, .. } => {
-                let stretch = &item.contracts[new];
-                self.contract_fits(stretch, stretch.from.unwrap_or(self.default_from(item.site)), stretch.until, false);
+            Step::Keep { old: place, new } => {
+                self.contract_fits(&item.contracts[new], old[place].from, old[place].to, false);
             }
-            Step::End { old: place, at, .. } => {
+            Step::End { old: place, at, new } => {
                 let ended = &old[place];
+                if item.contracts[new].until == Some(at) {
+                    self.contract_fits(&item.contracts[new], ended.from, Some(at), false);
+                }
                 self.rows.contract_ends.push((ended.terms.id, at));
                 let text =
                     format!("{} pays until {}", self.account_name(ended.terms.account), self.show(item.site, at));
@@ -183,7 +184,7 @@ impl Planner<'_> {
             }
             Some(tariff) if tariff.utility != item.utility => {
                 let what =
-                    format!("prices {}, but this is a {} service point", tariff.utility.name(), item.utility.name());
+                    format!("prices {}, but the service point is for {}", tariff.utility.name(), item.utility.name());
                 self.faults.add(at, "tariff", what, "name a tariff of the same utility");
             }
             Some(tariff) if tariff.currency != self.file.sites[item.site].currency => {
@@ -211,7 +212,10 @@ impl Planner<'_> {
             match refusal {
                 Refusal::Changed { new, what } => {
                     let first = what.split(' ').next().unwrap_or(changed_key);
-                    let key = if stretches[*new].lines.contains_key(first) { first } else { changed_key };
+                    // A multiplier is written as the ratios of its transformers.
+                    let keys = if first == "multiplier" { &["ct", "pt", first][..] } else { &[first][..] };
+                    let written = keys.iter().find(|key| stretches[*new].lines.contains_key(**key));
+                    let key = written.unwrap_or(changed_key);
                     let remedy = "write `from = ...`, the moment of the change, or `correct = true` with a `reason` if it was always so";
                     self.faults.add(stretches[*new], key, format!("changes {what}"), remedy);
                 }
