@@ -69,7 +69,8 @@ impl Params {
     /// The days covered, where the data reach from `first` to `last` and the report's own period is `usual`.
     #[must_use]
     pub fn period(self, usual: Option<&str>, first: LocalDate, last: LocalDate) -> Period {
-        let month = |month: LocalMonth| Period { from: month.first_day(), to: LocalMonth(month.0 + 1).first_day().plus(-1) };
+        let month =
+            |month: LocalMonth| Period { from: month.first_day(), to: LocalMonth(month.0 + 1).first_day().plus(-1) };
         let year = |year: i32| Period {
             from: LocalMonth(year * 12).first_day(),
             to: LocalMonth((year + 1) * 12).first_day().plus(-1),

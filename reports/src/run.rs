@@ -44,7 +44,7 @@ pub struct Report {
     pub title: String,
     /// What it is for.
     pub purpose: String,
-    /// The days it covers; none for rows of a statement.
+    /// The days it covers; none where it says how things are now.
     pub period: Option<Period>,
     /// Its columns.
     pub columns: Vec<Column>,
@@ -88,7 +88,7 @@ pub async fn run(session: &QuerySession, name: &str, params: Params) -> Result<R
         name: name.to_owned(),
         title: info.header.title.clone(),
         purpose: info.header.purpose.clone(),
-        period: Some(period),
+        period: info.header.parameters.iter().any(|(name, _)| name == "from").then_some(period),
         columns: columns(&rows.schema, &info.header),
         schema: rows.schema,
         batches: rows.batches,

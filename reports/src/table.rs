@@ -55,8 +55,7 @@ fn groups(report: &Report) -> BTreeMap<Vec<String>, Vec<usize>> {
     if report.header.totals.is_empty() {
         return groups;
     }
-    let keys: Vec<Vec<Option<String>>> =
-        total_keys(report).into_iter().map(|place| report.texts(place)).collect();
+    let keys: Vec<Vec<Option<String>>> = total_keys(report).into_iter().map(|place| report.texts(place)).collect();
     for row in 0..report.row_count() {
         let key = keys.iter().map(|column| column[row].clone().unwrap_or_default()).collect();
         groups.entry(key).or_default().push(row);
@@ -72,8 +71,7 @@ fn total_keys(report: &Report) -> Vec<usize> {
 }
 
 fn shown(report: &Report, groups: &BTreeMap<Vec<String>, Vec<usize>>) -> Vec<Shown> {
-    let summed: Vec<&str> =
-        report.header.totals.iter().map(String::as_str).take_while(|word| *word != "by").collect();
+    let summed: Vec<&str> = report.header.totals.iter().map(String::as_str).take_while(|word| *word != "by").collect();
     let keys = total_keys(report);
     let mut columns = Vec::new();
     for (place, column) in report.columns.iter().enumerate() {
@@ -81,13 +79,16 @@ fn shown(report: &Report, groups: &BTreeMap<Vec<String>, Vec<usize>>) -> Vec<Sho
         let is_zero = |text: &Option<String>| {
             text.as_deref().is_none_or(|text| unscaled(text).is_some_and(|(value, _)| value == 0))
         };
-        if report.header.optional.contains(&column.name) && exact.iter().all(is_zero) {
+        let optional = report.header.optional.contains(&column.name);
+        if optional && exact.iter().all(is_zero) {
             continue;
         }
         let decimal = matches!(report.schema.field(place).data_type(), DataType::Decimal128(..));
         let places = places(column, &exact);
         let show = |text: &Option<String>| match text {
             None => String::new(),
+            // A band that a tariff does not have.
+            Some(_) if optional && is_zero(text) => String::new(),
             Some(text) if decimal => rounded(text, places),
             Some(text) => text.clone(),
         };

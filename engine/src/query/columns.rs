@@ -133,10 +133,7 @@ pub const TABLES: &[BookTable] = &[
             ("closed_at", Time),
         ],
     },
-    BookTable {
-        name: "tariffs",
-        columns: &[("id", Id), ("name", Text), ("utility", Text), ("currency", Text)],
-    },
+    BookTable { name: "tariffs", columns: &[("id", Id), ("name", Text), ("utility", Text), ("currency", Text)] },
     BookTable {
         name: "tariff_versions",
         columns: &[
@@ -247,14 +244,8 @@ pub const TABLES: &[BookTable] = &[
             ("amount", Amount),
         ],
     },
-    BookTable {
-        name: "service_point_states",
-        columns: &[("service_point_id", Id), ("seq", Long), ("state", Bytes)],
-    },
-    BookTable {
-        name: "checkpoints",
-        columns: &[("service_point_id", Id), ("local_month", Long), ("state", Bytes)],
-    },
+    BookTable { name: "service_point_states", columns: &[("service_point_id", Id), ("seq", Long), ("state", Bytes)] },
+    BookTable { name: "checkpoints", columns: &[("service_point_id", Id), ("local_month", Long), ("state", Bytes)] },
     BookTable { name: "hot_verdicts", columns: &[("seq", Long), ("row_index", Long), ("verdict", Code)] },
     BookTable {
         name: "verdict_overrides",

@@ -39,7 +39,9 @@ pub enum QueryError {
         source: sqlx::Error,
     },
     /// A value in the book is not of its declared form.
-    #[error("book table {table}, column {column}, row {row}: {found:?} is not {expected}; restore the book from a backup")]
+    #[error(
+        "book table {table}, column {column}, row {row}: {found:?} is not {expected}; restore the book from a backup"
+    )]
     BookValue {
         /// Which table.
         table: String,

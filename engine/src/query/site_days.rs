@@ -39,9 +39,8 @@ pub fn batch<'a>(
         let site = i32::try_from(site.0).unwrap_or(i32::MAX);
         rows.extend(days.all().iter().map(|day| (site, calendar.day_type(day.date), day)));
     }
-    let utc = |times: Vec<Option<i64>>| -> ArrayRef {
-        Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))
-    };
+    let utc =
+        |times: Vec<Option<i64>>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")) };
     let arrays: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|(site, _, _)| Some(*site)).collect::<Int32Array>()),
         Arc::new(rows.iter().map(|(_, _, day)| Some(day.date.0)).collect::<Date32Array>()),

@@ -9,8 +9,8 @@ use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::resolve::resolve_table_references;
 
 use super::header::Header;
-use super::{columns, derive};
 use super::{READINGS, SITE_DAYS};
+use super::{columns, derive};
 
 macro_rules! views {
     ($($name:literal),* $(,)?) => {
@@ -54,9 +54,8 @@ pub struct View {
 /// All views, in the order of design.md, 3.
 #[must_use]
 pub fn catalogue() -> &'static [View] {
-    static VIEWS: LazyLock<Vec<View>> = LazyLock::new(|| {
-        TEXTS.iter().map(|(name, sql)| View { name, sql, header: Header::parse(sql) }).collect()
-    });
+    static VIEWS: LazyLock<Vec<View>> =
+        LazyLock::new(|| TEXTS.iter().map(|(name, sql)| View { name, sql, header: Header::parse(sql) }).collect());
     &VIEWS
 }
 

@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_cover_the_range() {
-        let shown = |low, high| ticks(low, high, 5.0).iter().map(|tick| format!("{tick}")).collect::<Vec<_>>().join(" ");
+        let shown =
+            |low, high| ticks(low, high, 5.0).iter().map(|tick| format!("{tick}")).collect::<Vec<_>>().join(" ");
         assert_eq!(shown(0.0, 4_321.0), "0 1000 2000 3000 4000 5000");
         assert_eq!(shown(-12.0, 40.0), "-20 0 20 40");
         assert_eq!(shown(0.0, 0.04), "0 0.01 0.02 0.03 0.04");

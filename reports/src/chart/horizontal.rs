@@ -53,7 +53,8 @@ pub(crate) fn draw<D: Drawn>(panel: &Panel, canvas: &mut Canvas<'_, D>, top: f64
             canvas.rectangle((x(from.min(to)), middle - 8.0), (x(from.max(to)), middle + 8.0), color)?;
         }
         let total = panel.total(at);
-        let text = crate::cells::unscaled(&format!("{total:.2}")).map_or_else(String::new, |(value, scale)| group(value, scale, 2));
+        let text = crate::cells::unscaled(&format!("{total:.2}"))
+            .map_or_else(String::new, |(value, scale)| group(value, scale, 2));
         canvas.text((x(up) + 8.0, middle), 13.0, GREY, &text, Across::Left, Along::Middle);
     }
     canvas.line((x(0.0), first), (x(0.0), last), GREY)

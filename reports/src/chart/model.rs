@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::time::LocalDate;
+use kernel::time::{LocalDate, LocalMonth};
 
 use super::canvas::Rgb;
 use crate::{Report, table};
@@ -103,9 +103,19 @@ impl<'a> Spec<'a> {
         Some(Spec { kind, settings: words.filter_map(|word| word.split_once('=')).collect() })
     }
 
+    /// Each row's text of a column, or of several with a gap between.
     fn texts(&self, report: &Report, setting: &str) -> Option<Vec<String>> {
-        let place = report.place(self.settings.get(setting)?)?;
-        Some(report.texts(place).into_iter().map(Option::unwrap_or_default).collect())
+        let mut joined = vec![String::new(); report.row_count()];
+        for name in self.settings.get(setting)?.split(',') {
+            let texts = report.texts(report.place(name)?);
+            for (whole, text) in joined.iter_mut().zip(texts.into_iter().map(Option::unwrap_or_default)) {
+                if !whole.is_empty() {
+                    whole.push_str("  ");
+                }
+                whole.push_str(&text);
+            }
+        }
+        Some(joined)
     }
 }
 
@@ -133,7 +143,7 @@ impl Chart {
         let chart = Chart {
             kind: spec.kind,
             title: report.title.replace(" | ", "  "),
-            subtitle: if report.place("as_of").is_some() { "now 当前".to_owned() } else { period },
+            subtitle: if period.is_empty() { "now 当前".to_owned() } else { period },
             footer: table::as_of(report),
             panels,
         };
@@ -152,9 +162,13 @@ fn build(report: &Report, spec: &Spec<'_>, panel: &str, unit: &str, rows: &[usiz
     };
     let category_of = spec.texts(report, category)?;
     let columns: Vec<&str> = spec.settings.get(values)?.split(',').collect();
-    let mut categories = categories(&category_of, rows, spec.kind);
-    if spec.settings.get(category) == Some(&"local_date") {
-        categories = every_day(categories);
+    // All panels of a chart over time have the same axis.
+    let all: Vec<usize> = (0..report.row_count()).collect();
+    let mut categories = categories(&category_of, if spec.kind == Kind::Horizontal { rows } else { &all }, spec.kind);
+    match spec.settings.get(category) {
+        Some(&"local_date") => categories = every_day(categories),
+        Some(&"month") => categories = every_month(categories),
+        _ => {}
     }
     let place: BTreeMap<&str, usize> = categories.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     let mut sums: BTreeMap<(usize, String), Vec<Option<f64>>> = BTreeMap::new();
@@ -174,8 +188,10 @@ fn build(report: &Report, spec: &Spec<'_>, panel: &str, unit: &str, rows: &[usiz
     let mut series: Vec<Series> = Vec::new();
     for ((_, name), values) in sums {
         if drawn(&values) {
-            let (color, name) = known(&name)
-                .map_or_else(|| (PALETTE[series.len() % PALETTE.len()], name.clone()), |(color, name)| (color, name.to_owned()));
+            let (color, name) = known(&name).map_or_else(
+                || (PALETTE[series.len() % PALETTE.len()], name.clone()),
+                |(color, name)| (color, name.to_owned()),
+            );
             series.push(Series { name, color, values });
         }
     }
@@ -205,17 +221,28 @@ fn categories(category_of: &[String], rows: &[usize], kind: Kind) -> Vec<String>
     names.into_iter().cloned().collect()
 }
 
+fn parse_date(name: &String) -> Option<LocalDate> {
+    let mut parts = name.splitn(3, '-');
+    let mut next = || parts.next()?.parse::<i32>().ok();
+    let (year, month, day) = (next()?, next()?, next()?);
+    LocalDate::new(year, u8::try_from(month).ok()?, u8::try_from(day).ok()?)
+}
+
 /// All days from the first to the last, so that a day without data is a gap and not left out.
 fn every_day(names: Vec<String>) -> Vec<String> {
-    let parse = |name: &String| {
-        let mut parts = name.splitn(3, '-');
-        let mut next = || parts.next()?.parse::<i32>().ok();
-        let (year, month, day) = (next()?, next()?, next()?);
-        LocalDate::new(year, u8::try_from(month).ok()?, u8::try_from(day).ok()?)
-    };
-    match (names.first().and_then(parse), names.last().and_then(parse)) {
+    match (names.first().and_then(parse_date), names.last().and_then(parse_date)) {
         (Some(first), Some(last)) if last.0 - first.0 < 800 => {
             (first.0..=last.0).map(|day| LocalDate(day).to_string()).collect()
+        }
+        _ => names,
+    }
+}
+
+/// All months from the first to the last.
+fn every_month(names: Vec<String>) -> Vec<String> {
+    match (names.first().and_then(parse_date), names.last().and_then(parse_date)) {
+        (Some(first), Some(last)) if last.month().0 - first.month().0 < 240 => {
+            (first.month().0..=last.month().0).map(|month| LocalMonth(month).first_day().to_string()).collect()
         }
         _ => names,
     }

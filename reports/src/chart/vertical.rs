@@ -120,7 +120,8 @@ fn labels<D: Drawn>(panel: &Panel, canvas: &mut Canvas<'_, D>, slot: f64, top: f
     if let (false, Some(first), Some(last)) = (monthly, panel.categories.first(), panel.categories.last())
         && first.len() == 10
     {
-        let years = if first[..4] == last[..4] { first[..4].to_owned() } else { format!("{}–{}", &first[..4], &last[..4]) };
+        let years =
+            if first[..4] == last[..4] { first[..4].to_owned() } else { format!("{}–{}", &first[..4], &last[..4]) };
         canvas.text((LEFT - 10.0, top), 13.0, GREY, &years, Across::Right, Along::Top);
     }
 }

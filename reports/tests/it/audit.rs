@@ -25,7 +25,10 @@ const FAULTS: &[(&str, &str)] = &[
     ("payments_have_one_transfer", "UPDATE payments SET amount = '800.000000001' WHERE id = 1"),
     ("payments_have_one_transfer", "UPDATE payments SET transfer_id = 3 WHERE id = 4"),
     ("payments_have_one_transfer", "UPDATE payments SET transfer_id = NULL WHERE id = 3"),
-    ("usage_transfers_equal_their_lines", "UPDATE usage_lines SET amount = '0.000000001' WHERE transfer_id <> 0 AND service_point_id = 1"),
+    (
+        "usage_transfers_equal_their_lines",
+        "UPDATE usage_lines SET amount = '0.000000001' WHERE transfer_id <> 0 AND service_point_id = 1",
+    ),
     ("usage_transfers_equal_their_lines", "DELETE FROM transfers WHERE id = 100"),
     (
         "charges_equal_intervals",
@@ -43,7 +46,10 @@ const FAULTS: &[(&str, &str)] = &[
     ("prices_recomputed", "UPDATE usage_lines SET amount = '0.000000001' WHERE service_point_id = 3 AND tier = 2"),
     ("prices_recomputed", "UPDATE usage_lines SET tier = 7 WHERE service_point_id = 1"),
     // The register wraps on the way: without its modulus it only falls.
-    ("conservation_of_energy", r#"UPDATE epochs SET definition = replace(definition, '"modulus":100000000', '"modulus":null')"#),
+    (
+        "conservation_of_energy",
+        r#"UPDATE epochs SET definition = replace(definition, '"modulus":100000000', '"modulus":null')"#,
+    ),
     // A duplicate in the lake that is counted after all: Berlin's first interval, 2026-03-28T07:00Z.
     ("readings_count_once", "INSERT INTO verdict_overrides VALUES (5, 1774681200000000, 1001, 1)"),
     ("one_open_command", "DROP INDEX one_open_command_per_meter; UPDATE commands SET open = 1"),

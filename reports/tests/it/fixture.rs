@@ -130,10 +130,14 @@ impl Writer {
         self.insert("sites", &format!("1, 'mall', '小商城', 'Asia/Shanghai', 'CNY', NULL, 'auto', NULL, {created}"));
         self.insert("sites", &format!("2, 'haus', 'Haus', 'Europe/Berlin', 'EUR', NULL, 'shadow', NULL, {created}"));
         self.insert("locations", "1, 1, NULL, 'A-101', 'Shop 101', 'room', 12050");
-        for (id, site, name, holder, location, limit) in
-            [(1, 1, "A-101", "张三茶馆", "1", "0"), (2, 1, "B-202", "Li Si", "NULL", "10.5"), (3, 2, "C-303", "Schmidt", "NULL", "0")]
-        {
-            let values = format!("{id}, {site}, '{name}', '{holder}', 'prepaid', 1, {location}, '{limit}', 1, NULL, NULL, {created}, NULL");
+        for (id, site, name, holder, location, limit) in [
+            (1, 1, "A-101", "张三茶馆", "1", "0"),
+            (2, 1, "B-202", "Li Si", "NULL", "10.5"),
+            (3, 2, "C-303", "Schmidt", "NULL", "0"),
+        ] {
+            let values = format!(
+                "{id}, {site}, '{name}', '{holder}', 'prepaid', 1, {location}, '{limit}', 1, NULL, NULL, {created}, NULL"
+            );
             self.insert("accounts", &values);
         }
         for (id, (name, utility, versions)) in site::tariffs() {
@@ -144,9 +148,12 @@ impl Writer {
                 self.insert("tariff_versions", &format!("{}, {id}, {from}, '{definition}', {from}, NULL", version.id));
             }
         }
-        for (id, site, name, utility) in
-            [(1, 1, "A-101-E", "electricity"), (2, 1, "A-101-W", "water"), (3, 1, "B-202-E", "electricity"), (4, 2, "C-303-E", "electricity")]
-        {
+        for (id, site, name, utility) in [
+            (1, 1, "A-101-E", "electricity"),
+            (2, 1, "A-101-W", "water"),
+            (3, 1, "B-202-E", "electricity"),
+            (4, 2, "C-303-E", "electricity"),
+        ] {
             self.insert("service_points", &format!("{id}, {site}, '{name}', '{utility}', NULL"));
         }
         for (id, (point, account, tariff, from, to)) in (1..).zip(site::contracts()) {
@@ -161,7 +168,9 @@ impl Writer {
             (5, "E-5", "electricity", "usage", 2),
         ] {
             let relay = i64::from(id == 1);
-            let values = format!("{id}, {site}, '{serial}', 'fixture', '{utility}', '{kind}', 10, 1, NULL, NULL, 10000000, {relay}, 5000000");
+            let values = format!(
+                "{id}, {site}, '{serial}', 'fixture', '{utility}', '{kind}', 10, 1, NULL, NULL, 10000000, {relay}, 5000000"
+            );
             self.insert("meters", &values);
         }
         for epoch in site::epochs() {
@@ -196,10 +205,16 @@ impl Writer {
             (2, 2, "wechat", 11, "120.500000000", noon + HOUR),
             (3, 1, "wechat", 11, "300.000000000", mall(2026, 10, 2) + 9 * HOUR),
         ] {
-            self.insert("transfers", &format!("{id}, 'topup', {cash}, {account}, '{amount}', {account}, NULL, NULL, {at}, {at}, 'top-up'"));
+            self.insert(
+                "transfers",
+                &format!("{id}, 'topup', {cash}, {account}, '{amount}', {account}, NULL, NULL, {at}, {at}, 'top-up'"),
+            );
             self.insert("payments", &format!("{id}, 'key-{id}', {account}, '{channel}', '{channel}', 'tx-{id}', '{amount}', 'posted', {at}, {at}, {id}, 'desk'"));
         }
-        self.insert("payments", &format!("4, 'key-4', 2, 'wechat', 'wechat', 'tx-4', '50.000000000', 'pending', {noon}, NULL, NULL, 'app'"));
+        self.insert(
+            "payments",
+            &format!("4, 'key-4', 2, 'wechat', 'wechat', 'tx-4', '50.000000000', 'pending', {noon}, NULL, NULL, 'app'"),
+        );
 
         let posted_before = LocalDate::new(2026, 10, 3).unwrap();
         let mut transfers: BTreeMap<(u32, LocalDate, i64), (i64, Amount)> = BTreeMap::new();
@@ -232,7 +247,13 @@ impl Writer {
         }
         for ((account, date, revenue), (id, amount)) in transfers {
             let at = i64::from(date.0 + 1) * 24 * HOUR;
-            self.insert("transfers", &format!("{id}, 'usage', {account}, {revenue}, '{amount}', {account}, {}, NULL, {at}, {at}, 'usage'", date.0));
+            self.insert(
+                "transfers",
+                &format!(
+                    "{id}, 'usage', {account}, {revenue}, '{amount}', {account}, {}, NULL, {at}, {at}, 'usage'",
+                    date.0
+                ),
+            );
         }
         for ((utility, month), lines) in exported {
             self.file("charges", utility, &month, &charges(&lines));
@@ -242,8 +263,22 @@ impl Writer {
     fn control(&mut self) {
         let at = mall(2026, 10, 2) + 8 * HOUR;
         self.insert("supply", &format!("1, 1, 'closed', 'closed', 'closed', {at}, NULL, {at}, NULL"));
-        self.insert("commands", &format!("1, 1, 1, 'open', 'verified', 0, 'balance below 0', NULL, 'control', {at}, {}, {at}, {}, 1, '{{}}'", at + HOUR, at + 1_000_000));
-        self.insert("commands", &format!("2, 1, 1, 'close', 'queued', 1, 'topped up', NULL, 'control', {}, {}, NULL, NULL, 0, '{{}}'", at + HOUR, at + 2 * HOUR));
+        self.insert(
+            "commands",
+            &format!(
+                "1, 1, 1, 'open', 'verified', 0, 'balance below 0', NULL, 'control', {at}, {}, {at}, {}, 1, '{{}}'",
+                at + HOUR,
+                at + 1_000_000
+            ),
+        );
+        self.insert(
+            "commands",
+            &format!(
+                "2, 1, 1, 'close', 'queued', 1, 'topped up', NULL, 'control', {}, {}, NULL, NULL, 0, '{{}}'",
+                at + HOUR,
+                at + 2 * HOUR
+            ),
+        );
         self.insert("notices", &format!("1, 1, 1, 'low_balance', 2, '余额不足', '19.990000000', {at}"));
     }
 

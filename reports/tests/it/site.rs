@@ -97,42 +97,60 @@ pub(crate) fn tariffs() -> BTreeMap<u32, (&'static str, &'static str, Vec<Arc<Ta
     BTreeMap::from([
         (
             1,
-            ("commercial", "electricity", vec![
-                version(1, long_ago, commercial(), &[], &[prices(1_335_999, 1_133_999, 735_686, 337_373)]),
-                version(2, mall(2026, 10, 1) + 7 * MINUTE, commercial(), &[], &[prices(
-                    1_400_001, 1_200_003, 780_007, 350_009,
-                )]),
-            ]),
+            (
+                "commercial",
+                "electricity",
+                vec![
+                    version(1, long_ago, commercial(), &[], &[prices(1_335_999, 1_133_999, 735_686, 337_373)]),
+                    version(
+                        2,
+                        mall(2026, 10, 1) + 7 * MINUTE,
+                        commercial(),
+                        &[],
+                        &[prices(1_400_001, 1_200_003, 780_007, 350_009)],
+                    ),
+                ],
+            ),
         ),
         (
             2,
-            ("water", "water", vec![version(3, long_ago, single(), &[], &[[
-                Some(3_250_000),
-                None,
-                None,
-                None,
-                None,
-                None,
-            ]])]),
+            (
+                "water",
+                "water",
+                vec![version(3, long_ago, single(), &[], &[[Some(3_250_000), None, None, None, None, None]])],
+            ),
         ),
         (
             3,
-            ("residential", "electricity", vec![version(4, long_ago, night(), &[20_000, 40_000], &[
-                [None, None, Some(568_300), None, Some(358_300), None],
-                [None, None, Some(618_300), None, Some(408_300), None],
-                [None, None, Some(868_300), None, Some(658_300), None],
-            ])]),
+            (
+                "residential",
+                "electricity",
+                vec![version(
+                    4,
+                    long_ago,
+                    night(),
+                    &[20_000, 40_000],
+                    &[
+                        [None, None, Some(568_300), None, Some(358_300), None],
+                        [None, None, Some(618_300), None, Some(408_300), None],
+                        [None, None, Some(868_300), None, Some(658_300), None],
+                    ],
+                )],
+            ),
         ),
         (
             4,
-            ("berlin", "electricity", vec![version(5, i64::from(LocalDate::new(2026, 3, 27).unwrap().0) * DAY, night(), &[], &[[
-                None,
-                None,
-                Some(401_234),
-                None,
-                Some(298_765),
-                None,
-            ]])]),
+            (
+                "berlin",
+                "electricity",
+                vec![version(
+                    5,
+                    i64::from(LocalDate::new(2026, 3, 27).unwrap().0) * DAY,
+                    night(),
+                    &[],
+                    &[[None, None, Some(401_234), None, Some(298_765), None]],
+                )],
+            ),
         ),
     ])
 }
@@ -200,7 +218,8 @@ fn readings(point: u32) -> Vec<Row> {
                 count = (count + 3 + step % 7) % 100_000_000;
                 let shown = match step {
                     40 => 12_345_678,
-                    90 => count - 1,
+                    // One count below the reading before.
+                    90 => count - 4 - step % 7,
                     _ => count,
                 };
                 rows.push(register(1, start + 10 * MINUTE + step * 37 * MINUTE, shown));
