@@ -82,7 +82,7 @@ pub async fn run(session: &QuerySession, name: &str, params: Params) -> Result<R
     let measured = pinned.query(MEASURED).await.map_err(failed)?;
     let measured_until = first_value(&measured, |array| {
         let times = array.as_primitive_opt::<arrow::datatypes::TimestampMicrosecondType>()?;
-        (times.len() > 0 && times.is_valid(0)).then(|| Moment(times.value(0)))
+        (!times.is_empty() && times.is_valid(0)).then(|| Moment(times.value(0)))
     });
     Ok(Report {
         name: name.to_owned(),

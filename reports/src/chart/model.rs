@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kernel::id::Utility;
 use kernel::time::{LocalDate, LocalMonth};
 
 use super::canvas::Rgb;
@@ -133,7 +134,9 @@ impl Chart {
                 keys.push(key);
             }
         }
-        keys.sort();
+        // Utilities in report order, anything else by name.
+        let rank = |name: &str| Utility::ALL.iter().position(|utility| utility.name() == name).unwrap_or(usize::MAX);
+        keys.sort_by(|a, b| (rank(&a.0), a).cmp(&(rank(&b.0), b)));
         let mut panels = Vec::new();
         for (panel, unit) in keys {
             let rows: Vec<usize> = (0..rows).filter(|row| panel_of[*row] == panel && unit_of[*row] == unit).collect();
@@ -221,16 +224,20 @@ fn categories(category_of: &[String], rows: &[usize], kind: Kind) -> Vec<String>
     names.into_iter().cloned().collect()
 }
 
-fn parse_date(name: &String) -> Option<LocalDate> {
+fn parse_date(name: &str) -> Option<LocalDate> {
     let mut parts = name.splitn(3, '-');
     let mut next = || parts.next()?.parse::<i32>().ok();
     let (year, month, day) = (next()?, next()?, next()?);
     LocalDate::new(year, u8::try_from(month).ok()?, u8::try_from(day).ok()?)
 }
 
+fn date(name: Option<&String>) -> Option<LocalDate> {
+    name.and_then(|name| parse_date(name))
+}
+
 /// All days from the first to the last, so that a day without data is a gap and not left out.
 fn every_day(names: Vec<String>) -> Vec<String> {
-    match (names.first().and_then(parse_date), names.last().and_then(parse_date)) {
+    match (date(names.first()), date(names.last())) {
         (Some(first), Some(last)) if last.0 - first.0 < 800 => {
             (first.0..=last.0).map(|day| LocalDate(day).to_string()).collect()
         }
@@ -240,7 +247,7 @@ fn every_day(names: Vec<String>) -> Vec<String> {
 
 /// All months from the first to the last.
 fn every_month(names: Vec<String>) -> Vec<String> {
-    match (names.first().and_then(parse_date), names.last().and_then(parse_date)) {
+    match (date(names.first()), date(names.last())) {
         (Some(first), Some(last)) if last.month().0 - first.month().0 < 240 => {
             (first.month().0..=last.month().0).map(|month| LocalMonth(month).first_day().to_string()).collect()
         }
