@@ -5,8 +5,8 @@
 -- column charges: kWh or m3; what was charged
 WITH used AS (
     SELECT i.service_point_id, i.epoch_id, i.start_time, i.end_time, i.quantity, count(c.id) AS contracts
-    FROM intervals AS i
-    LEFT JOIN book.contracts AS c ON c.service_point_id = i.service_point_id AND c.superseded_at IS NULL
+    FROM book.contracts AS c
+    RIGHT JOIN intervals AS i ON c.service_point_id = i.service_point_id AND c.superseded_at IS NULL
         AND c.valid_from <= i.start_time AND (c.valid_to IS NULL OR i.end_time <= c.valid_to)
     GROUP BY i.service_point_id, i.epoch_id, i.start_time, i.end_time, i.quantity
 ),

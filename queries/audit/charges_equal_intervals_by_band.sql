@@ -98,9 +98,9 @@ pieces AS (
     SELECT
         i.service_point_id, i.epoch_id, CAST(i.start_time AS BIGINT) AS start_us, CAST(i.end_time AS BIGINT) AS end_us,
         CAST(i.quantity * 1000 AS DECIMAL(38, 0)) AS quantity, p.site_id, t.account_id, t.version_id, t.term_from, t.term_to
-    FROM intervals AS i
-    JOIN book.service_points AS p ON p.id = i.service_point_id
-    JOIN terms AS t ON t.service_point_id = i.service_point_id
+    FROM book.service_points AS p
+    JOIN terms AS t ON t.service_point_id = p.id
+    JOIN intervals AS i ON i.service_point_id = p.id
         AND t.term_from < CAST(i.end_time AS BIGINT) AND t.term_to > CAST(i.start_time AS BIGINT)
 ),
 keyed_pieces AS (
@@ -111,8 +111,8 @@ parts AS (
         i.service_point_id, i.account_id, i.version_id, i.epoch_id, i.start_us, i.end_us, i.quantity, c.local_date, c.band,
         greatest(i.start_us, i.term_from, c.cell_from) AS part_from,
         least(i.end_us, i.term_to, c.cell_to) AS part_to
-    FROM keyed_pieces AS i
-    JOIN keyed_cells AS c ON c.site_id = i.site_id AND c.version_id = i.version_id AND c.utc_day = i.utc_day
+    FROM keyed_cells AS c
+    JOIN keyed_pieces AS i ON c.site_id = i.site_id AND c.version_id = i.version_id AND c.utc_day = i.utc_day
     WHERE greatest(i.start_us, i.term_from, c.cell_from) < least(i.end_us, i.term_to, c.cell_to)
         -- Both may touch several days: met on the first one only.
         AND i.utc_day = greatest(i.start_us / 86400000000, c.cell_from / 86400000000)

@@ -19,8 +19,8 @@ installations AS (
 -- Opening and closing counts are readings as good as any other.
 counts AS (
     SELECT e.id, r.time, 1 AS place, r.value
-    FROM lake.readings AS r
-    JOIN installations AS e ON e.meter_id = r.meter_id
+    FROM installations AS e
+    JOIN lake.readings AS r ON r.meter_id = e.meter_id
     WHERE r.start IS NULL AND r.verdict IN (1, 2) AND r.time >= e.valid_from
         AND (e.valid_to IS NULL OR r.time <= e.valid_to)
     UNION ALL

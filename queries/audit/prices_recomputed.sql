@@ -9,8 +9,8 @@
 -- column amount: currency; what was charged
 SELECT
     c.service_point_id, c.local_date, c.band, c.tier, c.tariff_version_id, c.quantity, p.price, c.amount
-FROM lake.charges AS c
-LEFT JOIN book.tariff_prices AS p
+FROM book.tariff_prices AS p
+RIGHT JOIN lake.charges AS c
     ON p.tariff_version_id = c.tariff_version_id AND p.band = c.band AND p.tier = c.tier
 WHERE c.component = 'energy'
     AND (p.price IS NULL

@@ -11,7 +11,7 @@
 -- column days_left: days; whole days until the balance is used up; 90 stands for 90 and more; null without history
 -- column as_of: UTC; the oldest reading that the balance rests on
 -- totals: balance
--- chart: horizontal-bars x=balance y=account unit=currency top=25 order=ascending
+-- chart: horizontal-bars x=balance y=account,holder unit=currency top=25 order=ascending
 WITH spent AS (
     SELECT account, local_date, sum(amount) AS cost
     FROM charges

@@ -27,8 +27,8 @@ GROUP BY local_date, channel, currency
 UNION ALL
 SELECT
     c.local_date, 'usage', c.utility, CAST(sum(c.amount) AS DECIMAL(38, 9)), a.currency, count(*)
-FROM charges AS c
-JOIN accounts AS a ON a.account = c.account
+FROM accounts AS a
+JOIN charges AS c ON c.account = a.account
 WHERE c.local_date BETWEEN $from AND $to
 GROUP BY c.local_date, c.utility, a.currency
 ORDER BY local_date, composition, currency, item

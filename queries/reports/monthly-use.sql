@@ -19,7 +19,7 @@
 -- column currency: ; currency
 -- optional: single sharp peak flat valley deep_valley
 -- totals: quantity single sharp peak flat valley deep_valley cost by utility
--- chart: horizontal-bars x=single,sharp,peak,flat,valley,deep_valley y=account panel=utility unit=unit top=20
+-- chart: horizontal-bars x=single,sharp,peak,flat,valley,deep_valley y=account,holder panel=utility unit=unit top=20
 WITH lines AS (
     SELECT
         account, utility, band, date_trunc('month', local_date) AS month, sum(quantity) AS quantity,

@@ -14,7 +14,7 @@
 -- column percent: %; difference in percent of last year
 -- column unit: ; unit
 -- column note: ; what makes the two differ in length
--- totals: this_year last_year difference by utility
+-- totals: this_year last_year by utility
 -- chart: grouped-bars x=month y=last_year,this_year panel=utility unit=unit
 WITH used AS (
     SELECT

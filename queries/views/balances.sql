@@ -16,16 +16,21 @@ legs AS (
     SELECT debit_id, -amount FROM book.transfers
 ),
 posted AS (
-    SELECT w.account_id, sum(l.amount) AS posted FROM legs AS l JOIN wallets AS w ON w.id = l.wallet_id GROUP BY w.account_id
+    SELECT w.account_id, sum(l.amount) AS posted FROM wallets AS w JOIN legs AS l ON l.wallet_id = w.id GROUP BY w.account_id
 ),
 unposted AS (
     SELECT account_id, sum(amount) AS unposted FROM book.usage_lines WHERE transfer_id = 0 GROUP BY account_id
 ),
 measured AS (
-    SELECT c.account_id, min(u.measured_until) AS as_of
+    -- A contract that ended and is measured to its end holds nothing back.
+    SELECT
+        c.account_id,
+        coalesce(
+            min(CASE WHEN c.valid_to IS NULL OR u.measured_until < c.valid_to THEN u.measured_until END),
+            max(c.valid_to)) AS as_of
     FROM book.contracts AS c
     JOIN book.measured_until AS u ON u.service_point_id = c.service_point_id
-    WHERE c.superseded_at IS NULL AND (c.valid_to IS NULL OR u.measured_until <= c.valid_to)
+    WHERE c.superseded_at IS NULL
     GROUP BY c.account_id
 )
 SELECT

@@ -14,10 +14,32 @@
 -- column amount: currency; exactly quantity x price
 -- column transfer_id: ; the transfer that posted it; 0 while it is not posted
 -- column tariff_version_id: ; the version of the tariff
+WITH versions AS (
+    SELECT v.id, t.name AS tariff
+    FROM book.tariff_versions AS v
+    JOIN book.tariffs AS t ON t.id = v.tariff_id
+),
+-- The small side of a join stands first, where it is hashed.
+priced AS (
+    SELECT c.*, r.price
+    FROM book.tariff_prices AS r
+    RIGHT JOIN lake.charges AS c
+        ON c.tariff_version_id = r.tariff_version_id AND c.tier = r.tier AND c.band = r.band
+),
+labelled AS (
+    SELECT c.*, v.tariff
+    FROM versions AS v
+    RIGHT JOIN priced AS c ON c.tariff_version_id = v.id
+),
+placed AS (
+    SELECT c.*, p.name AS service_point, p.utility
+    FROM book.service_points AS p
+    JOIN labelled AS c ON c.service_point_id = p.id
+)
 SELECT
     a.name AS account,
-    p.name AS service_point,
-    p.utility,
+    c.service_point,
+    c.utility,
     c.local_date,
     c.component,
     CASE c.band
@@ -25,16 +47,11 @@ SELECT
         WHEN 5 THEN 'deep_valley'
     END AS band,
     c.tier,
-    t.name AS tariff,
-    r.price,
+    c.tariff,
+    c.price,
     CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS quantity,
     c.amount,
     c.transfer_id,
     c.tariff_version_id
-FROM lake.charges AS c
-JOIN book.service_points AS p ON p.id = c.service_point_id
-JOIN book.accounts AS a ON a.id = c.account_id
-LEFT JOIN book.tariff_versions AS v ON v.id = c.tariff_version_id
-LEFT JOIN book.tariffs AS t ON t.id = v.tariff_id
-LEFT JOIN book.tariff_prices AS r
-    ON r.tariff_version_id = c.tariff_version_id AND r.tier = c.tier AND r.band = c.band
+FROM book.accounts AS a
+JOIN placed AS c ON c.account_id = a.id

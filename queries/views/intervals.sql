@@ -22,16 +22,16 @@ WITH installations AS (
 ),
 counted AS (
     SELECT e.id AS epoch_id, r.time, r.value, r.verdict = 3 AS jitter
-    FROM lake.readings AS r
-    JOIN installations AS e ON e.meter_id = r.meter_id
+    FROM installations AS e
+    JOIN lake.readings AS r ON r.meter_id = e.meter_id
     WHERE r.start IS NULL AND r.verdict IN (1, 2, 3)
         AND r.time >= e.valid_from AND (e.valid_to IS NULL OR r.time <= e.valid_to)
 ),
 -- The last installation of each service point that was read: those before it are closed by their closing count.
 reached AS (
     SELECT e.service_point_id, max(e.valid_from) AS reached_from
-    FROM lake.readings AS r
-    JOIN installations AS e ON e.meter_id = r.meter_id
+    FROM installations AS e
+    JOIN lake.readings AS r ON r.meter_id = e.meter_id
     WHERE r.verdict IN (1, 2, 3) AND r.time >= e.valid_from AND (e.valid_to IS NULL OR r.time <= e.valid_to)
         AND e.service_point_id IN (SELECT service_point_id FROM installations WHERE closing_count IS NOT NULL)
     GROUP BY e.service_point_id
@@ -66,8 +66,8 @@ passed AS (
         CAST(max(w.baseline + w.wraps * e.modulus)
             OVER (PARTITION BY w.epoch_id ORDER BY w.time, w.place ROWS UNBOUNDED PRECEDING) - e.origin AS DECIMAL(38, 0))
             * CAST(e.numerator AS DECIMAL(19, 0)) AS scaled
-    FROM wrapped AS w
-    JOIN installations AS e ON e.id = w.epoch_id
+    FROM installations AS e
+    JOIN wrapped AS w ON w.epoch_id = e.id
 ),
 stood AS (
     SELECT
@@ -98,14 +98,20 @@ used AS (
         e.id, e.meter_id, e.service_point_id, r.start, r.time,
         CAST(CAST(r.value AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT),
         'usage'
-    FROM lake.readings AS r
-    JOIN installations AS e ON e.meter_id = r.meter_id
+    FROM installations AS e
+    JOIN lake.readings AS r ON r.meter_id = e.meter_id
     WHERE r.start IS NOT NULL AND r.verdict = 1
         AND r.time > e.valid_from AND (e.valid_to IS NULL OR r.time <= e.valid_to)
+),
+-- Installations name meter and service point; the small side of a join stands first, where it is hashed.
+named AS (
+    SELECT e.id, m.serial AS meter, m.utility, p.name AS service_point
+    FROM installations AS e
+    JOIN book.meters AS m ON m.id = e.meter_id
+    JOIN book.service_points AS p ON p.id = e.service_point_id
 )
 SELECT
-    m.serial AS meter, p.name AS service_point, m.utility, u.start_time, u.end_time, u.quantity, u.from_count, u.to_count,
-    u.kind, u.service_point_id, u.epoch_id
-FROM used AS u
-JOIN book.meters AS m ON m.id = u.meter_id
-JOIN book.service_points AS p ON p.id = u.service_point_id
+    n.meter, n.service_point, n.utility, u.start_time, u.end_time, u.quantity, u.from_count, u.to_count, u.kind,
+    u.service_point_id, u.epoch_id
+FROM named AS n
+JOIN used AS u ON u.epoch_id = n.id

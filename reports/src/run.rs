@@ -44,7 +44,7 @@ pub struct Report {
     pub title: String,
     /// What it is for.
     pub purpose: String,
-    /// The days it covers; none for rows of a statement.
+    /// The days it covers; none where it says how things are now.
     pub period: Option<Period>,
     /// Its columns.
     pub columns: Vec<Column>,
@@ -82,13 +82,13 @@ pub async fn run(session: &QuerySession, name: &str, params: Params) -> Result<R
     let measured = pinned.query(MEASURED).await.map_err(failed)?;
     let measured_until = first_value(&measured, |array| {
         let times = array.as_primitive_opt::<arrow::datatypes::TimestampMicrosecondType>()?;
-        (times.len() > 0 && times.is_valid(0)).then(|| Moment(times.value(0)))
+        (!times.is_empty() && times.is_valid(0)).then(|| Moment(times.value(0)))
     });
     Ok(Report {
         name: name.to_owned(),
         title: info.header.title.clone(),
         purpose: info.header.purpose.clone(),
-        period: Some(period),
+        period: info.header.parameters.iter().any(|(name, _)| name == "from").then_some(period),
         columns: columns(&rows.schema, &info.header),
         schema: rows.schema,
         batches: rows.batches,

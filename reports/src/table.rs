@@ -79,13 +79,16 @@ fn shown(report: &Report, groups: &BTreeMap<Vec<String>, Vec<usize>>) -> Vec<Sho
         let is_zero = |text: &Option<String>| {
             text.as_deref().is_none_or(|text| unscaled(text).is_some_and(|(value, _)| value == 0))
         };
-        if report.header.optional.contains(&column.name) && exact.iter().all(is_zero) {
+        let optional = report.header.optional.contains(&column.name);
+        if optional && exact.iter().all(is_zero) {
             continue;
         }
         let decimal = matches!(report.schema.field(place).data_type(), DataType::Decimal128(..));
         let places = places(column, &exact);
         let show = |text: &Option<String>| match text {
             None => String::new(),
+            // A band that a tariff does not have.
+            Some(_) if optional && is_zero(text) => String::new(),
             Some(text) if decimal => rounded(text, places),
             Some(text) => text.clone(),
         };

@@ -147,17 +147,20 @@ struct Months<'a> {
 }
 
 impl Months<'_> {
-    fn bounds(&self, column: &Column, bound: fn((i32, i32)) -> i32) -> Option<ArrayRef> {
+    /// The first (or the last) moment or day of each file's month.
+    fn bounds(&self, column: &Column, last: bool) -> Option<ArrayRef> {
         if column.name != self.column {
             return None;
         }
-        let days = self.files.iter().map(|file| month_days(&file.month).map(bound));
+        let days = self.files.iter().map(|file| month_days(&file.month));
         Some(if self.column == "time" {
-            // The last day's last microsecond is before the next day's first.
-            let micros = days.map(|days| days.map(|days| i64::from(days) * DAY));
-            Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+            let moment =
+                |(first, next): (i32, i32)| if last { i64::from(next) * DAY - 1 } else { i64::from(first) * DAY };
+            let moments = days.map(|days| days.map(moment)).collect::<TimestampMicrosecondArray>();
+            Arc::new(moments.with_timezone("UTC"))
         } else {
-            Arc::new(days.collect::<Date32Array>())
+            let day = |(first, next): (i32, i32)| if last { next - 1 } else { first };
+            Arc::new(days.map(|days| days.map(day)).collect::<Date32Array>())
         })
     }
 }
@@ -174,12 +177,11 @@ fn month_days(month: &str) -> Option<(i32, i32)> {
 
 impl PruningStatistics for Months<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, |(first, _)| first)
+        self.bounds(column, false)
     }
 
-    /// The first of the next month: one too many, which keeps a file too much at worst.
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, |(_, next)| next)
+        self.bounds(column, true)
     }
 
     fn num_containers(&self) -> usize {

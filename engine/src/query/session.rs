@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
@@ -10,7 +11,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::object_store::local::LocalFileSystem;
-use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext, col};
 
 use super::columns::{self, Kind, schema_of};
 use super::lake_table::LakeTable;
@@ -224,8 +225,7 @@ async fn register_lake(
     let of = |name: &str| snapshot.files.iter().filter(|file| file.table_name == name).cloned().collect::<Vec<_>>();
     if wanted("readings") {
         register(context, "lake", "readings_files", Arc::new(LakeTable::readings(store.clone(), of("readings"))))?;
-        let schema = Arc::clone(&crate::lake::schema::READINGS);
-        register(context, "lake", "readings_hot", memory("readings_hot", schema, snapshot.hot)?)?;
+        register(context, "lake", "readings_hot", hot_table(&snapshot.hot)?)?;
         let overrides = snapshot.book.get("verdict_overrides").filter(|rows| rows.num_rows() > 0);
         let text = match overrides {
             Some(rows) => {
@@ -251,6 +251,20 @@ async fn register_lake(
         register(context, "lake", "files", memory("files", schema, vec![rows])?)?;
     }
     Ok(())
+}
+
+/// The hot rows in the order of the lake's files, so that `lag` merges both.
+fn hot_table(batches: &[RecordBatch]) -> Result<Arc<MemTable>, QueryError> {
+    let name = "lake.readings_hot";
+    let schema = Arc::clone(&crate::lake::schema::READINGS);
+    let rows = concat_batches(&schema, batches).map_err(QueryError::arrow(name))?;
+    let keys: Vec<SortColumn> =
+        rows.columns().iter().take(2).map(|key| SortColumn { values: Arc::clone(key), options: None }).collect();
+    let order = lexsort_to_indices(&keys, None).map_err(QueryError::arrow(name))?;
+    let rows = take_record_batch(&rows, &order).map_err(QueryError::arrow(name))?;
+    let table = MemTable::try_new(schema, vec![vec![rows]]).map_err(QueryError::session)?;
+    let ascending = |name: &str| col(name).sort(true, false);
+    Ok(Arc::new(table.with_sort_order(vec![vec![ascending("meter_id"), ascending("time")]])))
 }
 
 const PLAIN_READINGS: &str = "SELECT * FROM lake.readings_files UNION ALL SELECT * FROM lake.readings_hot";

@@ -107,3 +107,86 @@ fn draw<D: Drawn>(chart: &Chart, canvas: &mut Canvas<'_, D>, height: f64) -> Res
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Decimal128Array, RecordBatch, StringArray};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use engine::query::Table;
+
+    use super::*;
+    use crate::catalogue::find;
+    use crate::params::Params;
+    use kernel::time::LocalDate;
+
+    /// A report of rows `(texts, figures in 1/1000)`.
+    fn report(name: &str, texts: &[&str], figures: &[&str], rows: &[(Vec<String>, Vec<i128>)]) -> Report {
+        let text = texts.iter().map(|name| Field::new(*name, DataType::Utf8, true));
+        let figure = figures.iter().map(|name| Field::new(*name, DataType::Decimal128(38, 3), true));
+        let schema = Arc::new(Schema::new(text.chain(figure).collect::<Vec<_>>()));
+        let mut columns: Vec<ArrayRef> = Vec::new();
+        for place in 0..texts.len() {
+            columns.push(Arc::new(rows.iter().map(|row| Some(row.0[place].clone())).collect::<StringArray>()));
+        }
+        for place in 0..figures.len() {
+            let values = rows.iter().map(|row| Some(row.1[place])).collect::<Decimal128Array>();
+            columns.push(Arc::new(values.with_precision_and_scale(38, 3).unwrap()));
+        }
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+        let mut report = Report::of_rows(&Table { schema, batches: vec![batch] });
+        let info = find(name).unwrap();
+        let day = |day| LocalDate::new(2026, 10, day).unwrap();
+        report.name = name.to_owned();
+        report.title = info.header.title.clone();
+        report.header = info.header.clone();
+        report.period = Some(Params::Range(Some(day(1)), Some(day(31))).period(None, day(1), day(31)));
+        report
+    }
+
+    fn keep(report: &Report) {
+        let picture = png(report).unwrap();
+        assert!(picture.len() > 50_000, "{}", picture.len());
+        if let Some(folder) = std::env::var_os("KEEP_CHARTS") {
+            let path = std::path::Path::new(&folder).join(format!("crowded-{}.png", report.name));
+            std::fs::write(path, picture).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_month_of_three_utilities_and_all_bands_can_be_drawn() {
+        let mut rows = Vec::new();
+        for day in 1..=31_i128 {
+            for (utility, unit, scale) in [("electricity", "kWh", 4_000_i128), ("water", "m3", 90), ("gas", "m3", 30)] {
+                let wave = scale * (20 + (day * 7) % 11 - if day % 7 > 4 { 9 } else { 0 });
+                let bands = match utility {
+                    "electricity" => vec![0, wave, wave * 2, wave * 3, wave * 2],
+                    _ => vec![wave, 0, 0, 0, 0],
+                };
+                rows.push((vec![format!("2026-10-{day:02}"), utility.to_owned(), unit.to_owned()], bands));
+            }
+        }
+        let bands = ["single", "sharp", "peak", "flat", "valley", "deep_valley"];
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|(texts, mut figures)| {
+                figures.push(0);
+                (texts, figures)
+            })
+            .collect();
+        keep(&report("daily-energy", &["local_date", "utility", "unit"], &bands, &rows));
+    }
+
+    #[test]
+    fn forty_accounts_with_long_han_names_can_be_drawn() {
+        let holders = ["金陵老字号盐水鸭专卖店（中央商场店）", "Sunrise Coffee & Bakery Ltd.", "张三", "华联生鲜超市"];
+        let row = |number: i128| {
+            let holder = holders[usize::try_from(number % 4).unwrap()];
+            let texts = vec![format!("S-{number:03}"), holder.to_owned(), "CNY".to_owned()];
+            (texts, vec![number * 83_417 - 400_000])
+        };
+        let rows: Vec<_> = (0..40).map(row).collect();
+        keep(&report("balances", &["account", "holder", "currency"], &["balance"], &rows));
+    }
+}

@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::time::LocalDate;
+use kernel::id::Utility;
+use kernel::time::{LocalDate, LocalMonth};
 
 use super::canvas::Rgb;
 use crate::{Report, table};
@@ -103,9 +104,19 @@ impl<'a> Spec<'a> {
         Some(Spec { kind, settings: words.filter_map(|word| word.split_once('=')).collect() })
     }
 
+    /// Each row's text of a column, or of several with a gap between.
     fn texts(&self, report: &Report, setting: &str) -> Option<Vec<String>> {
-        let place = report.place(self.settings.get(setting)?)?;
-        Some(report.texts(place).into_iter().map(Option::unwrap_or_default).collect())
+        let mut joined = vec![String::new(); report.row_count()];
+        for name in self.settings.get(setting)?.split(',') {
+            let texts = report.texts(report.place(name)?);
+            for (whole, text) in joined.iter_mut().zip(texts.into_iter().map(Option::unwrap_or_default)) {
+                if !whole.is_empty() {
+                    whole.push_str("  ");
+                }
+                whole.push_str(&text);
+            }
+        }
+        Some(joined)
     }
 }
 
@@ -123,7 +134,9 @@ impl Chart {
                 keys.push(key);
             }
         }
-        keys.sort();
+        // Utilities in report order, anything else by name.
+        let rank = |name: &str| Utility::ALL.iter().position(|utility| utility.name() == name).unwrap_or(usize::MAX);
+        keys.sort_by(|a, b| (rank(&a.0), a).cmp(&(rank(&b.0), b)));
         let mut panels = Vec::new();
         for (panel, unit) in keys {
             let rows: Vec<usize> = (0..rows).filter(|row| panel_of[*row] == panel && unit_of[*row] == unit).collect();
@@ -133,7 +146,7 @@ impl Chart {
         let chart = Chart {
             kind: spec.kind,
             title: report.title.replace(" | ", "  "),
-            subtitle: if report.place("as_of").is_some() { "now 当前".to_owned() } else { period },
+            subtitle: if period.is_empty() { "now 当前".to_owned() } else { period },
             footer: table::as_of(report),
             panels,
         };
@@ -152,9 +165,13 @@ fn build(report: &Report, spec: &Spec<'_>, panel: &str, unit: &str, rows: &[usiz
     };
     let category_of = spec.texts(report, category)?;
     let columns: Vec<&str> = spec.settings.get(values)?.split(',').collect();
-    let mut categories = categories(&category_of, rows, spec.kind);
-    if spec.settings.get(category) == Some(&"local_date") {
-        categories = every_day(categories);
+    // All panels of a chart over time have the same axis.
+    let all: Vec<usize> = (0..report.row_count()).collect();
+    let mut categories = categories(&category_of, if spec.kind == Kind::Horizontal { rows } else { &all }, spec.kind);
+    match spec.settings.get(category) {
+        Some(&"local_date") => categories = every_day(categories),
+        Some(&"month") => categories = every_month(categories),
+        _ => {}
     }
     let place: BTreeMap<&str, usize> = categories.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     let mut sums: BTreeMap<(usize, String), Vec<Option<f64>>> = BTreeMap::new();
@@ -207,17 +224,32 @@ fn categories(category_of: &[String], rows: &[usize], kind: Kind) -> Vec<String>
     names.into_iter().cloned().collect()
 }
 
+fn parse_date(name: &str) -> Option<LocalDate> {
+    let mut parts = name.splitn(3, '-');
+    let mut next = || parts.next()?.parse::<i32>().ok();
+    let (year, month, day) = (next()?, next()?, next()?);
+    LocalDate::new(year, u8::try_from(month).ok()?, u8::try_from(day).ok()?)
+}
+
+fn date(name: Option<&String>) -> Option<LocalDate> {
+    name.and_then(|name| parse_date(name))
+}
+
 /// All days from the first to the last, so that a day without data is a gap and not left out.
 fn every_day(names: Vec<String>) -> Vec<String> {
-    let parse = |name: &String| {
-        let mut parts = name.splitn(3, '-');
-        let mut next = || parts.next()?.parse::<i32>().ok();
-        let (year, month, day) = (next()?, next()?, next()?);
-        LocalDate::new(year, u8::try_from(month).ok()?, u8::try_from(day).ok()?)
-    };
-    match (names.first().and_then(parse), names.last().and_then(parse)) {
+    match (date(names.first()), date(names.last())) {
         (Some(first), Some(last)) if last.0 - first.0 < 800 => {
             (first.0..=last.0).map(|day| LocalDate(day).to_string()).collect()
+        }
+        _ => names,
+    }
+}
+
+/// All months from the first to the last.
+fn every_month(names: Vec<String>) -> Vec<String> {
+    match (date(names.first()), date(names.last())) {
+        (Some(first), Some(last)) if last.month().0 - first.month().0 < 240 => {
+            (first.month().0..=last.month().0).map(|month| LocalMonth(month).first_day().to_string()).collect()
         }
         _ => names,
     }

@@ -86,6 +86,9 @@ impl Source for FixtureSource {
     }
 }
 
+/// A line with its transfer.
+type ExportedLine = (LineKey, i64, Quantity, Amount);
+
 struct Writer {
     text: String,
     lake_root: PathBuf,
@@ -218,7 +221,7 @@ impl Writer {
 
         let posted_before = LocalDate::new(2026, 10, 3).unwrap();
         let mut transfers: BTreeMap<(u32, LocalDate, i64), (i64, Amount)> = BTreeMap::new();
-        let mut exported: BTreeMap<(&str, String), Vec<(LineKey, i64, Quantity, Amount)>> = BTreeMap::new();
+        let mut exported: BTreeMap<(&str, String), Vec<ExportedLine>> = BTreeMap::new();
         for (key, (quantity, amount)) in lines {
             let (point, account, date, band, tier, version) = *key;
             let utility = if point == 2 { "water" } else { "electricity" };
@@ -336,7 +339,7 @@ fn readings(rows: &[(Row, Verdict)], seq: i64) -> RecordBatch {
     RecordBatch::try_new(Arc::clone(&schema::READINGS), columns).unwrap()
 }
 
-fn charges(lines: &[(LineKey, i64, Quantity, Amount)]) -> RecordBatch {
+fn charges(lines: &[ExportedLine]) -> RecordBatch {
     let id = |read: fn(&LineKey) -> u32| -> ArrayRef {
         Arc::new(lines.iter().map(|(key, ..)| i32::try_from(read(key)).ok()).collect::<Int32Array>())
     };

@@ -32,7 +32,7 @@ impl AsyncDB for Database {
         let types: Vec<DefaultColumnType> = types.collect();
         let csv = String::from_utf8(render_rows(&rows, Format::Csv).unwrap()).unwrap();
         let cell = |cell: &str| if cell.is_empty() { "NULL".to_owned() } else { cell.to_owned() };
-        let rows = csv.lines().skip(1).map(|line| line.split(',').map(cell).collect()).collect();
+        let rows = csv.lines().skip(1).map(|line| cells(line).iter().map(|text| cell(text)).collect()).collect();
         Ok(DBOutput::Rows { types, rows })
     }
 
@@ -41,6 +41,24 @@ impl AsyncDB for Database {
     fn engine_name(&self) -> &str {
         "meterledger"
     }
+}
+
+/// The cells of a line of CSV.
+fn cells(line: &str) -> Vec<String> {
+    let mut cells = vec![String::new()];
+    for (index, piece) in line.split('"').enumerate() {
+        if index % 2 == 1 {
+            cells.last_mut().unwrap().push_str(piece);
+            continue;
+        }
+        for (place, part) in piece.split(',').enumerate() {
+            if place > 0 {
+                cells.push(String::new());
+            }
+            cells.last_mut().unwrap().push_str(part);
+        }
+    }
+    cells
 }
 
 #[tokio::test]
