@@ -37,7 +37,7 @@ SELECT
     CAST(CAST(r.voltage_mv AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS voltage_v,
     CAST(CAST(r.current_ma AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS current_a,
     CAST(CAST(r.power_factor_milli AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS power_factor,
-    CASE r.contact WHEN 0 THEN 'open' WHEN 1 THEN 'closed' END AS contact,
+    CASE r.contact WHEN 1 THEN 'open' WHEN 2 THEN 'closed' END AS contact,
     CASE r.verdict
         WHEN 0 THEN 'pending' WHEN 1 THEN 'accepted' WHEN 2 THEN 'opening' WHEN 3 THEN 'jitter' WHEN 4 THEN 'suspended'
         WHEN 5 THEN 'glitch' WHEN 6 THEN 'exception' WHEN 7 THEN 'duplicate' WHEN 8 THEN 'conflict' WHEN 9 THEN 'future'

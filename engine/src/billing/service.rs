@@ -53,9 +53,15 @@ pub(crate) enum Request {
     /// Settle and file everything that has arrived.
     File(oneshot::Sender<Result<(), BillingError>>),
     /// Anything else that needs the writer between two settlements.
-    With(Box<dyn for<'a> FnOnce(&'a mut Writer) -> Pin<Box<dyn Future<Output = ()> + 'a>> + Send>),
+    With(Work),
     Stop(oneshot::Sender<Result<(), BillingError>>),
 }
+
+/// Work on the writer, between two settlements, on its thread.
+pub(crate) type Work = Box<dyn for<'a> FnOnce(&'a mut Writer) -> LocalFuture<'a> + Send>;
+
+/// A future that stays on the writer's thread.
+pub(crate) type LocalFuture<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 type Filing = Pin<Box<dyn Future<Output = Result<Filed, BillingError>> + Send>>;
 

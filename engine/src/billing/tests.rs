@@ -175,7 +175,7 @@ async fn ledger_after(batches: &[Vec<Reading>], restart_between: bool) -> Amount
 #[tokio::test]
 async fn any_order_batching_filing_and_restart_gives_one_ledger() {
     let rows = readings();
-    let in_order = ledger_after(&[rows.clone()], false).await;
+    let in_order = ledger_after(std::slice::from_ref(&rows), false).await;
     // (last - first count) x 0.1 kWh, priced around 0.3 to 0.95.
     assert!(in_order < Amount::ZERO);
     let halves: Vec<Vec<Reading>> = rows.chunks(700).map(<[Reading]>::to_vec).collect();

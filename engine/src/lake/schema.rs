@@ -14,7 +14,7 @@ pub fn timestamp() -> DataType {
 pub const AMOUNT: DataType = DataType::Decimal128(38, 9);
 
 /// Readings, sorted by meter and time. `start` is filled for usage intervals only; `value` is a raw register count or
-/// a quantity in 1/1000 unit; `seq` is the log's frame; `verdict` is `kernel::reading::Verdict::code`.
+/// a quantity in 1/1000 unit; `contact` is 1 for open and 2 for closed; `seq` is the log's frame; `verdict` is `kernel::reading::Verdict::code`.
 pub static READINGS: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
         Field::new("meter_id", DataType::Int32, false),

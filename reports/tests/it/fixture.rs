@@ -315,7 +315,7 @@ fn readings(rows: &[(Row, Verdict)], seq: i64) -> RecordBatch {
         Arc::new(times.with_timezone("UTC"))
     };
     let polled = |row: &Row, value| matches!(row.value, Value::Register(_)).then_some(value);
-    let contact = |row: &Row| (row.meter.0 == 1).then_some(1);
+    let contact = |row: &Row| (row.meter.0 == 1).then_some(2);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|(row, _)| i32::try_from(row.meter.0).ok()).collect::<Int32Array>()),
         time(&|row| Some(row.time.0)),

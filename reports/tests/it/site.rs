@@ -273,8 +273,8 @@ impl Sink for Lines<'_> {
         }
     }
 
-    fn changed(&mut self, meter: MeterId, time: Moment, verdict: Verdict) {
-        self.changed.push((meter, time, verdict));
+    fn changed(&mut self, meter: MeterId, mark: kernel::judge::Mark, verdict: Verdict) {
+        self.changed.push((meter, mark.time, verdict));
     }
 }
 
