@@ -89,16 +89,16 @@ enum Step {
 }
 
 fn step(epoch: &Epoch, from: Mark, to: Mark) -> Step {
-    let bound = epoch.counts_within(to.time.since(from.time));
-    let raw = epoch.modulus.map_or(from.count, |modulus| from.count.rem_euclid(modulus));
+    let micros = to.time.since(from.time);
+    let raw = epoch.raw(from.count);
     let Some(passed) = to.count.checked_sub(raw) else { return Step::Implausible };
     if passed >= 0 {
-        return if passed <= bound { Step::Forward(passed) } else { Step::Implausible };
+        return if epoch.can_pass(passed, micros) { Step::Forward(passed) } else { Step::Implausible };
     }
     if let Some(modulus) = epoch.modulus {
         // "Near the top": within the last tenth of the range, and seen again within the first.
         let near_the_top = raw >= modulus - modulus / 10 && to.count <= modulus / 10;
-        if near_the_top && passed + modulus <= bound {
+        if near_the_top && epoch.can_pass(passed + modulus, micros) {
             return Step::Forward(passed + modulus);
         }
     }
@@ -184,8 +184,7 @@ impl RegisterState {
             self.run.drain(forgotten);
             return Judgement { verdict: Verdict::Suspended, interval: None, changed };
         }
-        let raw = epoch.modulus.map_or(baseline.count, |modulus| baseline.count.rem_euclid(modulus));
-        self.exception = Some(if next.count < raw { Exception::Reset } else { Exception::Jump });
+        self.exception = Some(if next.count < epoch.raw(baseline.count) { Exception::Reset } else { Exception::Jump });
         let before = self.run.len() - AGREEING;
         let mut changed = glitches(&self.run[first..before]);
         let agreeing = &self.run[before..self.run.len() - 1];
