@@ -256,29 +256,6 @@ mod tests {
     }
 
     #[test]
-    fn the_register_cases_of_the_domain_tables_hold() {
-        use Verdict::{Accepted, Exception as Ex, Glitch, Jitter, Opening, Suspended};
-        let digits8 = Some(100_000_000);
-        // 1: 445 counts of 0.01 kWh x 40 over an hour; and with a rating that allows it at x 1.
-        check(&epoch(40, digits8, 5_000), &[99_999_678, 123], &[Opening, Accepted], 178_000, None);
-        check(&epoch(1, digits8, 5_000), &[99_999_678, 123], &[Opening, Accepted], 4_450, None);
-        // 2: 4.45 > 3.6.
-        check(&epoch(1, digits8, 3_000), &[99_999_678, 123], &[Opening, Suspended], 0, None);
-        // 3: in counts of 0.1 kWh the same as here in 0.01.
-        check(&epoch(1, digits8, 3_000), &[100_000, 0, 100_020], &[Opening, Glitch, Accepted], 200, None);
-        // 3a: litres, hourly, 3 m3/h.
-        let litres = Epoch { numerator: 1, ..epoch(1, None, 3_000) };
-        let home = [207_774, 456_017, 207_814, 456_273, 207_900];
-        check(&litres, &home, &[Opening, Glitch, Accepted, Glitch, Accepted], 126, None);
-        // 3b: one count of jitter.
-        let jitter = [5_000, 4_999, 4_999, 5_001];
-        check(&epoch(1, None, 3_000), &jitter, &[Opening, Jitter, Jitter, Accepted], 10, None);
-        // 4: reset after three.
-        let reset = [100_000, 0, 10, 30];
-        check(&epoch(1, None, 3_000), &reset, &[Opening, Ex, Ex, Ex], 0, Some(Exception::Reset));
-    }
-
-    #[test]
     fn a_jump_holds_billing_until_the_register_falls_back() {
         use Verdict::{Accepted, Exception as Ex, Opening};
         let jump = [1_000, 90_000, 90_010, 90_020, 90_030];
