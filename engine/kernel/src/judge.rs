@@ -70,7 +70,7 @@ pub struct Judgement {
     /// What it bills.
     pub interval: Option<Interval>,
     /// Earlier readings of this installation whose verdict this one changes.
-    pub changed: Vec<(Moment, Verdict)>,
+    pub changed: Vec<(Mark, Verdict)>,
 }
 
 impl Judgement {
@@ -188,7 +188,7 @@ impl RegisterState {
         let before = self.run.len() - AGREEING;
         let mut changed = glitches(&self.run[first..before]);
         let agreeing = &self.run[before..self.run.len() - 1];
-        changed.extend(agreeing.iter().map(|mark| (mark.time, Verdict::Exception)));
+        changed.extend(agreeing.iter().map(|mark| (*mark, Verdict::Exception)));
         self.run.clear();
         self.run.push(next);
         Judgement { verdict: Verdict::Exception, interval: None, changed }
@@ -210,8 +210,8 @@ impl RegisterState {
     }
 }
 
-fn glitches(run: &[Mark]) -> Vec<(Moment, Verdict)> {
-    run.iter().map(|mark| (mark.time, Verdict::Glitch)).collect()
+fn glitches(run: &[Mark]) -> Vec<(Mark, Verdict)> {
+    run.iter().map(|mark| (*mark, Verdict::Glitch)).collect()
 }
 
 #[cfg(test)]
@@ -246,8 +246,8 @@ mod tests {
         let mut total = Quantity::ZERO;
         for (hour, count) in (0..).zip(counts) {
             let judgement = state.judge(epoch, Moment(hour * HOUR), *count);
-            for (time, verdict) in judgement.changed {
-                seen[usize::try_from(time.0 / HOUR).unwrap()] = verdict;
+            for (mark, verdict) in judgement.changed {
+                seen[usize::try_from(mark.time.0 / HOUR).unwrap()] = verdict;
             }
             seen.push(judgement.verdict);
             total += judgement.interval.map_or(Quantity::ZERO, |interval| interval.quantity);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::epoch::Epoch;
 use crate::id::{EpochId, MeterId};
-use crate::judge::{Judgement, RegisterState};
+use crate::judge::{Judgement, Mark, RegisterState};
 use crate::rate::{Cell, Part, Terms, TierCounter};
 use crate::reading::{Value, Verdict};
 use crate::time::{MINUTE, Moment};
@@ -135,7 +135,7 @@ pub trait Sink {
     /// A charge.
     fn part(&mut self, part: &Part);
     /// An earlier reading of this meter has another verdict now.
-    fn changed(&mut self, meter: MeterId, time: Moment, verdict: Verdict);
+    fn changed(&mut self, meter: MeterId, mark: Mark, verdict: Verdict);
 }
 
 impl Point<'_> {
@@ -248,8 +248,8 @@ impl Point<'_> {
                 verdict = if matches!(row.value, Value::Register(_)) { Verdict::Opening } else { Verdict::Invalid };
             }
         }
-        for (time, verdict) in changed {
-            sink.changed(row.meter, time, verdict);
+        for (mark, verdict) in changed {
+            sink.changed(row.meter, mark, verdict);
         }
         verdict
     }

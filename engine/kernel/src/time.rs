@@ -119,6 +119,14 @@ impl fmt::Display for LocalDate {
 pub struct LocalMonth(pub i32);
 
 impl LocalMonth {
+    /// The month of a text such as `2026-03`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<LocalMonth> {
+        let (year, month) = text.split_once('-')?;
+        let month: u8 = month.parse().ok().filter(|_| month.len() == 2)?;
+        Some(LocalDate::new(year.parse().ok()?, month, 1)?.month())
+    }
+
     /// Its first day.
     #[must_use]
     pub fn first_day(self) -> LocalDate {

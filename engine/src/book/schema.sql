@@ -75,6 +75,9 @@ CREATE TABLE usage_lines (
     quantity BIGINT NOT NULL, amount TEXT NOT NULL,
     PRIMARY KEY (service_point_id, account_id, local_date, component, band, tier, tariff_version_id, transfer_id));
 
+-- Derived: the sum of each wallet's transfers, kept in the transaction that posts them, so that a start need not add them up.
+CREATE TABLE wallets (account_id BIGINT PRIMARY KEY, posted TEXT NOT NULL);
+
 -- Rating state ---------------------------------------------------------------------------------------------------------
 -- state: postcard of kernel::state::ServicePointState, with a leading format byte; seq: frames it includes.
 CREATE TABLE service_point_states (service_point_id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, state BLOB NOT NULL);

@@ -1,0 +1,77 @@
+//! Every charge of a day, down to register counts: the same rating function over the same stored readings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kernel::epoch::Epoch;
+use kernel::id::{AccountId, MeterId, ServicePointId};
+use kernel::rate::Part;
+use kernel::reading::Verdict;
+use kernel::time::{LocalDate, Moment};
+
+use super::error::BillingError;
+use super::late::stored_rows;
+use super::point::Setup;
+use super::rerate::rate;
+use super::writer::Writer;
+use crate::lake::read::StoredRow;
+
+/// One priced part and the readings that it rests on.
+#[derive(Clone, Debug)]
+pub struct ExplainedPart {
+    /// Where it flowed.
+    pub point: ServicePointId,
+    /// The reading that ends the interval.
+    pub reading: StoredRow,
+    /// The reading that begins it; none where the epoch's opening count or a usage interval's own start does.
+    pub previous: Option<StoredRow>,
+    /// The installation that holds the reading.
+    pub epoch: Option<Epoch>,
+    /// The charge.
+    pub part: Part,
+}
+
+impl Writer {
+    /// The charges of an account on a local day, in order of service point and time.
+    ///
+    /// # Errors
+    /// [`BillingError`] where a stored state or a file of the lake cannot be read.
+    pub async fn explain(&self, account: AccountId, date: LocalDate) -> Result<Vec<ExplainedPart>, BillingError> {
+        let mut explained = Vec::new();
+        for id in self.pricing.points_of.get(&account).into_iter().flatten() {
+            let Some(point) = self.pricing.points.get(id) else { continue };
+            let setup: Arc<Setup> = Arc::clone(&point.setup);
+            let Some(day) = setup.terms.days.on(date).copied() else { continue };
+            // One moment earlier, so that the reading before the day's first instant is among the rows.
+            let (start, after) = self.checkpoint_before(*id, &setup, day.start.plus(-1)).await?;
+            let meters: BTreeSet<MeterId> = setup.meters().collect();
+            let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
+            let mut rows: Vec<StoredRow> = by_meter.into_values().flatten().collect();
+            rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
+            let mut parts: Vec<(usize, Part)> = Vec::new();
+            let rated = rate(&setup, &start, &rows, |index, part| {
+                if part.date == date && part.account == Some(account) {
+                    parts.push((index, *part));
+                }
+            });
+            let mut counting: BTreeMap<(MeterId, Moment), usize> = BTreeMap::new();
+            for (index, verdict) in rated.verdicts.iter().enumerate().filter(|(_, verdict)| verdict.counts()) {
+                let _ = verdict;
+                counting.insert((rows[index].meter, rows[index].time), index);
+            }
+            for (index, part) in parts {
+                let reading = rows[index];
+                let earlier = (reading.meter, Moment(i64::MIN))..(reading.meter, reading.time);
+                let previous = counting.range(earlier).next_back().map(|(_, earlier)| rows[*earlier]);
+                let holds = |epoch: &&Epoch| {
+                    epoch.meter == reading.meter
+                        && epoch.valid_from < reading.time
+                        && epoch.valid_to.is_none_or(|end| reading.time <= end)
+                };
+                let epoch = setup.epochs.iter().find(holds).cloned();
+                explained.push(ExplainedPart { point: *id, reading, previous, epoch, part });
+            }
+        }
+        Ok(explained)
+    }
+}

@@ -1,0 +1,153 @@
+//! Resolving what did not arrive in order: duplicates are dropped, conflicts quarantined, the rest rated anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use kernel::id::{MeterId, ServicePointId};
+use kernel::point::PointState;
+use kernel::reading::{Value, Verdict};
+use kernel::time::Moment;
+
+use super::hot::Hot;
+use super::point::{Checkpoints, Setup};
+use super::rerate::{Sums, difference, only_duplicates, rate};
+use crate::lake::file::LakeError;
+use crate::lake::flush::LakeFile;
+use crate::lake::read::{StoredRow, readings_of};
+
+/// Verdicts that changed after their row was filed, by meter, time and value.
+pub type Overrides = BTreeMap<(MeterId, Moment, i64), Verdict>;
+
+/// One service point to be rated anew.
+#[derive(Debug)]
+pub struct Task<'a> {
+    /// Which.
+    pub id: ServicePointId,
+    /// The terms by which the readings were rated so far ...
+    pub old: &'a Setup,
+    /// ... and by which they are rated now; the same but after a change of the registry.
+    pub new: &'a Setup,
+    /// The state to start from ...
+    pub start: PointState,
+    /// ... which includes all readings up to here.
+    pub after: Moment,
+    /// Frame and row of the readings that were not rated yet.
+    pub late: BTreeSet<(u64, usize)>,
+}
+
+/// What rating a service point anew changes.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Which.
+    pub id: ServicePointId,
+    /// The state from now on, with the states of months; `None` where only duplicates had arrived.
+    pub state: Option<(PointState, Checkpoints)>,
+    /// What is charged more, line by line.
+    pub difference: Sums,
+    /// New verdicts of hot rows.
+    pub hot: Vec<(u64, usize, Verdict)>,
+    /// New verdicts of filed rows.
+    pub filed: Overrides,
+}
+
+/// A row's value as the book's overrides name it.
+#[must_use]
+pub fn value_code(value: Value) -> i64 {
+    match value {
+        Value::Register(count) => count,
+        Value::Usage { quantity, .. } => quantity.0,
+    }
+}
+
+/// Rates the tasks' service points anew, reading the lake once for all of them.
+///
+/// # Errors
+/// [`LakeError`]; nothing was changed.
+pub fn resolve(
+    root: &Path,
+    files: &[LakeFile],
+    hot: &Hot,
+    overrides: &Overrides,
+    tasks: &[Task<'_>],
+) -> Result<Vec<Outcome>, LakeError> {
+    let Some(after) = tasks.iter().map(|task| task.after).min() else { return Ok(Vec::new()) };
+    let meters: BTreeSet<MeterId> = tasks.iter().flat_map(|task| task.old.meters().chain(task.new.meters())).collect();
+    let by_meter = stored_rows(root, files, hot, overrides, &meters, after)?;
+    Ok(tasks.iter().map(|task| run(task, &by_meter)).collect())
+}
+
+/// All readings of some meters after a moment, from the lake and the hot rows, with their present verdicts.
+///
+/// # Errors
+/// [`LakeError`].
+pub fn stored_rows(
+    root: &Path,
+    files: &[LakeFile],
+    hot: &Hot,
+    overrides: &Overrides,
+    meters: &BTreeSet<MeterId>,
+    after: Moment,
+) -> Result<BTreeMap<MeterId, Vec<StoredRow>>, LakeError> {
+    let mut by_meter: BTreeMap<MeterId, Vec<StoredRow>> = BTreeMap::new();
+    for mut row in readings_of(root, files, meters, after)? {
+        if let Some(verdict) = overrides.get(&(row.meter, row.time, value_code(row.value))) {
+            row.verdict = *verdict;
+        }
+        by_meter.entry(row.meter).or_default().push(row);
+    }
+    hot.for_each(|frame| {
+        let batch = frame.batch();
+        for (row, verdict) in frame.verdicts.iter().enumerate() {
+            let (meter, time) = (MeterId(batch.meter[row]), Moment(batch.time[row]));
+            if time > after && meters.contains(&meter) {
+                by_meter.entry(meter).or_default().push(StoredRow {
+                    meter,
+                    time,
+                    value: batch.value_at(row),
+                    received_at: Moment(batch.received_at),
+                    seq: frame.seq.0,
+                    row: Some(row),
+                    verdict: Verdict::from_code(*verdict).unwrap_or(Verdict::Pending),
+                });
+            }
+        }
+    });
+    Ok(by_meter)
+}
+
+fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>) -> Outcome {
+    let meters: BTreeSet<MeterId> = task.old.meters().chain(task.new.meters()).collect();
+    let is_late = |row: &StoredRow| row.row.is_some_and(|at| task.late.contains(&(row.seq, at)));
+    let known = |row: &&StoredRow| {
+        // What nobody has judged yet is not part of what was charged; it is priced when its frame's turn comes.
+        row.time > task.after && row.verdict != Verdict::Duplicate && (row.verdict != Verdict::Pending || is_late(row))
+    };
+    let rows: Vec<StoredRow> =
+        meters.iter().filter_map(|meter| by_meter.get(meter)).flatten().filter(known).copied().collect();
+    let mut outcome =
+        Outcome { id: task.id, state: None, difference: Sums::new(), hot: Vec::new(), filed: Overrides::new() };
+    if !task.late.is_empty() && only_duplicates(&rows, is_late) {
+        outcome.hot = task.late.iter().map(|(seq, row)| (*seq, *row, Verdict::Duplicate)).collect();
+        if std::ptr::eq(task.old, task.new) {
+            return outcome;
+        }
+    }
+    let before: Vec<StoredRow> = rows.iter().filter(|row| !is_late(row)).copied().collect();
+    let old = rate(task.old, &task.start, &before, |_, _| {});
+    let new = rate(task.new, &task.start, &rows, |_, _| {});
+    outcome.hot.clear();
+    for (row, verdict) in rows.iter().zip(&new.verdicts) {
+        if row.verdict == *verdict {
+            continue;
+        }
+        match row.row {
+            Some(at) => outcome.hot.push((row.seq, at, *verdict)),
+            None => {
+                outcome.filed.insert((row.meter, row.time, value_code(row.value)), *verdict);
+            }
+        }
+    }
+    outcome.difference = difference(&old.sums, new.sums);
+    outcome.state = Some((new.state, new.checkpoints));
+    outcome
+}

@@ -1,0 +1,129 @@
+//! From usage lines to the ledger: a complete day of an account becomes one usage transfer for each utility.
+//!
+//! A day is complete when every service point that the account pays for has been read beyond it, or when a whole day has
+//! passed since. What comes later for a posted day is a difference: a further, linked transfer, and further lines.
+//! Lines that move no money (nobody owes them, or they sum to zero) are settled under a negative number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::id::{AccountId, ServicePointId, Utility};
+use kernel::money::Amount;
+use kernel::time::{DAY, LocalDate, Moment};
+
+use super::lines::{LineKey, Sum};
+use super::point::PointRuntime;
+
+/// A usage transfer to be booked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageTransfer {
+    /// Its identifier.
+    pub id: i64,
+    /// Who owes it.
+    pub account: AccountId,
+    /// For which utility.
+    pub utility: Utility,
+    /// For which local day.
+    pub date: LocalDate,
+    /// How much; negative for a difference in the customer's favour, never zero.
+    pub amount: Amount,
+    /// The end of the local day.
+    pub effective_at: Moment,
+}
+
+/// A line with the number under which it is settled: its transfer, or below zero where no money moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettledLine {
+    /// The transfer, or a number below zero.
+    pub transfer: i64,
+    /// Whose line.
+    pub point: ServicePointId,
+    /// Which.
+    pub key: LineKey,
+    /// What it adds up to.
+    pub sum: Sum,
+}
+
+/// What a settlement posts.
+#[derive(Debug, Default)]
+pub struct Posting {
+    /// Transfers to book, by ascending identifier without gaps.
+    pub transfers: Vec<UsageTransfer>,
+    /// The lines that they settle, and those that move no money.
+    pub lines: Vec<SettledLine>,
+    /// Lines that the book holds as not posted, to be removed.
+    pub removed: Vec<(ServicePointId, LineKey)>,
+}
+
+/// Which service points an account pays for.
+pub type PointsOf = BTreeMap<AccountId, BTreeSet<ServicePointId>>;
+
+/// The next numbers to settle under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// Of the next transfer, above zero.
+    pub transfer: i64,
+    /// Of the next lines that move no money, below zero.
+    pub unmoved: i64,
+}
+
+/// Takes the lines of complete days out of the open ones.
+pub fn post(
+    points: &mut BTreeMap<ServicePointId, PointRuntime>,
+    points_of: &PointsOf,
+    utility_of: impl Fn(ServicePointId) -> Utility,
+    now: Moment,
+    numbers: &mut Numbers,
+) -> Posting {
+    let read_until: BTreeMap<ServicePointId, Option<Moment>> =
+        points.iter().map(|(id, point)| (*id, point.state.watermark)).collect();
+    let mut posting = Posting::default();
+    let mut days: BTreeMap<(AccountId, LocalDate, Utility), (Amount, Moment)> = BTreeMap::new();
+    let mut taken: Vec<(ServicePointId, LineKey, Sum)> = Vec::new();
+    for (id, point) in points.iter_mut() {
+        let mut complete: BTreeMap<(AccountId, LocalDate), Option<Moment>> = BTreeMap::new();
+        let day_end = |date: LocalDate, point: &PointRuntime| point.setup.terms.days.on(date).map(|day| day.end);
+        let dates: BTreeSet<(AccountId, LocalDate)> =
+            point.lines.all().keys().map(|key| (key.account, key.date)).collect();
+        for (account, date) in dates {
+            let end = day_end(date, point).filter(|end| {
+                let beyond = |watermark: Option<Moment>| watermark.is_some_and(|watermark| watermark >= *end);
+                let mut others = points_of.get(&account).into_iter().flatten();
+                let passed = now.since(*end);
+                if beyond(point.state.watermark) {
+                    passed >= DAY || others.all(|other| beyond(read_until.get(other).copied().flatten()))
+                } else {
+                    // Its meter has fallen silent; while its readings are still coming in, the day waits for them.
+                    passed >= 2 * DAY && !point.changed
+                }
+            });
+            complete.insert((account, date), end);
+        }
+        point.lines.all().retain(|key, line| {
+            let Some(end) = complete.get(&(key.account, key.date)).copied().flatten() else { return true };
+            if line.stored {
+                posting.removed.push((*id, *key));
+            }
+            taken.push((*id, *key, line.sum));
+            if key.account != AccountId(0) {
+                let day = days.entry((key.account, key.date, utility_of(*id))).or_insert((Amount::ZERO, end));
+                day.0 += line.sum.amount;
+            }
+            false
+        });
+    }
+    let mut ids = BTreeMap::new();
+    for ((account, date, utility), (amount, effective_at)) in days {
+        if amount != Amount::ZERO {
+            let id = numbers.transfer;
+            numbers.transfer += 1;
+            ids.insert((account, date, utility), id);
+            posting.transfers.push(UsageTransfer { id, account, utility, date, amount, effective_at });
+        }
+    }
+    for (point, key, sum) in taken {
+        let transfer = ids.get(&(key.account, key.date, utility_of(point))).copied().unwrap_or(numbers.unmoved);
+        posting.lines.push(SettledLine { transfer, point, key, sum });
+    }
+    numbers.unmoved -= 1;
+    posting
+}

@@ -1,0 +1,183 @@
+//! Pricing in memory: frames in, verdicts and owed money out. No I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kernel::batch::Batch;
+use kernel::id::{AccountId, MeterId, Seq, ServicePointId, Utility};
+use kernel::money::Amount;
+use kernel::point::{PointState, Row, Step};
+use kernel::reading::Verdict;
+use kernel::time::Moment;
+
+use super::point::{PointRuntime, Setup};
+use super::posting::PointsOf;
+use super::rerate::Sums;
+use crate::lake::read::StoredRow;
+
+/// A wallet in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wallet {
+    /// The sum of posted transfers.
+    pub posted: Amount,
+    /// Rated usage that is not posted yet.
+    pub unposted: Amount,
+}
+
+impl Wallet {
+    /// What is left: posted transfers minus rated usage.
+    #[must_use]
+    pub fn balance(&self) -> Amount {
+        self.posted - self.unposted
+    }
+}
+
+/// Where a meter's readings belong, and when.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    from: Moment,
+    to: Option<Moment>,
+    point: ServicePointId,
+}
+
+/// Everything that pricing holds in memory.
+#[derive(Debug, Default)]
+pub struct Pricing {
+    /// All service points.
+    pub points: BTreeMap<ServicePointId, PointRuntime>,
+    /// All wallets.
+    pub wallets: BTreeMap<AccountId, Wallet>,
+    /// Which service points each account pays for, ever.
+    pub points_of: PointsOf,
+    /// Service points with readings that wait to be resolved.
+    pub late: BTreeSet<ServicePointId>,
+    utilities: BTreeMap<ServicePointId, Utility>,
+    meter_utilities: BTreeMap<u32, Utility>,
+    places: BTreeMap<MeterId, Vec<Place>>,
+}
+
+impl Pricing {
+    /// Takes over a registry: service points keep their state and lines, and are rated by the new terms from now on.
+    pub fn replace_setups(&mut self, setups: &BTreeMap<ServicePointId, (Utility, Arc<Setup>)>) {
+        self.places.clear();
+        self.points_of.clear();
+        for (id, (utility, setup)) in setups {
+            self.utilities.insert(*id, *utility);
+            for epoch in &setup.epochs {
+                self.meter_utilities.insert(epoch.meter.0, *utility);
+                let place = Place { from: epoch.valid_from, to: epoch.valid_to, point: *id };
+                self.places.entry(epoch.meter).or_default().push(place);
+            }
+            for contract in &setup.terms.contracts {
+                self.points_of.entry(contract.account).or_default().insert(*id);
+            }
+            match self.points.get_mut(id) {
+                Some(point) => point.replace_setup(setup.clone()),
+                None => {
+                    self.points.insert(*id, PointRuntime::new(setup.clone(), PointState::default()));
+                }
+            }
+        }
+    }
+
+    /// What a service point delivers.
+    #[must_use]
+    pub fn utility_of(&self, point: ServicePointId) -> Utility {
+        self.utilities.get(&point).copied().unwrap_or(Utility::Electricity)
+    }
+
+    /// The utility of each meter and of each service point, for the lake's folders.
+    #[must_use]
+    pub fn utilities(&self) -> (BTreeMap<u32, Utility>, BTreeMap<u32, Utility>) {
+        (self.meter_utilities.clone(), self.utilities.iter().map(|(id, utility)| (id.0, *utility)).collect())
+    }
+
+    /// Prices a frame's readings in order; gives each row's verdict, [`Verdict::Pending`] for those that were late.
+    pub fn price(&mut self, seq: Seq, batch: &Batch) -> Vec<Verdict> {
+        let mut verdicts = vec![Verdict::NoEpoch; batch.len()];
+        let received_at = Moment(batch.received_at);
+        let mut row = 0;
+        while row < batch.len() {
+            // Rows of one meter mostly come together.
+            let meter = batch.meter[row];
+            let end = batch.meter[row..].iter().position(|next| *next != meter).map_or(batch.len(), |run| row + run);
+            let places = self.places.get(&MeterId(meter)).map_or(&[][..], Vec::as_slice);
+            if let [only] = places
+                && let Some(point) = self.points.get_mut(&only.point)
+            {
+                for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
+                    *verdict = take(point, batch, at, seq, received_at);
+                }
+                settle_owed(&mut self.wallets, point);
+                if !point.late.is_empty() {
+                    self.late.insert(only.point);
+                }
+            } else {
+                for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
+                    let time = Moment(batch.time[at]);
+                    let holds = |place: &&Place| place.from <= time && place.to.is_none_or(|end| time <= end);
+                    // At the moment of a move a reading closes the one place and opens the other.
+                    for place in places.iter().filter(holds) {
+                        let Some(point) = self.points.get_mut(&place.point) else { continue };
+                        let taken = take(point, batch, at, seq, received_at);
+                        if matches!(*verdict, Verdict::NoEpoch | Verdict::Opening) {
+                            *verdict = taken;
+                        }
+                        settle_owed(&mut self.wallets, point);
+                        if !point.late.is_empty() {
+                            self.late.insert(place.point);
+                        }
+                    }
+                }
+            }
+            row = end;
+        }
+        verdicts
+    }
+
+    /// Adds a difference to a service point's open lines.
+    pub fn add_difference(&mut self, id: ServicePointId, difference: &Sums) {
+        let Some(point) = self.points.get_mut(&id) else { return };
+        for (key, sum) in difference {
+            point.lines.add(*key, *sum);
+            point.changed = true;
+        }
+        settle_owed(&mut self.wallets, point);
+    }
+
+    /// The time of the oldest reading that an account's balance rests on, and whether any of its readings is in doubt.
+    #[must_use]
+    pub fn evidence(&self, account: AccountId) -> (Option<Moment>, bool) {
+        let mut as_of = None;
+        let mut doubt = false;
+        for id in self.points_of.get(&account).into_iter().flatten() {
+            let Some(point) = self.points.get(id) else { continue };
+            doubt |= point.state.in_doubt() || !point.late.is_empty();
+            match point.state.measured_until() {
+                Some(until) => as_of = Some(as_of.map_or(until, |known: Moment| known.min(until))),
+                None => doubt = true,
+            }
+        }
+        (as_of, doubt)
+    }
+}
+
+fn take(point: &mut PointRuntime, batch: &Batch, at: usize, seq: Seq, received_at: Moment) -> Verdict {
+    let meter = MeterId(batch.meter[at]);
+    let row = Row { meter, time: Moment(batch.time[at]), received_at, value: batch.value_at(at) };
+    match point.take(&row) {
+        Step::Judged(verdict) => verdict,
+        Step::Late => {
+            let Row { time, value, .. } = row;
+            let verdict = Verdict::Pending;
+            point.late.push(StoredRow { meter, time, value, received_at, seq: seq.0, row: Some(at), verdict });
+            verdict
+        }
+    }
+}
+
+fn settle_owed(wallets: &mut BTreeMap<AccountId, Wallet>, point: &mut PointRuntime) {
+    for (account, amount) in point.take_owed() {
+        wallets.entry(account).or_default().unposted += amount;
+    }
+}

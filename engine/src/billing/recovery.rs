@@ -1,0 +1,235 @@
+//! From a data folder to a writer that goes on where the last one stopped.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kernel::id::{AccountId, Seq, ServicePointId, TariffVersionId, Utility};
+use kernel::money::Quantity;
+use kernel::point::PointState;
+use kernel::reading::Verdict;
+use kernel::time::{LocalDate, LocalMonth, Moment};
+use sqlx::Row as _;
+use wal::clock::Clock;
+use wal::{Disk, Recovered};
+
+use super::error::BillingError;
+use super::hot::Hot;
+use super::lines::{LineKey, Sum};
+use super::posting::Numbers;
+use super::pricing::Pricing;
+use super::writer::{Writer, setups};
+use crate::book::ledger::{self, LedgerAccounts};
+use crate::book::{Book, BookError};
+use crate::lake::file::sweep;
+use crate::lake::flush::LakeFile;
+use crate::registry::Registry;
+
+/// Where everything of a data folder lies.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Segments of the log.
+    pub log: PathBuf,
+    /// Files of the lake.
+    pub lake: PathBuf,
+}
+
+impl Places {
+    /// The places in a data folder.
+    #[must_use]
+    pub fn of(folder: &Path) -> Places {
+        Places { log: folder.join("wal"), lake: folder.join("lake") }
+    }
+}
+
+impl Writer {
+    /// Loads what the book holds and prices what the log holds beyond it. The log must be open already.
+    ///
+    /// # Errors
+    /// [`BillingError`] where book, log and lake do not belong together or are damaged.
+    pub async fn recover(
+        book: Book,
+        registry: Arc<Registry>,
+        clock: Clock,
+        places: &Places,
+        disk: Arc<dyn Disk>,
+        log: &Recovered,
+    ) -> Result<Writer, BillingError> {
+        let applied = progress(&book, "applied_seq").await?;
+        let lake_seq = progress(&book, "lake_seq").await?;
+        if log.log_id.0 != book.log_id() {
+            return Err(BillingError::Apart(format!(
+                "the log in {} belongs to another book (log {:016x}, book {:016x}): put the folder back together from one \
+                 backup",
+                places.log.display(),
+                log.log_id.0,
+                book.log_id()
+            )));
+        }
+        if log.last_seq.0 < applied {
+            return Err(BillingError::Apart(format!(
+                "the log in {} ends at frame {}, but the book includes frame {applied}: segments are missing; restore \
+                 them from a backup",
+                places.log.display(),
+                log.last_seq.0
+            )));
+        }
+        let files = lake_files(&book).await?;
+        let swept = sweep(&places.lake, |path| files.iter().any(|file| file.path == path))?;
+        if swept > 0 {
+            tracing::info!(swept, "removed files of the lake that a crash left unlisted");
+        }
+        let mut writer = Writer {
+            numbers: numbers(&book).await?,
+            overrides: overrides(&book).await?,
+            posted_until: posted_until(&book).await?,
+            book,
+            clock,
+            lake: places.lake.clone(),
+            log: places.log.clone(),
+            disk,
+            hot: Arc::new(Hot::new(lake_seq)),
+            registry,
+            pricing: Pricing::default(),
+            files,
+            ledger: LedgerAccounts::default(),
+            priced: Seq(applied),
+            settled: Seq(applied),
+            unsettled_rows: 0,
+            hot_verdicts: std::collections::BTreeMap::new(),
+            filed: super::late::Overrides::new(),
+            flushing_through: 0,
+        };
+        writer.pricing.replace_setups(&setups(&writer.registry));
+        writer.load_points().await?;
+        writer.replay(applied, lake_seq, log.last_seq.0).await?;
+        writer.settle().await?;
+        Ok(writer)
+    }
+
+    async fn load_points(&mut self) -> Result<(), BillingError> {
+        let reader = self.book.reader();
+        let sql = "SELECT service_point_id, state FROM service_point_states";
+        for row in sqlx::query(sql).fetch_all(reader).await.map_err(BookError::from)? {
+            let id = point_id(row.try_get(0).map_err(BookError::from)?);
+            let bytes: Vec<u8> = row.try_get(1).map_err(BookError::from)?;
+            let state = PointState::decode(&bytes).map_err(|fault| BillingError::State { point: id, fault })?;
+            if let Some(point) = self.pricing.points.get_mut(&id) {
+                point.state = state;
+            }
+        }
+        for (account, posted) in ledger::wallets(&self.book).await? {
+            self.pricing.wallets.entry(account).or_default().posted = posted;
+        }
+        let sql = "SELECT service_point_id, account_id, local_date, band, tier, tariff_version_id, quantity, amount \
+                   FROM usage_lines WHERE transfer_id = 0";
+        for row in sqlx::query(sql).fetch_all(reader).await.map_err(BookError::from)? {
+            let int = |column: usize| row.try_get::<i64, _>(column).map_err(BookError::from);
+            let key = LineKey {
+                account: AccountId(u32::try_from(int(1)?).unwrap_or(u32::MAX)),
+                date: LocalDate(i32::try_from(int(2)?).unwrap_or(i32::MAX)),
+                version: TariffVersionId(u32::try_from(int(5)?).unwrap_or(u32::MAX)),
+                band: u8::try_from(int(3)?).unwrap_or(u8::MAX),
+                tier: u16::try_from(int(4)?).unwrap_or(u16::MAX),
+            };
+            let text: String = row.try_get(7).map_err(BookError::from)?;
+            let amount = ledger::amount(&text, "usage_lines.amount")?;
+            let sum = Sum { quantity: Quantity(int(6)?), amount };
+            if let Some(point) = self.pricing.points.get_mut(&point_id(int(0)?)) {
+                point.lines.load(key, sum);
+            }
+            self.pricing.wallets.entry(key.account).or_default().unposted += amount;
+        }
+        Ok(())
+    }
+
+    /// Frames that the book includes become hot rows with their verdicts; later ones are priced.
+    async fn replay(&mut self, applied: u64, lake_seq: u64, last: u64) -> Result<(), BillingError> {
+        if lake_seq < last {
+            let frames = wal::read_from(&self.log, Arc::clone(&self.disk), Seq(lake_seq + 1));
+            for frame in frames {
+                let (seq, payload) = frame?;
+                let payload = Arc::new(payload);
+                if seq.0 <= applied {
+                    self.hot.push(seq, payload, Verdict::Accepted);
+                } else {
+                    self.hot.push(seq, Arc::clone(&payload), Verdict::Pending);
+                    self.price(seq, &payload);
+                }
+            }
+        }
+        let sql = "SELECT seq, row_index, verdict FROM hot_verdicts";
+        for row in sqlx::query(sql).fetch_all(self.book.reader()).await.map_err(BookError::from)? {
+            let int = |column: usize| row.try_get::<i64, _>(column).map_err(BookError::from);
+            let (seq, at) = (Seq(int(0)?.unsigned_abs()), usize::try_from(int(1)?).unwrap_or(usize::MAX));
+            let code = u8::try_from(int(2)?).unwrap_or(0);
+            if seq.0 <= applied {
+                self.hot.set_verdicts(seq, [(at, Verdict::from_code(code).unwrap_or(Verdict::Pending))]);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn point_id(value: i64) -> ServicePointId {
+    ServicePointId(u32::try_from(value).unwrap_or(u32::MAX))
+}
+
+async fn progress(book: &Book, name: &'static str) -> Result<u64, BookError> {
+    let query = sqlx::query("SELECT value FROM progress WHERE name = $1").bind(name);
+    Ok(query.fetch_one(book.reader()).await?.try_get::<i64, _>(0)?.unsigned_abs())
+}
+
+async fn numbers(book: &Book) -> Result<Numbers, BookError> {
+    let transfers = sqlx::query("SELECT COALESCE(MAX(id), 0) FROM transfers").fetch_one(book.reader()).await?;
+    let lines = "SELECT COALESCE(MIN(transfer_id), 0) FROM usage_lines";
+    let lines = sqlx::query(lines).fetch_one(book.reader()).await?;
+    Ok(Numbers { transfer: transfers.try_get::<i64, _>(0)? + 1, unmoved: lines.try_get::<i64, _>(0)?.min(0) - 1 })
+}
+
+async fn overrides(book: &Book) -> Result<super::late::Overrides, BookError> {
+    let rows = sqlx::query("SELECT meter_id, time, value, verdict FROM verdict_overrides");
+    let mut overrides = super::late::Overrides::new();
+    for row in rows.fetch_all(book.reader()).await? {
+        let meter = kernel::id::MeterId(u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(u32::MAX));
+        let code = u8::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0);
+        let verdict = Verdict::from_code(code).unwrap_or(Verdict::Pending);
+        overrides.insert((meter, Moment(row.try_get(1)?), row.try_get(2)?), verdict);
+    }
+    Ok(overrides)
+}
+
+async fn posted_until(book: &Book) -> Result<std::collections::BTreeMap<AccountId, i64>, BookError> {
+    let sql = "SELECT account_id, MAX(local_date) FROM transfers WHERE kind = 'usage' GROUP BY account_id";
+    let mut until = std::collections::BTreeMap::new();
+    for row in sqlx::query(sql).fetch_all(book.reader()).await? {
+        let account = AccountId(u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(u32::MAX));
+        until.insert(account, row.try_get(1)?);
+    }
+    Ok(until)
+}
+
+async fn lake_files(book: &Book) -> Result<Vec<LakeFile>, BookError> {
+    let sql = "SELECT table_name, path, utility, month, row_count, byte_count, first_seq, last_seq FROM lake_files \
+               ORDER BY id";
+    let mut files = Vec::new();
+    for row in sqlx::query(sql).fetch_all(book.reader()).await? {
+        let (table, utility, month): (String, String, String) = (row.try_get(0)?, row.try_get(2)?, row.try_get(3)?);
+        let place =
+            || crate::book::malformed(format!("lake_files: table {table:?}, utility {utility:?}, month {month:?}"));
+        files.push(LakeFile {
+            table: match table.as_str() {
+                "readings" => "readings",
+                "charges" => "charges",
+                _ => return Err(place()),
+            },
+            path: row.try_get(1)?,
+            utility: Utility::parse(&utility).ok_or_else(place)?,
+            month: LocalMonth::parse(&month).ok_or_else(place)?,
+            rows: usize::try_from(row.try_get::<i64, _>(4)?).unwrap_or(0),
+            bytes: row.try_get::<i64, _>(5)?.unsigned_abs(),
+            first_seq: row.try_get::<i64, _>(6)?.unsigned_abs(),
+            last_seq: row.try_get::<i64, _>(7)?.unsigned_abs(),
+        });
+    }
+    Ok(files)
+}

@@ -1,0 +1,297 @@
+//! The writer as a running service: one task that takes requests, frames and the settlement's tick in turn.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::batch::Payload;
+use kernel::id::{AccountId, Seq};
+use kernel::money::Amount;
+use kernel::time::Moment;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::error::BillingError;
+use super::filing::Filed;
+use super::writer::Writer;
+use crate::book::payments::{PaymentError, TopUp, TopUpOutcome, post_top_up};
+
+/// Requests that wait for the writer (each a few hundred bytes).
+pub const REQUESTS: usize = 1_024;
+/// Frames that wait to be priced; the rows are shared with the hot store, which has the limit that counts.
+pub const FRAMES: usize = 1_024;
+/// A settlement is due after so many rows, whatever the time (2 M rows x 4 lines a day are some 100,000 rows of book).
+const SETTLE_ROWS: usize = 2_000_000;
+/// Hot rows are filed above this number (8 M rows x 40 bytes = 320 MB).
+const FILE_ROWS: usize = 8_000_000;
+/// Hot rows of at least this number are filed when the last filing is [`FILE_AFTER`] ago.
+const FILE_ROWS_AT_REST: usize = 200_000;
+/// See [`FILE_ROWS_AT_REST`].
+const FILE_AFTER: Duration = Duration::from_secs(60);
+
+/// An account's balance, with the time of the oldest reading that it rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// Posted transfers minus rated usage.
+    pub balance: Amount,
+    /// Rated usage that is not posted yet.
+    pub unposted: Amount,
+    /// The oldest of the last readings of the account's service points; none while one has never been read.
+    pub as_of: Option<Moment>,
+    /// A reading is suspended, in quarantine or in exception.
+    pub in_doubt: bool,
+}
+
+/// What is asked of the writer.
+pub(crate) enum Request {
+    TopUp(TopUp, oneshot::Sender<Result<TopUpOutcome, PaymentError>>),
+    Balances(oneshot::Sender<BTreeMap<AccountId, Balance>>),
+    /// Settle now; answers with the last frame that the book includes.
+    Settle(oneshot::Sender<Result<Seq, BillingError>>),
+    /// Settle and file everything that has arrived.
+    File(oneshot::Sender<Result<(), BillingError>>),
+    /// Anything else that needs the writer between two settlements.
+    With(Box<dyn for<'a> FnOnce(&'a mut Writer) -> Pin<Box<dyn Future<Output = ()> + 'a>> + Send>),
+    Stop(oneshot::Sender<Result<(), BillingError>>),
+}
+
+type Filing = Pin<Box<dyn Future<Output = Result<Filed, BillingError>> + Send>>;
+
+/// The running writer.
+pub(crate) struct Service {
+    writer: Writer,
+    requests: mpsc::Receiver<Request>,
+    frames: mpsc::Receiver<(Seq, Arc<Payload>)>,
+    tick: Duration,
+    /// No frame will come any more.
+    log_closed: bool,
+    filing: Option<Filing>,
+    /// Who waits for everything to be filed.
+    filers: Vec<oneshot::Sender<Result<(), BillingError>>>,
+    last_filing: Instant,
+    next_tick: Instant,
+    /// Files that are no longer listed, to be removed after the next filing.
+    unlisted: Vec<PathBuf>,
+}
+
+impl Service {
+    pub(crate) fn new(
+        writer: Writer,
+        requests: mpsc::Receiver<Request>,
+        frames: mpsc::Receiver<(Seq, Arc<Payload>)>,
+        tick: Duration,
+    ) -> Service {
+        let now = Instant::now();
+        let (filing, filers, unlisted) = (None, Vec::new(), Vec::new());
+        Service {
+            writer,
+            requests,
+            frames,
+            tick,
+            log_closed: false,
+            filing,
+            filers,
+            last_filing: now,
+            next_tick: now + tick,
+            unlisted,
+        }
+    }
+
+    /// Runs on this thread until it is told to stop or cannot go on.
+    pub(crate) fn run_here(self) -> Result<(), BillingError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime =
+            runtime.map_err(|error| BillingError::Apart(format!("cannot start the billing thread: {error}")))?;
+        let ended = runtime.block_on(self.run());
+        if let Err(error) = &ended {
+            tracing::error!(%error, "billing has stopped");
+        }
+        ended
+    }
+
+    async fn run(mut self) -> Result<(), BillingError> {
+        loop {
+            let filing = async {
+                match &mut self.filing {
+                    Some(filing) => filing.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                request = self.requests.recv() => match request {
+                    Some(Request::Stop(reply)) => {
+                        let stopped = self.stop().await;
+                        let failed = stopped.is_err();
+                        // Whoever asked may have gone; the outcome is the service's too.
+                        let _ = reply.send(stopped);
+                        return if failed { Err(BillingError::Apart("billing stopped with an error".into())) } else { Ok(()) };
+                    }
+                    Some(request) => self.answer(request).await?,
+                    None => return self.stop().await,
+                },
+                filed = filing => {
+                    self.filing = None;
+                    self.finish_filing(filed?).await?;
+                }
+                () = tokio::time::sleep_until(self.next_tick) => self.tick().await?,
+                frame = self.frames.recv(), if !self.log_closed => match frame {
+                    Some((seq, payload)) => self.take(seq, &payload).await?,
+                    None => self.log_closed = true,
+                },
+            }
+        }
+    }
+
+    async fn take(&mut self, seq: Seq, payload: &Payload) -> Result<(), BillingError> {
+        self.writer.price(seq, payload);
+        if self.writer.unsettled_rows >= SETTLE_ROWS || Instant::now() >= self.next_tick {
+            self.tick().await?;
+        }
+        Ok(())
+    }
+
+    async fn tick(&mut self) -> Result<(), BillingError> {
+        let began = Instant::now();
+        self.writer.settle().await?;
+        // Under load the ticks stretch: never more than half of the time goes into settling.
+        self.next_tick = Instant::now() + self.tick.max(began.elapsed());
+        let rows = self.writer.hot.rows();
+        let rested = self.last_filing.elapsed() >= FILE_AFTER && rows >= FILE_ROWS_AT_REST;
+        if self.filing.is_none() && (rows >= FILE_ROWS || rested || !self.filers.is_empty()) {
+            self.begin_filing();
+        }
+        Ok(())
+    }
+
+    fn begin_filing(&mut self) {
+        if self.writer.has_unfiled() {
+            self.filing = Some(Box::pin(tokio::spawn(self.writer.start_filing()).then_flat()));
+        } else {
+            for filer in self.filers.drain(..) {
+                let _ = filer.send(Ok(()));
+            }
+        }
+        self.last_filing = Instant::now();
+    }
+
+    async fn finish_filing(&mut self, filed: Filed) -> Result<(), BillingError> {
+        let unlisted = self.writer.finish_filing(filed).await?;
+        for path in std::mem::replace(&mut self.unlisted, unlisted) {
+            if let Err(error) = std::fs::remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "a replaced file of the lake could not be removed");
+            }
+        }
+        for filer in self.filers.drain(..) {
+            let _ = filer.send(Ok(()));
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, request: Request) -> Result<(), BillingError> {
+        match request {
+            Request::TopUp(top_up, reply) => {
+                let _ = reply.send(self.writer.top_up(top_up).await);
+            }
+            Request::Balances(reply) => {
+                let _ = reply.send(self.writer.balances());
+            }
+            Request::Settle(reply) => {
+                self.take_waiting();
+                self.writer.settle().await?;
+                let _ = reply.send(Ok(self.writer.settled));
+            }
+            Request::File(reply) => {
+                self.take_waiting();
+                self.writer.settle().await?;
+                self.filers.push(reply);
+                if self.filing.is_none() {
+                    self.begin_filing();
+                }
+            }
+            Request::With(work) => {
+                self.take_waiting();
+                self.writer.settle().await?;
+                work(&mut self.writer).await;
+            }
+            Request::Stop(reply) => {
+                let _ = reply.send(Ok(()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Prices the frames that have arrived, so that what was acknowledged before a request counts in its answer.
+    fn take_waiting(&mut self) {
+        while let Ok((seq, payload)) = self.frames.try_recv() {
+            self.writer.price(seq, &payload);
+        }
+    }
+
+    async fn stop(&mut self) -> Result<(), BillingError> {
+        if let Some(filing) = self.filing.take() {
+            let filed = filing.await?;
+            self.finish_filing(filed).await?;
+        }
+        self.take_waiting();
+        self.writer.settle().await?;
+        if self.writer.hot.rows() >= FILE_ROWS_AT_REST && self.writer.has_unfiled() {
+            let filed = self.writer.start_filing().await?;
+            self.finish_filing(filed).await?;
+        }
+        for path in self.unlisted.drain(..) {
+            let _ = std::fs::remove_file(path);
+        }
+        Ok(())
+    }
+}
+
+/// A spawned task whose panic is the caller's panic.
+trait ThenFlat<T> {
+    fn then_flat(self) -> impl Future<Output = T> + Send;
+}
+
+impl<T: Send + 'static> ThenFlat<T> for tokio::task::JoinHandle<T> {
+    async fn then_flat(self) -> T {
+        match self.await {
+            Ok(value) => value,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+}
+
+impl Writer {
+    /// Posts a payment, at once, after the earlier frames.
+    pub(crate) async fn top_up(&mut self, top_up: TopUp) -> Result<TopUpOutcome, PaymentError> {
+        let mut tx = self.book.begin().await?;
+        let (account, amount) = (top_up.account, top_up.amount);
+        let outcome = post_top_up(&mut tx, &mut self.ledger, top_up).await;
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                drop(tx);
+                // Ledger accounts that the dropped transaction created must not be remembered.
+                self.ledger = crate::book::ledger::LedgerAccounts::default();
+                return Err(error);
+            }
+        };
+        tx.commit().await?;
+        if let TopUpOutcome::Posted { transfer } = outcome {
+            self.numbers.transfer = transfer + 1;
+            self.pricing.wallets.entry(account).or_default().posted += amount;
+        }
+        Ok(outcome)
+    }
+
+    /// All balances, as of now.
+    pub(crate) fn balances(&self) -> BTreeMap<AccountId, Balance> {
+        let balance = |id: AccountId| {
+            let wallet = self.pricing.wallets.get(&id).copied().unwrap_or_default();
+            let (as_of, in_doubt) = self.pricing.evidence(id);
+            Balance { balance: wallet.balance(), unposted: wallet.unposted, as_of, in_doubt }
+        };
+        self.registry.accounts().map(|account| (account.id, balance(account.id))).collect()
+    }
+}

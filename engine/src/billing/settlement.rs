@@ -1,0 +1,126 @@
+//! What one settlement writes: everything that pricing changed since the last, in the caller's one transaction.
+
+use std::collections::BTreeMap;
+
+use kernel::id::{MeterId, Seq, ServicePointId};
+use kernel::reading::Verdict;
+use kernel::time::{LocalMonth, Moment};
+
+use super::lines::{ENERGY, LineKey, Sum};
+use super::posting::Posting;
+use crate::book::bulk::{self, Cell};
+use crate::book::{BookError, Tx};
+
+/// The changes of one settlement, complete and ready to be written (again, if the disk was full).
+#[derive(Debug, Default)]
+pub struct Settlement {
+    /// All frames up to this one are included.
+    pub applied: u64,
+    /// States of the service points that changed.
+    pub states: Vec<(ServicePointId, Vec<u8>)>,
+    /// States with which months began.
+    pub checkpoints: Vec<(ServicePointId, LocalMonth, Vec<u8>)>,
+    /// Lines that are not posted yet, with their whole sums.
+    pub open_lines: Vec<(ServicePointId, LineKey, Sum)>,
+    /// Complete days.
+    pub posting: Posting,
+    /// Verdicts of hot rows that are not `accepted`, by frame and row.
+    pub hot_verdicts: BTreeMap<(u64, usize), Verdict>,
+    /// Verdicts of filed rows that changed, by meter, time and value.
+    pub overrides: BTreeMap<(MeterId, Moment, i64), Verdict>,
+}
+
+const STATES: (&str, &str) = (
+    "INSERT INTO service_point_states (service_point_id, seq, state) VALUES",
+    "ON CONFLICT (service_point_id) DO UPDATE SET seq = excluded.seq, state = excluded.state",
+);
+const CHECKPOINTS: (&str, &str) = (
+    "INSERT INTO checkpoints (service_point_id, local_month, state) VALUES",
+    "ON CONFLICT (service_point_id, local_month) DO UPDATE SET state = excluded.state",
+);
+const LINES: (&str, &str) = (
+    "INSERT INTO usage_lines (service_point_id, account_id, local_date, component, band, tier, tariff_version_id, \
+     transfer_id, quantity, amount) VALUES",
+    "ON CONFLICT (service_point_id, account_id, local_date, component, band, tier, tariff_version_id, transfer_id) \
+     DO UPDATE SET quantity = excluded.quantity, amount = excluded.amount",
+);
+const HOT_VERDICTS: (&str, &str) = (
+    "INSERT INTO hot_verdicts (seq, row_index, verdict) VALUES",
+    "ON CONFLICT (seq, row_index) DO UPDATE SET verdict = excluded.verdict",
+);
+const OVERRIDES: (&str, &str) = (
+    "INSERT INTO verdict_overrides (meter_id, time, value, verdict) VALUES",
+    "ON CONFLICT (meter_id, time, value) DO UPDATE SET verdict = excluded.verdict",
+);
+
+fn line_cells<'a>(transfer: i64, point: ServicePointId, key: &LineKey, sum: &Sum) -> [Cell<'a>; 10] {
+    [
+        point.0.into(),
+        key.account.0.into(),
+        i64::from(key.date.0).into(),
+        Cell::from(ENERGY),
+        i64::from(key.band).into(),
+        i64::from(key.tier).into(),
+        key.version.0.into(),
+        transfer.into(),
+        sum.quantity.0.into(),
+        sum.amount.to_string().into(),
+    ]
+}
+
+/// A frame or row number as the book stores it.
+pub(super) fn long(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+impl Settlement {
+    /// Writes all but the transfers, which the ledger books.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn write(&self, tx: &mut Tx) -> Result<(), BookError> {
+        let seq = long(self.applied);
+        let states = self.states.iter().map(|(id, state)| [id.0.into(), seq.into(), state.as_slice().into()]);
+        bulk::insert(tx, STATES.0, STATES.1, states).await?;
+        let checkpoints = self.checkpoints.iter();
+        let checkpoints =
+            checkpoints.map(|(id, month, state)| [id.0.into(), i64::from(month.0).into(), state.as_slice().into()]);
+        bulk::insert(tx, CHECKPOINTS.0, CHECKPOINTS.1, checkpoints).await?;
+        for (point, key) in &self.posting.removed {
+            // Few: a line is stored before its day is complete only while readings arrive live.
+            let sql = "DELETE FROM usage_lines WHERE service_point_id = $1 AND account_id = $2 AND local_date = $3 \
+                       AND component = $4 AND band = $5 AND tier = $6 AND tariff_version_id = $7 AND transfer_id = 0";
+            let delete = sqlx::query(sql).bind(i64::from(point.0)).bind(i64::from(key.account.0));
+            let delete = delete.bind(i64::from(key.date.0)).bind(ENERGY).bind(i64::from(key.band));
+            let delete = delete.bind(i64::from(key.tier)).bind(i64::from(key.version.0));
+            delete.execute(tx.conn()).await?;
+        }
+        let open = self.open_lines.iter().map(|(point, key, sum)| line_cells(0, *point, key, sum));
+        let posted = self.posting.lines.iter();
+        let posted = posted.map(|line| line_cells(line.transfer, line.point, &line.key, &line.sum));
+        bulk::insert(tx, LINES.0, LINES.1, open.chain(posted)).await?;
+        let verdicts = self.hot_verdicts.iter();
+        let verdicts = verdicts
+            .map(|((seq, row), verdict)| [long(*seq).into(), long(*row).into(), i64::from(verdict.code()).into()]);
+        bulk::insert(tx, HOT_VERDICTS.0, HOT_VERDICTS.1, verdicts).await?;
+        let overrides = self.overrides.iter().map(|((meter, time, value), verdict)| {
+            [meter.0.into(), time.0.into(), (*value).into(), i64::from(verdict.code()).into()]
+        });
+        bulk::insert(tx, OVERRIDES.0, OVERRIDES.1, overrides).await?;
+        let sql = "UPDATE progress SET value = $1 WHERE name = 'applied_seq'";
+        sqlx::query(sql).bind(seq).execute(tx.conn()).await?;
+        Ok(())
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self, settled: Seq) -> bool {
+        self.applied == settled.0
+            && self.states.is_empty()
+            && self.open_lines.is_empty()
+            && self.posting.lines.is_empty()
+            && self.hot_verdicts.is_empty()
+            && self.overrides.is_empty()
+            && self.checkpoints.is_empty()
+    }
+}

@@ -1,0 +1,348 @@
+//! The one writer of the book: frames and commands in, settled transactions out.
+//!
+//! Frames are priced in memory as they come. A settlement writes what that changed in one transaction of the book, with
+//! the number of the last frame that it includes; a crash in between costs nothing, because the log holds the frames.
+//! Everything else that pricing reads changes only here, after the earlier frames are settled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::batch::Payload;
+use kernel::id::{AccountId, Seq, ServicePointId, Utility};
+use kernel::money::Amount;
+use kernel::point::PointState;
+use kernel::reading::Verdict;
+use kernel::time::{LocalMonth, Moment};
+use sqlx::Row as _;
+use wal::clock::Clock;
+
+use super::error::BillingError;
+use super::hot::Hot;
+use super::late::{Outcome, Overrides, Task, resolve};
+use super::point::Setup;
+use super::posting::{Numbers, UsageTransfer, post};
+use super::pricing::Pricing;
+use super::settlement::Settlement;
+use crate::book::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
+use crate::book::{Book, BookError, Tx};
+use crate::lake::flush::LakeFile;
+use crate::registry::Registry;
+
+/// Service points whose stored readings are held in memory together when they are rated anew
+/// (64 x 5 years of hourly readings x 72 bytes = 200 MB).
+const TASKS_AT_ONCE: usize = 64;
+/// How long a settlement that failed waits before it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The writer's whole state.
+#[derive(Debug)]
+pub struct Writer {
+    pub(super) book: Book,
+    pub(super) clock: Clock,
+    pub(super) lake: PathBuf,
+    pub(super) log: PathBuf,
+    pub(super) disk: Arc<dyn wal::Disk>,
+    pub(crate) hot: Arc<Hot>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) pricing: Pricing,
+    pub(super) files: Vec<LakeFile>,
+    pub(super) overrides: Overrides,
+    pub(super) numbers: Numbers,
+    pub(super) ledger: LedgerAccounts,
+    /// The last frame that was priced, and the last that the book includes.
+    pub(super) priced: Seq,
+    pub(super) settled: Seq,
+    /// Rows priced since the last settlement.
+    pub(super) unsettled_rows: usize,
+    /// Verdicts of hot rows that the book does not know yet.
+    pub(super) hot_verdicts: BTreeMap<(u64, usize), Verdict>,
+    /// Verdicts of filed rows that the book does not know yet.
+    pub(super) filed: Overrides,
+    /// Frames up to here are being written to the lake: verdicts that change meanwhile are kept as overrides too.
+    pub(super) flushing_through: u64,
+    /// The last day for which each account has a usage transfer: later ones cannot be differences.
+    pub(super) posted_until: BTreeMap<AccountId, i64>,
+}
+
+/// The service points of a registry, as billing rates them.
+#[must_use]
+pub fn setups(registry: &Registry) -> BTreeMap<ServicePointId, (Utility, Arc<Setup>)> {
+    registry
+        .service_points()
+        .filter_map(|point| {
+            let terms = registry.terms(point.id)?;
+            let setup = Setup { id: point.id, epochs: point.epochs.clone(), terms: terms.as_ref().clone() };
+            Some((point.id, (point.utility, Arc::new(setup))))
+        })
+        .collect()
+}
+
+impl Writer {
+    /// Prices a frame in memory.
+    pub fn price(&mut self, seq: Seq, payload: &Payload) {
+        if let Payload::Readings(batch) = payload {
+            let verdicts = self.pricing.price(seq, batch);
+            for (row, verdict) in verdicts.iter().enumerate() {
+                if *verdict != Verdict::Accepted {
+                    self.hot_verdicts.insert((seq.0, row), *verdict);
+                }
+            }
+            self.hot.set_verdicts(seq, verdicts.into_iter().enumerate());
+            self.unsettled_rows += batch.len();
+        }
+        self.priced = seq;
+    }
+
+    /// Settles: resolves what came late, posts complete days, and writes everything in one transaction. Tries again
+    /// while the book cannot be written; pricing waits meanwhile, and with it the doors.
+    ///
+    /// # Errors
+    /// [`BillingError`] when the book or the lake is damaged.
+    pub async fn settle(&mut self) -> Result<(), BillingError> {
+        let mut settlement = self.prepare().await?;
+        if settlement.is_empty(self.settled) {
+            return Ok(());
+        }
+        loop {
+            match self.write(&settlement).await {
+                Ok(()) => break,
+                Err(error @ (BookError::Full | BookError::Busy | BookError::ReadOnly)) => {
+                    tracing::error!(%error, "the settlement waits; readings stay safe in the log");
+                    self.ledger = LedgerAccounts::default();
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.settled_through(&mut settlement);
+        Ok(())
+    }
+
+    /// Settles within a transaction that the caller goes on with; to be followed by [`Writer::settled_through`] once it
+    /// is committed.
+    pub(super) async fn prepare(&mut self) -> Result<Settlement, BillingError> {
+        self.resolve_late().await?;
+        let mut overrides = std::mem::take(&mut self.filed);
+        overrides.extend(self.apply_changed_verdicts());
+        let now = self.clock.now();
+        let Pricing { points, points_of, .. } = &mut self.pricing;
+        let utilities: BTreeMap<ServicePointId, Utility> =
+            self.registry.service_points().map(|point| (point.id, point.utility)).collect();
+        let utility_of = |id| utilities.get(&id).copied().unwrap_or(Utility::Electricity);
+        let posting = post(points, points_of, utility_of, now, &mut self.numbers);
+        for transfer in &posting.transfers {
+            let wallet = self.pricing.wallets.entry(transfer.account).or_default();
+            wallet.posted -= transfer.amount;
+            wallet.unposted -= transfer.amount;
+        }
+        let mut settlement = Settlement { applied: self.priced.0, posting, ..Settlement::default() };
+        for (id, point) in &mut self.pricing.points {
+            if !point.changed {
+                continue;
+            }
+            settlement.states.push((*id, point.state.encode()));
+            let months = point.checkpoints.iter().map(|(month, state)| (*id, *month, state.encode()));
+            settlement.checkpoints.extend(months);
+            let lines = point.lines.all().iter().filter(|(_, line)| line.changed);
+            settlement.open_lines.extend(lines.map(|(key, line)| (*id, *key, line.sum)));
+        }
+        settlement.hot_verdicts = std::mem::take(&mut self.hot_verdicts);
+        for ((seq, row), verdict) in &settlement.hot_verdicts {
+            if *seq <= self.flushing_through {
+                self.hot.with_row(Seq(*seq), *row, |meter, time, value| {
+                    overrides.insert((meter, time, value), *verdict);
+                });
+            }
+        }
+        self.overrides.extend(overrides.iter().map(|(key, verdict)| (*key, *verdict)));
+        settlement.overrides = overrides;
+        Ok(settlement)
+    }
+
+    pub(super) async fn write(&mut self, settlement: &Settlement) -> Result<(), BookError> {
+        let mut tx = self.book.begin().await?;
+        self.write_in(&mut tx, settlement).await?;
+        tx.commit().await
+    }
+
+    pub(super) async fn write_in(&mut self, tx: &mut Tx, settlement: &Settlement) -> Result<(), BookError> {
+        settlement.write(tx).await?;
+        self.book_usage(tx, &settlement.posting.transfers).await
+    }
+
+    /// To be called once a settlement is committed.
+    pub(super) fn settled_through(&mut self, settlement: &mut Settlement) {
+        self.settled = Seq(settlement.applied);
+        self.unsettled_rows = 0;
+        for transfer in &settlement.posting.transfers {
+            let until = self.posted_until.entry(transfer.account).or_insert(i64::MIN);
+            *until = (*until).max(i64::from(transfer.date.0));
+        }
+        for point in self.pricing.points.values_mut().filter(|point| point.changed) {
+            point.changed = false;
+            point.checkpoints.clear();
+            for line in point.lines.all().values_mut() {
+                (line.stored, line.changed) = (true, false);
+            }
+        }
+    }
+
+    /// Books usage transfers, each a difference linked to the first where its day was posted before.
+    async fn book_usage(&mut self, tx: &mut Tx, usage: &[UsageTransfer]) -> Result<(), BookError> {
+        if usage.is_empty() {
+            return Ok(());
+        }
+        let mut earlier: BTreeMap<(AccountId, i64, i64), i64> = BTreeMap::new();
+        let mut oldest: BTreeMap<AccountId, i64> = BTreeMap::new();
+        for transfer in usage {
+            let date = i64::from(transfer.date.0);
+            if self.posted_until.get(&transfer.account).is_some_and(|until| date <= *until) {
+                let first = oldest.entry(transfer.account).or_insert(date);
+                *first = (*first).min(date);
+            }
+        }
+        for (account, since) in oldest {
+            let sql = "SELECT local_date, debit_id, credit_id, id FROM transfers \
+                       WHERE account_id = $1 AND kind = 'usage' AND local_date >= $2";
+            let query = sqlx::query(sql).bind(i64::from(account.0)).bind(since);
+            for row in query.fetch_all(tx.conn()).await? {
+                let (date, id): (i64, i64) = (row.try_get(0)?, row.try_get(3)?);
+                for side in [1, 2] {
+                    earlier.insert((account, date, row.try_get(side)?), id);
+                }
+            }
+        }
+        let booked_at = self.clock.now();
+        let mut transfers = Vec::with_capacity(usage.len());
+        for item in usage {
+            let Some(account) = self.registry.account(item.account) else { continue };
+            let currency = self.registry.site(account.site).map_or("", |site| &site.currency);
+            let wallet = LedgerName::Wallet(item.account, account.name.clone());
+            let wallet = self.ledger.get(tx, &wallet, currency).await?;
+            let revenue = self.ledger.get(tx, &LedgerName::Revenue(item.utility), currency).await?;
+            let linked = earlier.get(&(item.account, i64::from(item.date.0), revenue.id())).copied();
+            // Usage debits the wallet; what turns out to be less is given back to it.
+            let charged = item.amount > Amount::ZERO;
+            let (debit, credit) = if charged { (wallet, revenue) } else { (revenue, wallet) };
+            transfers.push(Transfer {
+                kind: if linked.is_some() { TransferKind::UsageDifference } else { TransferKind::Usage },
+                debit,
+                credit,
+                amount: if charged { item.amount } else { -item.amount },
+                account: item.account,
+                local_date: Some(item.date),
+                linked,
+                booked_at,
+                effective_at: item.effective_at,
+                memo: format!("{} of {}", item.utility.name(), item.date),
+            });
+        }
+        let written = ledger::insert(tx, &transfers).await?;
+        debug_assert_eq!(Some(written.start), usage.first().map(|first| first.id), "transfers are numbered here alone");
+        Ok(())
+    }
+
+    /// Verdicts that later readings of the stream changed: found among the hot rows, or else filed.
+    fn apply_changed_verdicts(&mut self) -> Overrides {
+        let mut changed = BTreeMap::new();
+        for point in self.pricing.points.values_mut() {
+            for (meter, mark, verdict) in point.verdicts.drain(..) {
+                changed.insert((meter, mark.time), (mark.count, verdict));
+            }
+        }
+        if changed.is_empty() {
+            return Overrides::new();
+        }
+        for (seq, row, meter, time) in self.hot.find(|meter, time| changed.contains_key(&(meter, time))) {
+            if let Some((_, verdict)) = changed.remove(&(meter, time)) {
+                self.hot_verdicts.insert((seq.0, row), verdict);
+                self.hot.set_verdicts(seq, [(row, verdict)]);
+            }
+        }
+        changed.into_iter().map(|((meter, time), (count, verdict))| ((meter, time, count), verdict)).collect()
+    }
+
+    /// Rates anew the service points whose readings came late.
+    async fn resolve_late(&mut self) -> Result<(), BillingError> {
+        let late: Vec<ServicePointId> = std::mem::take(&mut self.pricing.late).into_iter().collect();
+        for some in late.chunks(TASKS_AT_ONCE) {
+            let mut work = Vec::new();
+            for id in some {
+                let Some(point) = self.pricing.points.get_mut(id) else { continue };
+                let rows = std::mem::take(&mut point.late);
+                let Some(first) = rows.iter().map(|row| row.time).min() else { continue };
+                let setup = point.setup.clone();
+                let late: BTreeSet<(u64, usize)> = rows.iter().filter_map(|row| Some((row.seq, row.row?))).collect();
+                let (start, after) = self.checkpoint_before(*id, &setup, first).await?;
+                work.push((*id, setup, start, after, late));
+            }
+            let tasks: Vec<Task<'_>> = work
+                .iter()
+                .map(|(id, setup, start, after, late)| Task {
+                    id: *id,
+                    old: setup,
+                    new: setup,
+                    start: start.clone(),
+                    after: *after,
+                    late: late.clone(),
+                })
+                .collect();
+            for outcome in resolve(&self.lake, &self.files, &self.hot, &self.overrides, &tasks)? {
+                self.take_outcome(outcome);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what rating anew gave.
+    pub(super) fn take_outcome(&mut self, outcome: Outcome) {
+        for (seq, row, verdict) in outcome.hot {
+            self.hot_verdicts.insert((seq, row), verdict);
+            self.hot.set_verdicts(Seq(seq), [(row, verdict)]);
+        }
+        self.pricing.add_difference(outcome.id, &outcome.difference);
+        self.filed.extend(outcome.filed);
+        if let Some((state, checkpoints)) = outcome.state
+            && let Some(point) = self.pricing.points.get_mut(&outcome.id)
+        {
+            point.replace_state(state, checkpoints);
+        }
+    }
+
+    /// The latest stored state that includes no reading at or after `first`, and up to where it includes them.
+    pub(super) async fn checkpoint_before(
+        &self,
+        id: ServicePointId,
+        setup: &Setup,
+        first: Moment,
+    ) -> Result<(PointState, Moment), BillingError> {
+        let beginning = (PointState::default(), Moment(i64::MIN));
+        let Some(month) = setup.month_of(first.plus(-1)) else { return Ok(beginning) };
+        let start_of = |month: LocalMonth| setup.terms.days.on(month.first_day()).map(|day| day.start);
+        // The month's own state includes the readings up to its first instant.
+        let latest = if month.start < first { month.month } else { LocalMonth(month.month.0 - 1) };
+        let pending = self.pricing.points.get(&id).and_then(|point| point.checkpoints.range(..=latest).next_back());
+        let sql = "SELECT local_month, state FROM checkpoints WHERE service_point_id = $1 AND local_month <= $2 \
+                   ORDER BY local_month DESC LIMIT 1";
+        let query = sqlx::query(sql).bind(i64::from(id.0)).bind(i64::from(latest.0));
+        let stored = query.fetch_optional(self.book.reader()).await.map_err(BookError::from)?;
+        let stored = match stored {
+            None => None,
+            Some(row) => {
+                let month: i64 = row.try_get(0).map_err(BookError::from)?;
+                let bytes: Vec<u8> = row.try_get(1).map_err(BookError::from)?;
+                let state = PointState::decode(&bytes).map_err(|fault| BillingError::State { point: id, fault })?;
+                Some((LocalMonth(i32::try_from(month).unwrap_or(i32::MIN)), state))
+            }
+        };
+        let newest = match (pending, stored) {
+            (Some((month, state)), Some((other, _))) if *month >= other => Some((*month, state.clone())),
+            (_, Some(stored)) => Some(stored),
+            (Some((month, state)), None) => Some((*month, state.clone())),
+            (None, None) => None,
+        };
+        Ok(newest.and_then(|(month, state)| Some((state, start_of(month)?))).unwrap_or(beginning))
+    }
+}

@@ -1,0 +1,299 @@
+//! An open data folder: lock, book, log, lake and the running writer.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use kernel::id::{AccountId, Seq};
+use kernel::reading::Verdict;
+use kernel::time::LocalDate;
+use rustix::fs::{FlockOperation, flock};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use wal::clock::Clock;
+use wal::{Appender, LogId, RealDisk, Wal};
+
+use crate::billing::error::BillingError;
+use crate::billing::explain::ExplainedPart;
+use crate::billing::hot::Hot;
+use crate::billing::recovery::Places;
+use crate::billing::service::{Balance, FRAMES, REQUESTS, Request, Service};
+use crate::billing::writer::Writer;
+use crate::book::payments::{PaymentError, TopUp, TopUpOutcome};
+use crate::book::{Book, BookError};
+use crate::registry::{self, Registry};
+
+/// Hot rows above which the log's frames wait (16 M rows x 40 bytes = 640 MB): the doors wait with them.
+const HOT_ROWS_MAX: usize = 16_000_000;
+/// Committed frames between the log and the hot store.
+const COMMITTED: usize = 64;
+
+/// How a data folder is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The one clock.
+    pub clock: Clock,
+    /// Real time between two settlements (1 s by default).
+    pub settle_every: Duration,
+}
+
+impl Options {
+    /// The defaults with this clock.
+    #[must_use]
+    pub fn new(clock: Clock) -> Options {
+        Options { clock, settle_every: Duration::from_secs(1) }
+    }
+}
+
+/// Why a data folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Somebody else has it open.
+    #[error("{} is in use by another meterledger process: send commands through it (they find its control socket by themselves), or stop it first", .0.display())]
+    InUse(PathBuf),
+    /// The folder cannot be written.
+    #[error("cannot lock {}: {source}; make the data folder writable for this user, or name another --data-dir", path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Book, log or lake.
+    #[error(transparent)]
+    Billing(#[from] BillingError),
+}
+
+impl From<BookError> for OpenError {
+    fn from(error: BookError) -> OpenError {
+        OpenError::Billing(error.into())
+    }
+}
+
+/// An open data folder. All handles to it may be cloned; [`Engine::close`] ends it.
+#[derive(Debug)]
+pub struct Engine {
+    folder: PathBuf,
+    book: Book,
+    hot: Arc<Hot>,
+    registry: Arc<RwLock<Arc<Registry>>>,
+    requests: mpsc::Sender<Request>,
+    appender: Appender,
+    wal: Wal,
+    /// Pricing has a thread of its own: it never waits for the doors' tasks, nor they for it.
+    service: std::thread::JoinHandle<Result<(), BillingError>>,
+    feeder: JoinHandle<()>,
+    /// Holds the lock until it is dropped.
+    _lock: File,
+}
+
+/// What asks the engine for things; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+    book: Book,
+    hot: Arc<Hot>,
+    lake: PathBuf,
+    registry: Arc<RwLock<Arc<Registry>>>,
+}
+
+/// The engine has stopped, for a reason that its own error tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "billing has stopped; its last message in the log says why. Readings stay safe in the log: start again after mending the cause"
+)]
+pub struct Stopped;
+
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let path = folder.join("lock");
+    let fault = |source| OpenError::Lock { path: path.clone(), source };
+    std::fs::create_dir_all(folder).map_err(fault)?;
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(fault)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(folder.to_path_buf())),
+        Err(error) => Err(fault(error.into())),
+    }
+}
+
+impl Engine {
+    /// Opens a data folder (creating it where there is none), recovers, and starts the writer.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed then.
+    pub async fn open(folder: &Path, options: Options) -> Result<Engine, OpenError> {
+        let lock = lock(folder)?;
+        let clock = options.clock.clone();
+        let new_log = clock.now().0.unsigned_abs().rotate_left(17) ^ u64::from(std::process::id());
+        let book = Book::open_or_create(folder, new_log, clock.now()).await?;
+        let registry = registry::load(&book).await?;
+        let places = Places::of(folder);
+        let disk: Arc<dyn wal::Disk> = Arc::new(RealDisk);
+        let (committed, mut frames) = mpsc::channel(COMMITTED);
+        let log_options = wal::Options::new(LogId(book.log_id()));
+        let (wal, recovered) =
+            Wal::open(&places.log, Arc::clone(&disk), log_options, committed).map_err(BillingError::from)?;
+        if let Some(torn) = &recovered.torn {
+            tracing::warn!(?torn, "cut off what a crash had left half written at the end of the log");
+        }
+        let writer = Writer::recover(book.clone(), Arc::clone(&registry), clock, &places, disk, &recovered).await?;
+        let hot = Arc::clone(&writer.hot);
+        let (requests, asked) = mpsc::channel(REQUESTS);
+        let (priced, arriving) = mpsc::channel(FRAMES);
+        let service = Service::new(writer, asked, arriving, options.settle_every);
+        let service = std::thread::Builder::new().name("billing".into()).spawn(move || service.run_here());
+        let service = service.map_err(|source| OpenError::Lock { path: folder.to_path_buf(), source })?;
+        let feed = Arc::clone(&hot);
+        let feeder = tokio::spawn(async move {
+            while let Some(frame) = frames.recv().await {
+                while feed.rows() > HOT_ROWS_MAX {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                // Visible to queries before it is priced.
+                feed.push(frame.seq, Arc::clone(&frame.payload), Verdict::Pending);
+                if priced.send((frame.seq, frame.payload)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let appender = wal.appender();
+        let registry = Arc::new(RwLock::new(registry));
+        let folder = folder.to_path_buf();
+        Ok(Engine { folder, book, hot, registry, requests, appender, wal, service, feeder, _lock: lock })
+    }
+
+    /// What asks it for things.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle {
+            requests: self.requests.clone(),
+            book: self.book.clone(),
+            hot: Arc::clone(&self.hot),
+            lake: Places::of(&self.folder).lake,
+            registry: Arc::clone(&self.registry),
+        }
+    }
+
+    /// Where submissions enter the log.
+    #[must_use]
+    pub fn appender(&self) -> Appender {
+        self.appender.clone()
+    }
+
+    /// Settles what has arrived and closes everything.
+    ///
+    /// # Errors
+    /// What kept the last settlement from being written; the log holds its readings.
+    pub async fn close(self) -> Result<(), BillingError> {
+        let Engine { requests, appender, wal, service, feeder, book, .. } = self;
+        drop(appender);
+        // First the log, so that its last frames are on their way; then the feeder has none left; then the writer.
+        let _ = tokio::task::spawn_blocking(move || wal.shutdown()).await;
+        let _ = feeder.await;
+        let (reply, stopped) = oneshot::channel();
+        let outcome = match requests.send(Request::Stop(reply)).await {
+            Ok(()) => stopped.await.unwrap_or(Ok(())),
+            Err(_) => Ok(()),
+        };
+        drop(requests);
+        let ended = tokio::task::spawn_blocking(move || service.join()).await;
+        book.close().await;
+        outcome?;
+        match ended {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+}
+
+impl Handle {
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// The registry of now.
+    #[must_use]
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The book, for reading.
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The hot rows.
+    #[must_use]
+    pub fn hot(&self) -> &Arc<Hot> {
+        &self.hot
+    }
+
+    /// The folder of the lake.
+    #[must_use]
+    pub fn lake(&self) -> &Path {
+        &self.lake
+    }
+
+    /// Posts a payment; returns when it is in the book.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why the payment is refused.
+    pub async fn top_up(&self, top_up: TopUp) -> Result<Result<TopUpOutcome, PaymentError>, Stopped> {
+        self.ask(|reply| Request::TopUp(top_up, reply)).await
+    }
+
+    /// All balances, with every frame that billing has taken.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn balances(&self) -> Result<BTreeMap<AccountId, Balance>, Stopped> {
+        self.ask(Request::Balances).await
+    }
+
+    /// Waits until the frame `seq` is priced and settled.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one is what stopped it.
+    pub async fn settled(&self, seq: Seq) -> Result<Result<Seq, BillingError>, Stopped> {
+        self.hot.wait_for(seq).await;
+        loop {
+            match self.ask(Request::Settle).await? {
+                Ok(settled) if settled < seq => tokio::task::yield_now().await,
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// Waits until everything settled so far is in the lake.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one is what stopped it.
+    pub async fn file(&self) -> Result<Result<(), BillingError>, Stopped> {
+        self.ask(Request::File).await
+    }
+
+    /// Every charge of an account on a local day.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one is what could not be read.
+    pub async fn explain(
+        &self,
+        account: AccountId,
+        date: LocalDate,
+    ) -> Result<Result<Vec<ExplainedPart>, BillingError>, Stopped> {
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let _ = reply.send(writer.explain(account, date).await);
+                })
+            }))
+        })
+        .await
+    }
+}

@@ -1,0 +1,84 @@
+//! The audit: queries that must return no rows (design.md, 6). They recompute from readings and prices in plain SQL
+//! decimals and never call the kernel.
+
+use arrow::record_batch::RecordBatch;
+use arrow::util::pretty::pretty_format_batches;
+use futures::TryStreamExt;
+
+use super::header::Header;
+use super::{QueryError, QuerySession};
+
+macro_rules! audits {
+    ($($name:literal),* $(,)?) => {
+        /// Name and text of every audit query.
+        const TEXTS: &[(&str, &str)] = &[
+            $(($name, include_str!(concat!("../../../queries/audit/", $name, ".sql")))),*
+        ];
+    };
+}
+audits![
+    "ledger_sums_to_zero",
+    "transfers_are_sound",
+    "balances_equal_transfers_and_lines",
+    "payments_have_one_transfer",
+    "usage_transfers_equal_their_lines",
+    "conservation_of_energy",
+    "charges_equal_intervals",
+    "charges_equal_intervals_by_band",
+    "prices_recomputed",
+    "readings_count_once",
+    "one_open_command",
+    "lake_files_hold_their_rows",
+];
+
+/// Rows shown of a query that found something.
+const SAMPLE: usize = 10;
+
+/// What one audit query found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditOutcome {
+    /// The query's name.
+    pub name: &'static str,
+    /// What holds when it finds nothing.
+    pub purpose: String,
+    /// Rows found; the promise holds when there are none.
+    pub rows: usize,
+    /// The first of them as a table of text; empty when there are none.
+    pub sample: String,
+}
+
+/// Names and texts of the audit queries.
+#[must_use]
+pub fn catalogue() -> &'static [(&'static str, &'static str)] {
+    TEXTS
+}
+
+/// Runs all audit queries over one snapshot.
+///
+/// # Errors
+/// A [`QueryError`] where a query could not run: then nothing is proved.
+pub async fn run(session: &QuerySession) -> Result<Vec<AuditOutcome>, QueryError> {
+    let texts: Vec<&str> = TEXTS.iter().map(|(_, sql)| *sql).collect();
+    let pinned = session.pin(&texts).await?;
+    let mut outcomes = Vec::with_capacity(TEXTS.len());
+    for (name, sql) in TEXTS {
+        let mut stream = pinned.stream(sql).await?;
+        let (mut rows, mut shown) = (0, 0);
+        let mut sample: Vec<RecordBatch> = Vec::new();
+        while let Some(batch) = stream.try_next().await.map_err(QueryError::execute)? {
+            let take = batch.num_rows().min(SAMPLE - shown);
+            if take > 0 {
+                sample.push(batch.slice(0, take));
+                shown += take;
+            }
+            rows += batch.num_rows();
+        }
+        let sample = if rows == 0 {
+            String::new()
+        } else {
+            pretty_format_batches(&sample).map_err(QueryError::arrow(name))?.to_string()
+        };
+        outcomes.push(AuditOutcome { name, purpose: Header::parse(sql).purpose, rows, sample });
+    }
+    Ok(outcomes)
+}

@@ -1,0 +1,419 @@
+//! The book's columns as Arrow types. When `book/schema.sql` changes, this changes with it; a test compares the two.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use crate::lake::schema::{AMOUNT, timestamp};
+
+/// What a column of the book holds, and so its type in SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An identifier of the registry: Int32, as in the lake.
+    Id,
+    /// Any other integer: Int64.
+    Long,
+    /// Bands and verdicts: Int8, as in the lake.
+    Code,
+    /// Tiers: Int16, as in the lake.
+    Small,
+    /// 0 or 1: Boolean.
+    Flag,
+    /// Text: Utf8.
+    Text,
+    /// Bytes: Binary.
+    Bytes,
+    /// An amount as decimal text: DECIMAL(38, 9).
+    Amount,
+    /// Microseconds UTC: Timestamp with time zone UTC.
+    Time,
+    /// Days since 1970-01-01: Date32.
+    Date,
+}
+
+impl Kind {
+    /// The Arrow type.
+    #[must_use]
+    pub fn data_type(self) -> DataType {
+        match self {
+            Kind::Id => DataType::Int32,
+            Kind::Long => DataType::Int64,
+            Kind::Code => DataType::Int8,
+            Kind::Small => DataType::Int16,
+            Kind::Flag => DataType::Boolean,
+            Kind::Text => DataType::Utf8,
+            Kind::Bytes => DataType::Binary,
+            Kind::Amount => AMOUNT,
+            Kind::Time => timestamp(),
+            Kind::Date => DataType::Date32,
+        }
+    }
+}
+
+/// One table of the book.
+#[derive(Clone, Copy, Debug)]
+pub struct BookTable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns, all of them.
+    pub columns: &'static [(&'static str, Kind)],
+}
+
+impl BookTable {
+    /// Its Arrow schema. Every column may be null: the database, not Arrow, keeps what must not be.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        schema_of(self.columns)
+    }
+}
+
+/// The Arrow schema of columns.
+#[must_use]
+pub fn schema_of(columns: &[(&str, Kind)]) -> SchemaRef {
+    Arc::new(Schema::new(
+        columns.iter().map(|(name, kind)| Field::new(*name, kind.data_type(), true)).collect::<Vec<_>>(),
+    ))
+}
+
+/// The table of that name.
+#[must_use]
+pub fn table(name: &str) -> Option<&'static BookTable> {
+    TABLES.iter().find(|table| table.name == name)
+}
+
+use Kind::{Amount, Bytes, Code, Date, Flag, Id, Long, Small, Text, Time};
+
+/// All tables of the book.
+pub const TABLES: &[BookTable] = &[
+    BookTable { name: "meta", columns: &[("key", Text), ("value", Text)] },
+    BookTable { name: "progress", columns: &[("name", Text), ("value", Long)] },
+    BookTable { name: "calendars", columns: &[("id", Id), ("name", Text), ("definition", Text)] },
+    BookTable { name: "policies", columns: &[("id", Id), ("name", Text), ("definition", Text)] },
+    BookTable {
+        name: "sites",
+        columns: &[
+            ("id", Id),
+            ("name", Text),
+            ("title", Text),
+            ("time_zone", Text),
+            ("currency", Text),
+            ("calendar_id", Id),
+            ("mode", Text),
+            ("webhook", Text),
+            ("created_at", Time),
+        ],
+    },
+    BookTable {
+        name: "locations",
+        columns: &[
+            ("id", Id),
+            ("site_id", Id),
+            ("parent_id", Id),
+            ("name", Text),
+            ("title", Text),
+            ("kind", Text),
+            ("area_centi_m2", Long),
+        ],
+    },
+    BookTable {
+        name: "accounts",
+        columns: &[
+            ("id", Id),
+            ("site_id", Id),
+            ("name", Text),
+            ("holder", Text),
+            ("kind", Text),
+            ("policy_id", Id),
+            ("location_id", Id),
+            ("credit_limit", Amount),
+            ("cutoff_enabled", Flag),
+            ("protected", Text),
+            ("confirmed_at", Time),
+            ("opened_at", Time),
+            ("closed_at", Time),
+        ],
+    },
+    BookTable {
+        name: "tariffs",
+        columns: &[("id", Id), ("name", Text), ("utility", Text), ("currency", Text)],
+    },
+    BookTable {
+        name: "tariff_versions",
+        columns: &[
+            ("id", Id),
+            ("tariff_id", Id),
+            ("valid_from", Time),
+            ("definition", Text),
+            ("published_at", Time),
+            ("superseded_at", Time),
+        ],
+    },
+    BookTable {
+        name: "service_points",
+        columns: &[("id", Id), ("site_id", Id), ("name", Text), ("utility", Text), ("location_id", Id)],
+    },
+    BookTable {
+        name: "contracts",
+        columns: &[
+            ("id", Id),
+            ("service_point_id", Id),
+            ("account_id", Id),
+            ("tariff_id", Id),
+            ("valid_from", Time),
+            ("valid_to", Time),
+            ("superseded_at", Time),
+        ],
+    },
+    BookTable {
+        name: "meters",
+        columns: &[
+            ("id", Id),
+            ("site_id", Id),
+            ("serial", Text),
+            ("profile", Text),
+            ("utility", Text),
+            ("kind", Text),
+            ("resolution_numerator", Long),
+            ("resolution_denominator", Long),
+            ("bus", Text),
+            ("unit", Long),
+            ("poll_micros", Long),
+            ("has_relay", Flag),
+            ("rating_mw", Long),
+        ],
+    },
+    BookTable {
+        name: "epochs",
+        columns: &[
+            ("id", Id),
+            ("meter_id", Id),
+            ("service_point_id", Id),
+            ("valid_from", Time),
+            ("valid_to", Time),
+            ("definition", Text),
+            ("reason", Text),
+            ("superseded_at", Time),
+        ],
+    },
+    BookTable {
+        name: "ledger_accounts",
+        columns: &[("id", Long), ("name", Text), ("kind", Text), ("account_id", Id), ("currency", Text)],
+    },
+    BookTable {
+        name: "transfers",
+        columns: &[
+            ("id", Long),
+            ("kind", Text),
+            ("debit_id", Long),
+            ("credit_id", Long),
+            ("amount", Amount),
+            ("account_id", Id),
+            ("local_date", Date),
+            ("linked_id", Long),
+            ("booked_at", Time),
+            ("effective_at", Time),
+            ("memo", Text),
+        ],
+    },
+    BookTable {
+        name: "payments",
+        columns: &[
+            ("id", Long),
+            ("key", Text),
+            ("account_id", Id),
+            ("channel", Text),
+            ("provider", Text),
+            ("provider_transaction", Text),
+            ("amount", Amount),
+            ("state", Text),
+            ("created_at", Time),
+            ("posted_at", Time),
+            ("transfer_id", Long),
+            ("actor", Text),
+        ],
+    },
+    BookTable {
+        name: "usage_lines",
+        columns: &[
+            ("service_point_id", Id),
+            ("account_id", Id),
+            ("local_date", Date),
+            ("component", Text),
+            ("band", Code),
+            ("tier", Small),
+            ("tariff_version_id", Id),
+            ("transfer_id", Long),
+            ("quantity", Long),
+            ("amount", Amount),
+        ],
+    },
+    BookTable {
+        name: "service_point_states",
+        columns: &[("service_point_id", Id), ("seq", Long), ("state", Bytes)],
+    },
+    BookTable {
+        name: "checkpoints",
+        columns: &[("service_point_id", Id), ("local_month", Long), ("state", Bytes)],
+    },
+    BookTable { name: "hot_verdicts", columns: &[("seq", Long), ("row_index", Long), ("verdict", Code)] },
+    BookTable {
+        name: "verdict_overrides",
+        columns: &[("meter_id", Id), ("time", Time), ("value", Long), ("verdict", Code)],
+    },
+    BookTable {
+        name: "lake_files",
+        columns: &[
+            ("id", Long),
+            ("table_name", Text),
+            ("path", Text),
+            ("utility", Text),
+            ("month", Text),
+            ("row_count", Long),
+            ("byte_count", Long),
+            ("first_seq", Long),
+            ("last_seq", Long),
+            ("added_at", Time),
+        ],
+    },
+    BookTable {
+        name: "supply",
+        columns: &[
+            ("meter_id", Id),
+            ("account_id", Id),
+            ("desired", Text),
+            ("commanded", Text),
+            ("observed", Text),
+            ("observed_at", Time),
+            ("opened_for", Text),
+            ("changed_at", Time),
+            ("evaluation_id", Long),
+        ],
+    },
+    BookTable {
+        name: "commands",
+        columns: &[
+            ("id", Long),
+            ("meter_id", Id),
+            ("account_id", Id),
+            ("action", Text),
+            ("state", Text),
+            ("open", Flag),
+            ("reason", Text),
+            ("evaluation_id", Long),
+            ("actor", Text),
+            ("created_at", Time),
+            ("expires_at", Time),
+            ("sent_at", Time),
+            ("ended_at", Time),
+            ("attempts", Long),
+            ("definition", Text),
+        ],
+    },
+    BookTable {
+        name: "evaluations",
+        columns: &[
+            ("id", Long),
+            ("account_id", Id),
+            ("at", Time),
+            ("decision", Text),
+            ("mode", Text),
+            ("balance", Amount),
+            ("balance_as_of", Time),
+            ("reasons", Text),
+        ],
+    },
+    BookTable {
+        name: "notices",
+        columns: &[
+            ("id", Long),
+            ("account_id", Id),
+            ("meter_id", Id),
+            ("kind", Text),
+            ("level", Long),
+            ("text", Text),
+            ("balance", Amount),
+            ("created_at", Time),
+        ],
+    },
+    BookTable {
+        name: "outbox",
+        columns: &[
+            ("id", Long),
+            ("channel", Text),
+            ("subject_id", Long),
+            ("payload", Text),
+            ("created_at", Time),
+            ("next_at", Time),
+            ("attempts", Long),
+            ("delivered_at", Time),
+            ("last_error", Text),
+        ],
+    },
+    BookTable { name: "alert_states", columns: &[("account_id", Id), ("definition", Text)] },
+    BookTable {
+        name: "audit_log",
+        columns: &[
+            ("id", Long),
+            ("at", Time),
+            ("actor", Text),
+            ("kind", Text),
+            ("subject", Text),
+            ("detail", Text),
+            ("prev_hash", Text),
+            ("hash", Text),
+        ],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `(table, columns with their declared types)` of the schema's CREATE TABLE statements.
+    fn declared() -> Vec<(String, Vec<(String, String)>)> {
+        let text: String = include_str!("../book/schema.sql")
+            .lines()
+            .filter(|line| !line.starts_with("--"))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let mut tables = Vec::new();
+        for statement in text.split(';').filter(|statement| statement.contains("CREATE TABLE")) {
+            let (head, body) = statement.split_once('(').unwrap();
+            let name = head.split_whitespace().last().unwrap().to_owned();
+            let mut depth = 0;
+            let mut parts = vec![String::new()];
+            for character in body.chars() {
+                match character {
+                    '(' => depth += 1,
+                    ')' => depth -= 1,
+                    ',' if depth == 0 => parts.push(String::new()),
+                    _ => {}
+                }
+                if depth == 0 && character != ',' {
+                    parts.last_mut().unwrap().push(character);
+                }
+            }
+            let columns = parts.iter().map(|part| part.split_whitespace().collect::<Vec<_>>());
+            let columns = columns.filter(|words| words.len() > 1 && !["PRIMARY", "UNIQUE"].contains(&words[0]));
+            tables.push((name, columns.map(|words| (words[0].to_owned(), words[1].to_owned())).collect()));
+        }
+        tables
+    }
+
+    #[test]
+    fn every_column_of_the_schema_file_has_its_arrow_type() {
+        let declared = declared();
+        assert_eq!(declared.len(), TABLES.len());
+        for ((name, columns), table) in declared.iter().zip(TABLES) {
+            assert_eq!(name, table.name);
+            let stored = |kind: Kind| match kind {
+                Text | Amount => "TEXT",
+                Bytes => "BLOB",
+                _ => "BIGINT",
+            };
+            let ours: Vec<_> =
+                table.columns.iter().map(|(name, kind)| ((*name).to_owned(), stored(*kind).to_owned())).collect();
+            assert_eq!(*columns, ours, "{name}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+-- purpose: Each charge line costs exactly its quantity times the published price of its tariff version, band and tier.
+-- column service_point_id: ; which
+-- column local_date: ; the local day
+-- column band: ; code
+-- column tier: ; from 1
+-- column tariff_version_id: ; which version
+-- column quantity: 1/1000 kWh or m3; how much
+-- column price: currency per kWh or m3; null where the version has no such price
+-- column amount: currency; what was charged
+SELECT
+    c.service_point_id, c.local_date, c.band, c.tier, c.tariff_version_id, c.quantity, p.price, c.amount
+FROM lake.charges AS c
+LEFT JOIN book.tariff_prices AS p
+    ON p.tariff_version_id = c.tariff_version_id AND p.band = c.band AND p.tier = c.tier
+WHERE c.component = 'energy'
+    AND (p.price IS NULL
+        OR c.amount <> CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) * p.price)

@@ -1,0 +1,29 @@
+-- title: Monthly usage | 月用量
+-- purpose: What each service point used and cost, by account and local month, split by band.
+-- column account: ; who owes it
+-- column service_point: ; where it was used
+-- column utility: ; electricity, water, gas or heat
+-- column month: ; first day of the site's local month
+-- column quantity: kWh or m3; all bands
+-- column single: kWh or m3; where one price holds all day
+-- column sharp: kWh or m3; sharp band
+-- column peak: kWh or m3; peak band
+-- column flat: kWh or m3; flat band
+-- column valley: kWh or m3; valley band
+-- column deep_valley: kWh or m3; deep valley band
+-- column cost: currency; exact, not rounded
+SELECT
+    account,
+    service_point,
+    utility,
+    CAST(date_trunc('month', local_date) AS DATE) AS month,
+    sum(quantity) AS quantity,
+    sum(single) AS single,
+    sum(sharp) AS sharp,
+    sum(peak) AS peak,
+    sum(flat) AS flat,
+    sum(valley) AS valley,
+    sum(deep_valley) AS deep_valley,
+    sum(cost) AS cost
+FROM usage_daily
+GROUP BY account, service_point, utility, CAST(date_trunc('month', local_date) AS DATE)

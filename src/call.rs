@@ -1,0 +1,126 @@
+//! What can be asked of a node, as data: a command line's call goes the same way to a local folder or a server.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Call {
+    Apply { file: PathBuf, text: String, dry_run: bool },
+    Import { file: PathBuf, options: ImportArguments },
+    TopUp { account: String, amount: String, key: String, channel: String },
+    Balance { account: Option<String>, format: Tabular },
+    Report { name: String, period: Period, format: String },
+    ReportList,
+    Sql { statement: String, format: Tabular },
+    Audit,
+    Explain { account: String, day: String },
+}
+
+/// A call with the one who makes it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) actor: String,
+    pub(crate) call: Call,
+}
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+pub(crate) enum Tabular {
+    Table,
+    Csv,
+    Json,
+}
+
+impl Tabular {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Tabular::Table => "table",
+            Tabular::Csv => "csv",
+            Tabular::Json => "json",
+        }
+    }
+}
+
+/// The period of a report as it was given: dates, a month or a year.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
+pub(crate) struct Period {
+    /// First local day, such as 2026-03-01
+    #[arg(long, value_name = "D", conflicts_with_all = ["month", "year"])]
+    pub(crate) from: Option<String>,
+    /// Last local day, inclusive
+    #[arg(long, value_name = "D", conflicts_with_all = ["month", "year"])]
+    pub(crate) to: Option<String>,
+    /// A month, such as 2026-03
+    #[arg(long, value_name = "M", conflicts_with = "year")]
+    pub(crate) month: Option<String>,
+    /// A year, such as 2026
+    #[arg(long, value_name = "Y")]
+    pub(crate) year: Option<i32>,
+}
+
+/// How a file is to be read.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub(crate) struct ImportArguments {
+    /// The column of serial numbers (not with --wide)
+    #[arg(long, value_name = "C", required_unless_present = "wide", conflicts_with = "wide")]
+    pub(crate) meter_column: Option<String>,
+    /// The column of times
+    #[arg(long, value_name = "C")]
+    pub(crate) time_column: String,
+    /// The column of register counts as the device shows them; with --wide: the columns hold registers
+    #[arg(long, value_name = "C", conflicts_with = "usage_column", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) register_column: Option<String>,
+    /// The column of quantities used in an interval; with --wide: the columns hold usage
+    #[arg(long, value_name = "C", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) usage_column: Option<String>,
+    /// How long a usage interval is, such as 15m, 1h or 1d; without it each reaches to its neighbour
+    #[arg(long, value_name = "T")]
+    pub(crate) interval: Option<String>,
+    /// Which end of a usage interval the time gives
+    #[arg(long, value_name = "END", value_parser = ["start", "end"])]
+    pub(crate) time_marks: Option<String>,
+    /// kWh, Wh, MWh, GJ, m3, L, ccf or counts; without it the billing unit
+    #[arg(long, value_name = "U")]
+    pub(crate) unit: Option<String>,
+    /// The IANA zone of times that name none, such as Asia/Shanghai
+    #[arg(long, value_name = "Z")]
+    pub(crate) time_zone: Option<String>,
+    /// A column for each meter, named by its serial number
+    #[arg(long)]
+    pub(crate) wide: bool,
+}
+
+/// What a call gives, piece by piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// For standard output (text, or the bytes of a picture).
+    Output(Vec<u8>),
+    /// For standard error.
+    Note(String),
+    /// How far a long call is: done, of how many, and what they are.
+    Progress { done: u64, total: u64, unit: String },
+}
+
+/// Where a call's events go.
+pub(crate) type Events = tokio::sync::mpsc::Sender<Event>;
+
+/// Why a call failed, in words for the one who made it: what, where and the remedy. Empty when all has been said.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Failure(pub(crate) String);
+
+/// Any error whose text is meant for people is a failure.
+pub(crate) fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure(error.to_string())
+}
+
+/// Sends text to standard output. A reader that has gone is no failure of the call.
+pub(crate) async fn say(events: &Events, text: impl Into<String>) {
+    let mut text: String = text.into();
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let _ = events.send(Event::Output(text.into_bytes())).await;
+}

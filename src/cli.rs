@@ -1,0 +1,232 @@
+//! The command line.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
+use wal::clock::Clock;
+
+use crate::call::{Asked, Call, Event, Failure, ImportArguments, Period, Tabular, failed};
+use crate::door;
+use crate::node::Node;
+use crate::perform::{self, probe};
+use crate::serve;
+
+/// Prepaid utility metering: readings in, exact charges, guarded cut-off, reports out
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// Where everything is kept
+    #[arg(long, value_name = "DIR", env = "METERLEDGER_DATA_DIR", default_value = "meterledger-data", global = true)]
+    data_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring the book to what a site file says, and print what changes
+    Apply {
+        /// The site file (TOML)
+        file: PathBuf,
+        /// Print what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Import readings from a CSV (also .gz) or Parquet file
+    Import {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        options: ImportArguments,
+    },
+    /// Poll the meters, price, warn, cut off and reconnect, until Ctrl-C
+    Serve,
+    /// Post a payment to an account; the same key posts once, for ever
+    Topup {
+        account: String,
+        /// Such as 100 or 99.50
+        amount: String,
+        /// The client's key of this payment
+        #[arg(long)]
+        key: String,
+        #[arg(long, default_value = "cash")]
+        channel: String,
+    },
+    /// Show balances
+    Balance {
+        account: Option<String>,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
+    /// Run a report of the catalogue
+    Report {
+        /// Its name; see --list
+        #[arg(required_unless_present = "list")]
+        name: Option<String>,
+        /// List all reports with what they are for
+        #[arg(long)]
+        list: bool,
+        #[command(flatten)]
+        period: Period,
+        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "svg", "png"])]
+        format: String,
+        /// Write to a file instead of the terminal
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Ask in SQL, over readings, intervals, charges, balances and the other names of README
+    Sql {
+        statement: String,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
+    /// Prove the book: audit queries and the hash chain; fails unless all are clean
+    Audit,
+    /// Show each charge of a day down to register counts, multiplier, band, tier and tariff version
+    Explain {
+        account: String,
+        /// The local day, such as 2026-03-01
+        #[arg(long, value_name = "D")]
+        day: String,
+    },
+    /// Read one device once and show every register decoded
+    Probe {
+        /// A profile's name, such as acrel-adf400l
+        profile: String,
+        /// HOST:PORT
+        address: String,
+        /// The unit (slave) address, 1 to 247
+        unit: u8,
+    },
+    /// The main job on a simulated mall: history, metering, warnings, cut-off, top-up, reports
+    Demo {
+        /// Where its data and pictures go (a fresh folder under the system's temporary one by default)
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+impl Arguments {
+    pub(crate) fn serves(&self) -> bool {
+        matches!(self.command, Command::Serve)
+    }
+}
+
+/// Runs a command line.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let folder = arguments.data_dir;
+    let mut output = None;
+    let call = match arguments.command {
+        Command::Serve => return serve::serve(&folder).await,
+        Command::Probe { profile, address, unit } => return probe::probe(&profile, &address, unit).await,
+        Command::Demo { out } => return crate::perform::demo::demo(out).await,
+        Command::Apply { file, dry_run } => {
+            let text = std::fs::read_to_string(&file)
+                .map_err(|error| Failure(format!("cannot read the site file {}: {error}", file.display())))?;
+            Call::Apply { file, text, dry_run }
+        }
+        Command::Import { file, options } => {
+            // The server may have another working folder.
+            let file = std::path::absolute(&file).map_err(failed)?;
+            Call::Import { file, options }
+        }
+        Command::Topup { account, amount, key, channel } => Call::TopUp { account, amount, key, channel },
+        Command::Balance { account, format } => Call::Balance { account, format },
+        Command::Report { list: true, .. } => Call::ReportList,
+        Command::Report { name, period, format, output: to, .. } => {
+            output = to;
+            Call::Report { name: name.unwrap_or_default(), period, format }
+        }
+        Command::Sql { statement, format } => Call::Sql { statement, format },
+        Command::Audit => Call::Audit,
+        Command::Explain { account, day } => Call::Explain { account, day },
+    };
+    let actor = std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "cli".to_owned());
+    ask(&folder, Asked { actor, call }, output.as_deref()).await
+}
+
+/// Sends a call to the server of this folder, or opens the folder where none runs; prints what comes back.
+async fn ask(folder: &Path, asked: Asked, output: Option<&Path>) -> Result<(), Failure> {
+    let (events, mut received) = mpsc::channel(64);
+    let printing = async {
+        let mut screen = Screen::new(output);
+        while let Some(event) = received.recv().await {
+            screen.show(event)?;
+        }
+        screen.finish()
+    };
+    let working = async {
+        match door::client::connect(folder).await {
+            Some(server) => server.ask(&asked, &events).await?,
+            None => {
+                let node = Node::open(folder, Clock::live()).await?;
+                let done = perform::perform(&node, &asked, &events).await;
+                let closed = node.close().await;
+                done.and(closed)?;
+            }
+        }
+        drop(events);
+        Ok::<(), Failure>(())
+    };
+    let (done, printed) = tokio::join!(working, printing);
+    done.and(printed)
+}
+
+/// Standard output (or a file), standard error and a progress bar.
+struct Screen<'a> {
+    output: Option<&'a Path>,
+    bytes: Vec<u8>,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> Screen<'a> {
+    fn new(output: Option<&'a Path>) -> Screen<'a> {
+        Screen { output, bytes: Vec::new(), bar: None }
+    }
+
+    fn show(&mut self, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Output(bytes) => {
+                self.clear_bar();
+                if self.output.is_some() {
+                    self.bytes.extend(bytes);
+                } else if let Err(error) = std::io::stdout().write_all(&bytes)
+                    && error.kind() != std::io::ErrorKind::BrokenPipe
+                {
+                    return Err(Failure(format!("cannot write to standard output: {error}")));
+                }
+            }
+            Event::Note(text) => {
+                self.clear_bar();
+                eprintln!("{text}");
+            }
+            Event::Progress { done, total, unit } => {
+                let bar = self.bar.get_or_insert_with(|| {
+                    let style = ProgressStyle::with_template("{bar:40} {percent:>3}%  {msg}  {elapsed}");
+                    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                });
+                bar.set_position(done);
+                bar.set_message(unit);
+            }
+        }
+        Ok(())
+    }
+
+    fn clear_bar(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        self.clear_bar();
+        match self.output {
+            Some(path) if !self.bytes.is_empty() => std::fs::write(path, &self.bytes)
+                .map_err(|error| Failure(format!("cannot write {}: {error}; name another --output", path.display()))),
+            _ => Ok(()),
+        }
+    }
+}

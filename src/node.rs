@@ -1,0 +1,87 @@
+//! An open data folder with its doors: what every command works on.
+
+use std::path::{Path, PathBuf};
+
+use engine::engine::{Engine, Handle, OpenError, Options};
+use engine::query::{self, QuerySession};
+use engine::registry::{MeterKind, Registry};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use ingest::intake::{self, Intake, Log, LogError, MeterDirectory, MeterRef, Meters};
+use kernel::batch::Payload;
+use kernel::id::Seq;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use wal::Appender;
+use wal::clock::Clock;
+
+use crate::call::{Failure, failed};
+
+/// Memory that the statements of one query may hold; beyond it they go on on disk or fail.
+const QUERY_BYTES: usize = 1 << 30;
+
+/// An open data folder.
+pub(crate) struct Node {
+    pub(crate) folder: PathBuf,
+    pub(crate) clock: Clock,
+    pub(crate) engine: Handle,
+    pub(crate) intake: Intake,
+    pub(crate) query: QuerySession,
+    directory: MeterDirectory,
+    open: Mutex<Option<Engine>>,
+}
+
+/// The log as the doors see it.
+struct Durable(Appender);
+
+impl Log for Durable {
+    fn append(&self, payload: Payload) -> BoxFuture<'_, Result<Seq, LogError>> {
+        async move { self.0.append(payload).await.map_err(|error| Box::new(error) as LogError) }.boxed()
+    }
+}
+
+impl Node {
+    /// Opens the folder, which must not be open elsewhere.
+    pub(crate) async fn open(folder: &Path, clock: Clock) -> Result<Node, Failure> {
+        let engine = Engine::open(folder, Options::new(clock.clone())).await.map_err(|error| match error {
+            OpenError::InUse(_) => Failure(format!("{error} (its control socket did not answer)")),
+            error => failed(error),
+        })?;
+        let handle = engine.handle();
+        let directory = MeterDirectory::new(meters(&handle.registry())?);
+        let intake = Intake::new(Arc::new(Durable(engine.appender())), directory.clone(), clock.clone());
+        let options = query::Options { target_partitions: None, memory_bytes: Some(QUERY_BYTES) };
+        let query = QuerySession::new(Arc::new(handle.clone()), options).map_err(failed)?;
+        let open = Mutex::new(Some(engine));
+        Ok(Node { folder: folder.to_path_buf(), clock, engine: handle, intake, query, directory, open })
+    }
+
+    /// Lets the doors know the meters of the registry of now.
+    pub(crate) fn registry_changed(&self) -> Result<(), Failure> {
+        self.directory.replace(meters(&self.engine.registry())?);
+        Ok(())
+    }
+
+    /// Settles and closes; a second call does nothing.
+    pub(crate) async fn close(&self) -> Result<(), Failure> {
+        match self.open.lock().await.take() {
+            Some(engine) => engine.close().await.map_err(failed),
+            None => Ok(()),
+        }
+    }
+}
+
+fn meters(registry: &Registry) -> Result<Meters, Failure> {
+    let all = registry.meters().map(|meter| MeterRef {
+        id: meter.id,
+        serial: meter.serial.clone(),
+        utility: meter.utility,
+        kind: match meter.kind {
+            MeterKind::Register => intake::MeterKind::Register,
+            MeterKind::Usage => intake::MeterKind::Usage,
+        },
+        resolution_numerator: meter.resolution.0,
+        resolution_denominator: meter.resolution.1,
+    });
+    Meters::new(all.collect()).map_err(failed)
+}

@@ -1,0 +1,92 @@
+//! `explain`: why a day cost what it cost.
+
+use engine::billing::explain::ExplainedPart;
+use engine::registry::Registry;
+use kernel::money::{Amount, Quantity, Rounding};
+use kernel::reading::Value;
+
+use super::table::Table;
+use super::{account, date};
+use crate::call::{Events, Failure, Tabular, failed, say};
+use crate::node::Node;
+
+pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events) -> Result<(), Failure> {
+    let registry = node.engine.registry();
+    let account = account(&registry, name)?;
+    let day = date(day, "--day")?;
+    let parts = node.engine.explain(account.id, day).await.map_err(failed)?.map_err(failed)?;
+    let Some(site) = registry.site(account.site) else { return Err(Failure(format!("account {name} has no site"))) };
+    say(events, format!("{} ({}), {day}, {} time, {}", account.name, account.holder, site.zone, site.currency)).await;
+    if parts.is_empty() {
+        say(events, "nothing was charged on this day: no interval between accepted readings falls into it").await;
+        return Ok(());
+    }
+    let mut table = Table::new(&[
+        "service_point", "meter", "from", "to", "counts", "multiplier>", "quantity>", "unit", "day", "band", "tier>",
+        "counter_before>", "tariff", "version_from", "price>", "amount>",
+    ]);
+    let day_type = site.calendar.day_type(day).name();
+    let (mut quantity, mut amount) = (Quantity::ZERO, Amount::ZERO);
+    for item in &parts {
+        quantity += item.part.quantity;
+        amount += item.part.amount;
+        table.push(row(&registry, site, day_type, item));
+    }
+    say(events, table.render(Tabular::Table)).await;
+    let rounded = amount.round(2, Rounding::HalfUp);
+    say(events, format!("{} charges, {quantity} in all, {amount} exactly, {rounded:.2} {} when shown", parts.len(), site.currency)).await;
+    Ok(())
+}
+
+fn row(registry: &Registry, site: &engine::registry::Site, day_type: &str, item: &ExplainedPart) -> Vec<String> {
+    let ExplainedPart { point, reading, previous, epoch, part } = item;
+    let point = registry.service_point(*point);
+    let meter = registry.meter(reading.meter);
+    let wall = |moment: kernel::time::Moment| wall_time(site, moment);
+    let counts = match (reading.value, previous.map(|row| row.value)) {
+        (Value::Register(count), Some(Value::Register(before))) => format!("{before} -> {count}"),
+        (Value::Register(count), _) => {
+            let opening = epoch.as_ref().and_then(|epoch| epoch.opening_count);
+            format!("{} -> {count}", opening.map_or_else(|| "opening".to_owned(), |count| count.to_string()))
+        }
+        (Value::Usage { quantity, .. }, _) => format!("usage {quantity}"),
+    };
+    let multiplier = match (epoch, reading.value) {
+        (Some(epoch), Value::Register(_)) => multiplier(epoch.numerator, epoch.denominator),
+        _ => "1".to_owned(),
+    };
+    let version = part.version.and_then(|id| registry.version(id));
+    vec![
+        point.map(|point| point.name.clone()).unwrap_or_default(),
+        meter.map(|meter| meter.serial.clone()).unwrap_or_default(),
+        wall(part.from),
+        wall(part.to),
+        counts,
+        multiplier,
+        part.quantity.to_string(),
+        point.map_or("", |point| point.utility.unit()).to_owned(),
+        day_type.to_owned(),
+        part.band.name().to_owned(),
+        part.tier.to_string(),
+        part.counter_before.to_string(),
+        version.map_or_else(|| "no contract".to_owned(), |(tariff, _)| tariff.name.clone()),
+        version.map_or_else(String::new, |(_, version)| wall(version.valid_from)),
+        part.price.to_string(),
+        part.amount.to_string(),
+    ]
+}
+
+/// Units of one count: `numerator / denominator` thousandths.
+fn multiplier(numerator: i64, denominator: i64) -> String {
+    if denominator == 1 { format!("{} a count", Quantity(numerator)) } else { format!("{numerator}/{denominator} of 0.001 a count") }
+}
+
+/// The site's wall clock, with the day's offset where it has two.
+fn wall_time(site: &engine::registry::Site, moment: kernel::time::Moment) -> String {
+    let Some(day) = site.days.at(moment) else { return moment.to_string() };
+    let run = day.runs().find(|(run, end)| run.start <= moment && moment < *end);
+    let wall = run.map_or(0, |(run, _)| run.wall + moment.since(run.start));
+    let seconds = wall / kernel::time::SECOND;
+    let twice = if day.jump.is_some_and(|jump| moment >= jump.start) { "*" } else { "" };
+    format!("{} {:02}:{:02}:{:02}{twice}", day.date, seconds / 3600, seconds / 60 % 60, seconds % 60)
+}

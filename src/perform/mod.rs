@@ -1,0 +1,67 @@
+//! Carrying out a call on an open node. The same for a local folder and for a server's control socket.
+
+pub(crate) mod apply;
+mod audit;
+mod balance;
+pub(crate) mod demo;
+mod explain;
+mod import;
+pub(crate) mod probe;
+mod report;
+mod sql;
+mod table;
+mod topup;
+
+use crate::call::{Asked, Call, Events, Failure};
+use crate::node::Node;
+
+/// Carries out a call; what it prints goes to `events`.
+pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Result<(), Failure> {
+    let actor = asked.actor.as_str();
+    match &asked.call {
+        Call::Apply { file, text, dry_run } => apply::apply(node, actor, file, text, *dry_run, events).await,
+        Call::Import { file, options } => import::import(node, file, options, events).await,
+        Call::TopUp { account, amount, key, channel } => {
+            topup::topup(node, actor, account, amount, key, channel, events).await
+        }
+        Call::Balance { account, format } => balance::balance(node, account.as_deref(), *format, events).await,
+        Call::Report { name, period, format } => report::report(node, name, period, format, events).await,
+        Call::ReportList => report::list(events).await,
+        Call::Sql { statement, format } => sql::sql(node, statement, *format, events).await,
+        Call::Audit => audit::audit(node, events).await,
+        Call::Explain { account, day } => explain::explain(node, account, day, events).await,
+    }
+}
+
+/// An account by its name, or a failure that helps to find it.
+fn account<'a>(
+    registry: &'a engine::registry::Registry,
+    name: &str,
+) -> Result<&'a engine::registry::Account, Failure> {
+    registry.account_named(name).ok_or_else(|| {
+        let near: Vec<&str> = registry
+            .accounts()
+            .map(|account| account.name.as_str())
+            .filter(|known| known.to_lowercase().contains(&name.to_lowercase()))
+            .take(5)
+            .collect();
+        let hint = if near.is_empty() {
+            "`meterledger balance` lists all accounts".to_owned()
+        } else {
+            format!("did you mean {}?", near.join(", "))
+        };
+        Failure(format!("there is no account {name:?}; {hint}"))
+    })
+}
+
+/// A local date such as `2026-03-01`.
+fn date(text: &str, option: &str) -> Result<kernel::time::LocalDate, Failure> {
+    let parse = || {
+        let mut parts = text.splitn(3, '-');
+        let year = parts.next()?.parse().ok()?;
+        let month = parts.next()?.parse().ok()?;
+        let day = parts.next()?.parse().ok()?;
+        kernel::time::LocalDate::new(year, month, day)
+    };
+    parse().ok_or_else(|| Failure(format!("{option} {text:?} is no date: write it as 2026-03-01")))
+}

@@ -1,0 +1,39 @@
+//! `topup`: money that came in at the counter.
+
+use engine::book::payments::{TopUp, TopUpOutcome};
+use kernel::money::{Amount, Rounding};
+
+use super::account;
+use crate::call::{Events, Failure, failed, say};
+use crate::node::Node;
+
+pub(crate) async fn topup(
+    node: &Node,
+    actor: &str,
+    name: &str,
+    amount: &str,
+    key: &str,
+    channel: &str,
+    events: &Events,
+) -> Result<(), Failure> {
+    let registry = node.engine.registry();
+    let account = account(&registry, name)?;
+    let currency = registry.site(account.site).map_or("", |site| site.currency.as_str());
+    let parsed = Amount::parse(amount)
+        .filter(|parsed| parsed.round(2, Rounding::HalfUp) == *parsed)
+        .ok_or_else(|| Failure(format!("the amount {amount:?} is no sum of money: write it as 100 or 99.50")))?;
+    let top_up = TopUp::over_the_counter(account.id, parsed, key, channel, actor, node.clock.now());
+    let outcome = node.engine.top_up(top_up).await.map_err(failed)?.map_err(failed)?;
+    let balance = node.engine.balances().await.map_err(failed)?.get(&account.id).map(|wallet| wallet.balance);
+    let balance = balance.unwrap_or_default().round(2, Rounding::HalfUp);
+    let text = match outcome {
+        TopUpOutcome::Posted { transfer } => {
+            format!("posted {parsed:.2} {currency} to {name} (transfer {transfer}); balance {balance:.2} {currency}")
+        }
+        TopUpOutcome::Exists { transfer } => format!(
+            "key {key:?} was posted before (transfer {transfer}); nothing changed; balance {balance:.2} {currency}"
+        ),
+    };
+    say(events, text).await;
+    Ok(())
+}
