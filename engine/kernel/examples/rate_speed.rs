@@ -11,6 +11,7 @@ use std::time::Instant;
 use kernel::calendar::{Calendar, DayType};
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, EpochId, MeterId, ServicePointId, TariffVersionId};
+use kernel::judge::Mark;
 use kernel::money::{Amount, Price, Quantity};
 use kernel::point::{Point, PointState, Row, Sink, Step};
 use kernel::rate::{Contract, Part, Terms};
@@ -34,7 +35,7 @@ impl Sink for Total {
         self.amount += part.amount;
     }
 
-    fn changed(&mut self, _: MeterId, _: Moment, _: Verdict) {}
+    fn changed(&mut self, _: MeterId, _: Mark, _: Verdict) {}
 }
 
 fn terms(bands: &[(u16, u16, Band)], bounds: &[i64]) -> Terms {
