@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{EpochId, MeterId, ServicePointId, Utility};
 use crate::money::Quantity;
-use crate::time::Moment;
+use crate::time::{HOUR, Moment};
 
 /// What the rest of the system must know of a meter's profile (register map).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,18 +69,41 @@ impl Epoch {
     /// batching of readings changes a sum (domain.md, 2). Saturates where 64 bits end.
     #[must_use]
     pub fn quantity_at(&self, count: i64) -> Quantity {
+        // 64 bits hold what a meter shows; a division of 128 bits takes longer than all the rest of a reading.
+        let narrow =
+            count.checked_sub(self.opening_count.unwrap_or(0)).and_then(|from| from.checked_mul(self.numerator));
+        if let Some(scaled) = narrow {
+            return Quantity(if self.denominator == 1 { scaled } else { scaled.div_euclid(self.denominator) });
+        }
         let from_start = i128::from(count) - i128::from(self.opening_count.unwrap_or(0));
         let scaled = from_start.saturating_mul(i128::from(self.numerator));
         let milli = scaled.div_euclid(i128::from(self.denominator));
         Quantity(i64::try_from(milli).unwrap_or(if milli < 0 { i64::MIN } else { i64::MAX }))
     }
 
-    /// The most counts that can pass in `micros`: P_max x dt x 1.2, and one count for the register's own step.
+    /// What the register shows at a count without the wraps taken off.
     #[must_use]
-    pub fn counts_within(&self, micros: i64) -> i64 {
-        let milli = (i128::from(self.max_rate) * i128::from(micros.max(0))).saturating_mul(12);
-        let per_count = i128::from(crate::time::HOUR) * 10 * i128::from(self.numerator.max(1));
-        let counts = milli.saturating_mul(i128::from(self.denominator)) / per_count + 1;
-        i64::try_from(counts).unwrap_or(i64::MAX)
+    pub fn raw(&self, count: i64) -> i64 {
+        match self.modulus {
+            Some(modulus) if !(0..modulus).contains(&count) => count.rem_euclid(modulus),
+            _ => count,
+        }
+    }
+
+    /// Whether so many counts can pass in `micros`: at most P_max x dt x 1.2, and one count for the register's own step.
+    #[must_use]
+    pub fn can_pass(&self, counts: i64, micros: i64) -> bool {
+        let micros = micros.max(0);
+        // Counts x numerator / denominator <= P_max x 1.2 x hours, without a division: 3,600 s / 1.2 = 3,000 s.
+        let narrow = || {
+            let passed = counts.checked_sub(1)?.checked_mul(HOUR / 12 * 10)?.checked_mul(self.numerator)?;
+            let most = self.max_rate.checked_mul(micros)?.checked_mul(self.denominator)?;
+            Some(passed <= most)
+        };
+        narrow().unwrap_or_else(|| {
+            let passed = i128::from(counts).saturating_sub(1).saturating_mul(i128::from(HOUR / 12 * 10));
+            let most = (i128::from(self.max_rate) * i128::from(micros)).saturating_mul(i128::from(self.denominator));
+            passed.saturating_mul(i128::from(self.numerator)) <= most
+        })
     }
 }

@@ -195,8 +195,14 @@ impl SiteDays {
     /// The day that holds this moment; `None` outside the table.
     #[must_use]
     pub fn at(&self, moment: Moment) -> Option<&SiteDay> {
-        let after = self.days.partition_point(|day| day.start <= moment);
-        self.days.get(after.checked_sub(1)?).filter(|day| moment < day.end)
+        // Days of 23 to 25 hours stay near the days of UTC, so that a guess is right or next to right.
+        let holds = |day: &&SiteDay| day.start <= moment && moment < day.end;
+        let guess = usize::try_from(moment.since(self.days.first()?.start).div_euclid(DAY)).ok()?;
+        let near = [guess, guess.saturating_sub(1), guess.saturating_add(1)];
+        near.into_iter().find_map(|index| self.days.get(index).filter(holds)).or_else(|| {
+            let after = self.days.partition_point(|day| day.start <= moment);
+            self.days.get(after.checked_sub(1)?).filter(holds)
+        })
     }
 
     /// The day of this date; `None` outside the table.

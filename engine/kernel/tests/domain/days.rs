@@ -4,7 +4,7 @@ use kernel::judge::Interval;
 use kernel::money::Quantity;
 use kernel::rate::{Terms, TierCounter};
 use kernel::tariff::Band::{self, DeepValley, Flat, Peak, Sharp, Valley};
-use kernel::time::{HOUR, MINUTE, SiteDay};
+use kernel::time::{HOUR, MINUTE, Moment, SiteDay};
 
 use crate::support::scene::{for_ever, terms, version};
 use crate::support::zone::{Zone, date};
@@ -137,7 +137,18 @@ fn the_year_of_a_zone_has_no_hole_between_its_days() {
         hours += if pair[0].date.ymd().0 == 2026 { pair[0].end.since(pair[0].start) / HOUR } else { 0 };
     }
     assert_eq!(hours, 365 * 24);
-    assert_eq!(days.at(days.all()[0].start.plus(-1)), None);
+    for day in days.all() {
+        assert_eq!(
+            (days.at(day.start), days.at(day.end.plus(-1)), days.on(day.date)),
+            (Some(day), Some(day), Some(day))
+        );
+    }
+    let (first, last) = (days.all()[0], days.all()[days.all().len() - 1]);
+    for outside in
+        [first.start.plus(-1), last.end, last.end.plus(2 * 365 * 24 * HOUR), Moment(i64::MIN), Moment(i64::MAX)]
+    {
+        assert_eq!(days.at(outside), None, "{outside:?}");
+    }
 }
 
 /// Units by band; the interval's quantity is one for each minute.

@@ -141,6 +141,25 @@ proptest! {
         }
     }
 
+    /// 64 bits where they suffice and 128 where they do not give what the rules say in numbers without end.
+    #[test]
+    fn what_can_pass_and_what_it_is_worth_are_exact(
+        count in 0_i64..4_000_000_000, start in 0_i64..1_000_000, micros in 0..40 * DAY, max_rate in 0_i64..4_000_000_000,
+        numerator in 1_i64..10_000_000, denominator in 1_i64..100_000, around in -2_i64..3,
+    ) {
+        let wide = i128::from;
+        let one = Epoch { numerator, denominator, max_rate, opening_count: Some(start), ..epoch(1) };
+        let worth = ((wide(count) - wide(start)) * wide(numerator)).div_euclid(wide(denominator));
+        prop_assert_eq!(wide(one.quantity_at(count).0), worth);
+        // The bound of domain.md, 2: P_max x dt x 1.2 in counts, and one.
+        let bound = wide(max_rate) * wide(micros) * 12 * wide(denominator) / (wide(HOUR) * 10 * wide(numerator)) + 1;
+        for counts in [wide(count), bound + wide(around)] {
+            if let Ok(counts) = i64::try_from(counts.max(0)) {
+                prop_assert_eq!(one.can_pass(counts, micros), wide(counts) <= bound);
+            }
+        }
+    }
+
     /// The bounds are those of `Epoch`: multipliers above zero, all else any 64-bit integer.
     #[test]
     fn no_counts_moments_or_quantities_make_the_kernel_panic(

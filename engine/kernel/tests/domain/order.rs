@@ -101,6 +101,17 @@ fn case_13_a_thousand_shuffles_with_duplicates_leave_one_ledger() {
     }
 }
 
+/// Meter 1 brings an interval over the switch at 10:00, meter 4 one after it: who comes first uses up the cheap tier.
+#[test]
+fn two_meters_at_one_moment_are_charged_in_one_order() {
+    let scene = scene();
+    let at = |time: &str| Zone::china().at(&format!("2026-11-20 {time}"));
+    let wide = [count(1, at("08:00"), 0), count(1, at("12:00"), 1_000)];
+    let narrow = usage(4, at("11:00"), at("12:00"), 9_000);
+    let expected = ledger(&scene, &[wide[0], wide[1], narrow]);
+    assert_eq!(ledger(&scene, &[wide[0], narrow, wide[1]]), expected);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 

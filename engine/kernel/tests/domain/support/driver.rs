@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, TariffVersionId};
+use kernel::judge::Mark;
 use kernel::money::{Amount, Quantity};
 use kernel::point::{PointState, Row, Sink, Step};
 use kernel::rate::{Cell, Part};
@@ -35,8 +36,8 @@ impl Sink for Outcome {
         self.parts.push(*part);
     }
 
-    fn changed(&mut self, meter: MeterId, time: Moment, verdict: Verdict) {
-        let before = self.verdicts.insert((time, meter), verdict);
+    fn changed(&mut self, meter: MeterId, mark: Mark, verdict: Verdict) {
+        let before = self.verdicts.insert((mark.time, meter), verdict);
         assert!(before.is_some(), "only a reading judged before can change its verdict");
     }
 }
