@@ -44,7 +44,7 @@ fn a_site_file_with_nonsense_is_refused_with_line_key_and_remedy() {
         (replaced("[[policy]]", "[[policy"), vec!["site.toml:9", "TOML", "]]"]),
         (replaced("00:00-08:00", "00:00-07:00"), vec!["bands", "07:00 to 08:00", "no band", "give these hours"]),
         (replaced("\"4.20\"", "4.20"), vec!["price", "quotes"]),
-        (replaced("\"4.20\"", "\"4.30\""), vec!["price", "valid_from"]),
+        (replaced("\"4.20\"", "\"4.30\""), vec!["changes a published version", "add a [[tariff.version]]", "correct"]),
         (replaced("ct = 2", "ct = 3"), vec!["F1", "from", "correct"]),
         (replaced("Asia/Shanghai", "Asia/Nowhere"), vec!["time_zone", "Asia/Nowhere"]),
         (replaced("tariff = \"water\"", "tariff = \"wine\""), vec!["tariff", "wine"]),

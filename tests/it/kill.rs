@@ -158,6 +158,7 @@ fn what_a_server_acknowledged_under_load_survives_kills_and_is_posted_once() {
         customers.assert_each_acknowledged_once(&folder);
     }
     assert!(!folder.sql("select 1 from readings where meter = 'L1' limit 1").is_empty(), "meters were polled");
+    eprintln!("  {} payments acknowledged", customers.acknowledged.lock().unwrap().len());
     let rest = std::mem::take(&mut customers.waiting.lock().unwrap().0);
     for number in rest {
         assert!(customers.pay(&folder, number));
