@@ -82,7 +82,8 @@ mod tests {
             key: LineKey { account: AccountId(3), date: LocalDate(-1), version: TariffVersionId(9), band, tier },
             sum: Sum { quantity: Quantity(quantity), amount: Amount(amount) },
         };
-        let lines = [line(1, 0, 1, 1_500, 12_345_678_900), line(-4, 5, 65_535, i64::MIN, i128::MIN), line(2, 1, 1, 0, 0)];
+        let lines =
+            [line(1, 0, 1, 1_500, 12_345_678_900), line(-4, 5, 65_535, i64::MIN, i128::MIN), line(2, 1, 1, 0, 0)];
         let back: Vec<ChargeRow> = unpack(&pack(&lines)).unwrap().collect();
         assert_eq!(back.len(), lines.len());
         for (row, line) in back.iter().zip(&lines) {

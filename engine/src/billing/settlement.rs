@@ -110,7 +110,8 @@ impl Settlement {
                 let (least, most) = (numbers().min().unwrap_or(0), numbers().max().unwrap_or(0));
                 [id.into(), least.into(), most.into(), long(lines.len()).into(), packed::pack(lines).into()]
             });
-            bulk::insert(tx, "INSERT INTO posted_lines (id, least, most, line_count, lines) VALUES", "", packed).await?;
+            bulk::insert(tx, "INSERT INTO posted_lines (id, least, most, line_count, lines) VALUES", "", packed)
+                .await?;
         }
         let verdicts = self.hot_verdicts.iter();
         let verdicts = verdicts
