@@ -191,7 +191,7 @@ async fn progress(book: &Book, name: &'static str) -> Result<u64, BookError> {
 
 async fn numbers(book: &Book) -> Result<Numbers, BookError> {
     let transfers = sqlx::query("SELECT COALESCE(MAX(id), 0) FROM transfers").fetch_one(book.reader()).await?;
-    let lines = "SELECT COALESCE(MIN(transfer_id), 0) FROM usage_lines";
+    let lines = "SELECT COALESCE(MIN(least), 0) FROM posted_lines";
     let lines = sqlx::query(lines).fetch_one(book.reader()).await?;
     Ok(Numbers { transfer: transfers.try_get::<i64, _>(0)? + 1, unmoved: lines.try_get::<i64, _>(0)?.min(0) - 1 })
 }
