@@ -56,7 +56,8 @@ impl Node {
         let handle = engine.handle();
         let directory = MeterDirectory::new(meters(&handle.registry())?);
         let intake = Intake::new(Arc::new(Durable(engine.appender())), directory.clone(), clock.clone());
-        let options = query::Options { target_partitions: None, memory_bytes: Some(QUERY_BYTES), joins_as_written: false };
+        let options =
+            query::Options { target_partitions: None, memory_bytes: Some(QUERY_BYTES), joins_as_written: false };
         let query = QuerySession::new(Arc::new(handle.clone()), options).map_err(failed)?;
         let open = Mutex::new(Some(engine));
         Ok(Node {
