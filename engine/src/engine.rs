@@ -54,7 +54,7 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Somebody else has it open.
-    #[error("{} is in use by another meterledger process: a server answers commands through its control socket; a second server, or a command beside another command, must wait until it has ended", .0.display())]
+    #[error("{} is in use by another meterledger process: a server answers commands through its control socket; to start another, stop it first; a command beside another command waits until that has ended", .0.display())]
     InUse(PathBuf),
     /// The folder cannot be written.
     #[error("cannot lock {}: {source}; make the data folder writable for this user, or name another --data-dir", path.display())]
