@@ -3,18 +3,22 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router};
 use tokio::net::UnixListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{CALL_BYTES_MAX, Piece, socket};
 use crate::call::{Asked, Failure};
 use crate::node::Node;
 use crate::perform::perform;
+
+/// How long a call under way may keep a server that is told to stop: its caller may be paused, or gone to sleep.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Listens in a data folder whose lock is held, so that a socket found there is a dead one.
 pub(crate) fn listen(folder: &Path) -> Result<UnixListener, Failure> {
@@ -35,17 +39,30 @@ pub(crate) fn listen(folder: &Path) -> Result<UnixListener, Failure> {
     Ok(listener)
 }
 
-/// Answers calls until `stop` is ready.
+/// Answers calls until `stop` is ready, and those under way for [`GRACE`] more.
 pub(crate) async fn answer(
     listener: UnixListener,
     node: Arc<Node>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failure> {
     let router = Router::new().route("/call", post(call)).layer(DefaultBodyLimit::max(CALL_BYTES_MAX)).with_state(node);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await
-        .map_err(|error| Failure(format!("the control socket failed: {error}")))
+    let (stopping, stopped) = oneshot::channel();
+    let stop = async move {
+        stop.await;
+        let _ = stopping.send(());
+    };
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop).into_future();
+    let patience = async {
+        let _ = stopped.await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = served => served.map_err(|error| Failure(format!("the control socket failed: {error}"))),
+        () = patience => {
+            tracing::warn!("calls that were still under way are cut; what was acknowledged is safe");
+            Ok(())
+        }
+    }
 }
 
 async fn call(State(node): State<Arc<Node>>, Json(asked): Json<Asked>) -> Body {

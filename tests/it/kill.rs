@@ -2,13 +2,14 @@
 //!
 //! Another seed: `METERLEDGER_SEED=7 cargo test --test it kill`.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use crate::harness::{Folder, import_words, pause};
-use crate::site::{SITE, minutes, registers};
+use crate::site::{SITE, count, minutes, registers};
 
 const PARTS: usize = 6;
 const PART_ROWS: i64 = 400;
@@ -130,6 +131,7 @@ fn amount(number: u32) -> String {
 fn what_a_server_acknowledged_under_load_survives_kills_and_is_posted_once() {
     let folder = prepared();
     let customers = Customers::default();
+    let mut imported = BTreeSet::new();
     let mut random = Random::new("server");
     for round in 0..16_usize {
         if round % 4 == 3 {
@@ -152,13 +154,22 @@ fn what_a_server_acknowledged_under_load_survives_kills_and_is_posted_once() {
             random.pause(700);
             server.kill();
             over.store(true, Ordering::Relaxed);
-            importing.end();
+            if importing.end().status.success() {
+                imported.insert(round % PARTS);
+            }
         });
         folder.ok(&["audit"]);
         customers.assert_each_acknowledged_once(&folder);
     }
     assert!(!folder.sql("select 1 from readings where meter = 'L1' limit 1").is_empty(), "meters were polled");
-    eprintln!("  {} payments acknowledged", customers.acknowledged.lock().unwrap().len());
+    eprintln!("  {} payments and the files {imported:?} acknowledged", customers.acknowledged.lock().unwrap().len());
+    for place in &imported {
+        let first = i64::try_from(*place).unwrap() * PART_ROWS;
+        let (first, last) = (count(first), count(first + PART_ROWS - 1));
+        let rows =
+            format!("select count(*) from readings where meter = 'F1' and register_count between {first} and {last}");
+        assert_eq!(folder.sql(&rows), PART_ROWS.to_string(), "acknowledged part {place} is whole");
+    }
     let rest = std::mem::take(&mut customers.waiting.lock().unwrap().0);
     for number in rest {
         assert!(customers.pay(&folder, number));

@@ -113,7 +113,7 @@ pub(crate) fn minutes(rows: i64) -> String {
 }
 
 /// What F1 shows at a place: 4 to 36 counts more each time, four places a round of 80 counts.
-fn count(place: i64) -> i64 {
+pub(crate) fn count(place: i64) -> i64 {
     5_000 + place.div_euclid(4) * 80 + [0, 4, 40, 60][usize::try_from(place.rem_euclid(4)).unwrap()]
 }
 

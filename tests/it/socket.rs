@@ -1,5 +1,8 @@
 //! The same commands while a server has the folder.
 
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+
 use crate::harness::{Folder, import_words};
 use crate::site::{SITE, registers};
 
@@ -63,5 +66,17 @@ fn a_server_takes_new_meters_and_prices_without_a_restart() {
     assert!(folder.import("new.csv").contains("100 accepted"));
     assert_ne!(folder.sql("select count(*) from charges where account = 'new'"), "0");
     assert!(server.terminate().status.success());
+    folder.ok(&["audit"]);
+}
+
+#[test]
+fn a_caller_that_hangs_does_not_keep_a_server_from_its_end() {
+    let folder = Folder::with_site(SITE);
+    let server = folder.serve();
+    let mut hanging = UnixStream::connect(folder.data().join("control.sock")).unwrap();
+    hanging.write_all(b"POST /call HTTP/1.1\r\nhost: localhost\r\n").unwrap();
+    folder.ok(&["topup", "paid", "10", "--key", "s"]);
+    let done = server.terminate();
+    assert!(done.status.success(), "{done:?}");
     folder.ok(&["audit"]);
 }
