@@ -144,6 +144,7 @@ impl Writer {
         self.overrides.extend(overrides.iter().map(|(key, verdict)| (*key, *verdict)));
         self.resolve_late(now).await?;
         overrides.append(&mut self.filed);
+        overrides.extend(self.apply_changed_verdicts());
         let Pricing { points, points_of, .. } = &mut self.pricing;
         let utilities: BTreeMap<ServicePointId, Utility> =
             self.registry.service_points().map(|point| (point.id, point.utility)).collect();
@@ -342,6 +343,7 @@ impl Writer {
             && let Some(point) = self.pricing.points.get_mut(&outcome.id)
         {
             point.replace_state(state, checkpoints, outcome.after);
+            point.verdicts.extend(outcome.earlier);
         }
     }
 
