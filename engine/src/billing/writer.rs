@@ -64,6 +64,8 @@ pub struct Writer {
     pub(super) flushing_through: u64,
     /// The loop that cuts and reconnects, where this process runs one.
     pub(super) control: Option<super::supply::Supply>,
+    /// When a change of the registry last rated an account's charges anew: nobody is cut on it at once.
+    pub(super) rerated: super::supply::Rerated,
     /// Why memory no longer agrees with the book: billing must stop and recover.
     pub(super) broken: Option<String>,
     /// The last day for which each account has a usage transfer: later ones cannot be differences.
