@@ -64,7 +64,8 @@ fn readings(random: &mut Random) -> Vec<Reading> {
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
+    // There is no lake before the first filing.
+    for entry in std::fs::read_dir(from).into_iter().flatten() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
         if path.is_dir() {
@@ -93,7 +94,8 @@ async fn crash(engine: Engine, folder: &Path) -> (Engine, tempfile::TempDir) {
 async fn verdicts(engine: &Engine) -> String {
     let session =
         crate::query::QuerySession::new(std::sync::Arc::new(engine.handle()), crate::query::Options::default());
-    let sql = "SELECT time, register_count, verdict FROM readings WHERE verdict <> 'duplicate' ORDER BY 1, 2, 3";
+    let sql =
+        "SELECT DISTINCT time, register_count, verdict FROM readings WHERE verdict <> 'duplicate' ORDER BY 1, 2, 3";
     let table = session.unwrap().query(sql).await.unwrap();
     arrow::util::pretty::pretty_format_batches(&table.batches).unwrap().to_string()
 }
