@@ -10,6 +10,7 @@ use super::error::BillingError;
 use super::late::{Task, resolve};
 use super::point::Setup;
 use super::settlement::Settlement;
+use super::supply::Rerated;
 use super::writer::{Writer, setups};
 use crate::book::{BookError, Tx};
 use crate::registry::{Registry, load_from};
@@ -104,12 +105,17 @@ impl Writer {
             let resolved = resolve(&self.lake, &self.files, &self.hot, &self.overrides, some, now);
             outcomes.extend(resolved.map_err(BillingError::from)?);
         }
+        let contracts =
+            work.iter().flat_map(|(_, old, new, ..)| old.terms.contracts.iter().chain(&new.terms.contracts));
+        let rerated: Rerated = contracts.map(|contract| (contract.account, now)).collect();
+        super::supply::write_rerated(&mut tx, &rerated).await?;
         // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
         self.registry = Arc::clone(&registry);
         self.pricing.replace_setups(&new_setups);
         for outcome in outcomes {
             self.take_outcome(outcome);
         }
+        self.rerated.extend(rerated);
         self.registry_changed(now);
         match self.write_with(tx).await {
             Ok(mut settlement) => self.settled_through(&mut settlement),

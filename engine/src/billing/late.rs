@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use kernel::id::{MeterId, ServicePointId};
+use kernel::judge::Mark;
 use kernel::point::PointState;
 use kernel::reading::{Value, Verdict};
 use kernel::time::Moment;
@@ -50,6 +51,8 @@ pub struct Outcome {
     pub hot: Vec<(u64, usize, Verdict)>,
     /// New verdicts of filed rows.
     pub filed: Overrides,
+    /// New verdicts of readings up to `after`.
+    pub earlier: Vec<(MeterId, Mark, Verdict)>,
 }
 
 /// A row's value as the book's overrides name it.
@@ -137,6 +140,7 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         difference: Sums::new(),
         hot: Vec::new(),
         filed: Overrides::new(),
+        earlier: Vec::new(),
     };
     if !task.late.is_empty() && only_duplicates(&rows, is_late) {
         outcome.hot = task.late.iter().map(|(seq, row)| (*seq, *row, Verdict::Duplicate)).collect();
@@ -160,6 +164,7 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         }
     }
     outcome.difference = difference(&old.sums, new.sums);
+    outcome.earlier = new.earlier_changed;
     outcome.state = Some((new.state, new.checkpoints));
     outcome
 }

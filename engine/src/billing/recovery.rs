@@ -85,6 +85,7 @@ impl Writer {
             numbers: numbers(&book).await?,
             overrides: overrides(&book).await?,
             posted_until: posted_until(&book).await?,
+            rerated: super::supply::load_rerated(&book).await?,
             book,
             clock,
             lake: places.lake.clone(),

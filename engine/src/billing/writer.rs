@@ -64,6 +64,8 @@ pub struct Writer {
     pub(super) flushing_through: u64,
     /// The loop that cuts and reconnects, where this process runs one.
     pub(super) control: Option<super::supply::Supply>,
+    /// When a change of the registry last rated an account's charges anew: nobody is cut on it at once.
+    pub(super) rerated: super::supply::Rerated,
     /// Why memory no longer agrees with the book: billing must stop and recover.
     pub(super) broken: Option<String>,
     /// The last day for which each account has a usage transfer: later ones cannot be differences.
@@ -144,6 +146,7 @@ impl Writer {
         self.overrides.extend(overrides.iter().map(|(key, verdict)| (*key, *verdict)));
         self.resolve_late(now).await?;
         overrides.append(&mut self.filed);
+        overrides.extend(self.apply_changed_verdicts());
         let Pricing { points, points_of, .. } = &mut self.pricing;
         let utilities: BTreeMap<ServicePointId, Utility> =
             self.registry.service_points().map(|point| (point.id, point.utility)).collect();
@@ -342,6 +345,7 @@ impl Writer {
             && let Some(point) = self.pricing.points.get_mut(&outcome.id)
         {
             point.replace_state(state, checkpoints, outcome.after);
+            point.verdicts.extend(outcome.earlier);
         }
     }
 
