@@ -1,5 +1,7 @@
 //! The node's field: polled meters into the intake, control's commands out to the buses, notices out to webhooks.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +9,11 @@ use async_trait::async_trait;
 use engine::billing::supply::Doors;
 use engine::control::outbox::{self, Deliver};
 use engine::registry::Registry;
-use ingest::field::{self, Field, FieldEvent, MeterPort, Settings};
+use ingest::field::{Field, FieldEvent, MeterPort, Settings};
 use ingest::intake::Intake;
 use ingest::profile;
 use kernel::control::FieldCommand;
+use kernel::id::MeterId;
 use kernel::reading::{Observation, Seen};
 use kernel::time::MINUTE;
 use tokio::sync::mpsc;
@@ -30,10 +33,15 @@ const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Meters are polled this often where the site file says nothing.
 const POLL: i64 = MINUTE;
 
+/// Where each simulated meter answers in the place of the real one.
+pub(crate) type Places = BTreeMap<MeterId, (SocketAddr, u8)>;
+
 /// The running field of a node, with control.
 pub(crate) struct SupplySide {
     field: Arc<Field>,
     tasks: Vec<JoinHandle<()>>,
+    /// The buses are those of the registry when there are none.
+    simulated: Option<Places>,
 }
 
 /// The meters of the registry that are on a bus.
@@ -55,6 +63,20 @@ pub(crate) fn ports(registry: &Registry) -> Result<Vec<MeterPort>, Failure> {
         .collect()
 }
 
+/// The same meters where their simulations are. One that has none is left out: nobody else may answer for it.
+pub(crate) fn simulated(ports: Vec<MeterPort>, places: &Places) -> Vec<MeterPort> {
+    let place = |port: MeterPort| match places.get(&port.meter) {
+        Some((address, unit)) => {
+            Some(MeterPort { host: address.ip().to_string(), port: address.port(), unit: *unit, ..port })
+        }
+        None => {
+            tracing::warn!(meter = %port.serial, "new meters are not simulated before the server is started again");
+            None
+        }
+    };
+    ports.into_iter().filter_map(place).collect()
+}
+
 impl SupplySide {
     /// Starts polling these meters, and control.
     pub(crate) async fn start(node: &Node, ports: Vec<MeterPort>, settings: Settings) -> Result<SupplySide, Failure> {
@@ -70,17 +92,27 @@ impl SupplySide {
             tokio::spawn(pass_commands(Arc::clone(&field), node.intake.clone(), node.clock.clone(), commands)),
             tokio::spawn(async move { outbox::run(due, done, Arc::new(Webhook)).await }),
         ];
-        Ok(SupplySide { field, tasks })
+        Ok(SupplySide { field, tasks, simulated: None })
+    }
+
+    /// From now on a changed registry says what is polled and how often, and these places say where.
+    pub(crate) fn on_simulated_buses(self, places: Places) -> SupplySide {
+        SupplySide { simulated: Some(places), ..self }
     }
 
     /// Polls what the registry says now.
     pub(crate) async fn configure(&self, registry: &Registry) -> Result<(), Failure> {
-        self.field.configure(ports(registry)?).await.map_err(failed)
+        let ports = ports(registry)?;
+        let ports = match &self.simulated {
+            Some(places) => simulated(ports, places),
+            None => ports,
+        };
+        self.field.configure(ports).await.map_err(failed)
     }
 
     /// Stops polling; commands that are under way are verified after the next start.
     pub(crate) async fn stop(self) {
-        let SupplySide { field, mut tasks } = self;
+        let SupplySide { field, mut tasks, .. } = self;
         // The task that passes commands holds the field too.
         let passing = tasks.remove(1);
         passing.abort();
@@ -120,15 +152,9 @@ async fn pass_commands(
     mut commands: mpsc::Receiver<FieldCommand>,
 ) {
     while let Some(command) = commands.recv().await {
-        let (command, write) = match command {
-            FieldCommand::Write { command, meter, target, expires } => {
-                (field::FieldCommand::Write { command, meter, target, expires }, Some((command, meter)))
-            }
-            FieldCommand::ReadNow { meter } => (field::FieldCommand::ReadNow { meter }, None),
-        };
         if let Err(error) = field.command(command) {
             tracing::warn!(%error, "a command was not taken by the field");
-            if let Some((command, meter)) = write {
+            if let FieldCommand::Write { command, meter, .. } = command {
                 let seen = Observation { meter, time: clock.now(), seen: Seen::NotSent(command) };
                 if let Err(error) = intake.observe(vec![seen]).await {
                     tracing::error!(%error, "the log does not take what became of a command");

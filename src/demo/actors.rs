@@ -35,6 +35,7 @@ fn three(registry: &Registry, balances: &BTreeMap<AccountId, Balance>, now: Mome
         let may_be_cut = account.kind == AccountKind::Prepaid
             && account.cutoff_enabled
             && account.protected.is_none()
+            && account.credit_limit == Amount::ZERO
             && account.policy.is_some()
             && account.confirmed_at.is_some();
         let meters: Vec<_> = registry
@@ -69,7 +70,8 @@ pub(super) async fn pay(node: &Node) -> Result<(usize, [Actor; 3]), Failure> {
     let three = three(&registry, &balances, NOW)?;
     let months: Vec<LocalMonth> = (0..26).map(|month| LocalMonth(2024 * 12 + 8 + month)).collect();
     let mut posted = 0;
-    for account in registry.accounts().filter(|account| account.kind == AccountKind::Prepaid) {
+    for account in registry.accounts() {
+        let prepaid = account.kind == AccountKind::Prepaid;
         let owed = balances.get(&account.id).map_or(Amount::ZERO, |wallet| -wallet.balance);
         let mut paid = Amount::ZERO;
         let monthly = Amount(owed.0 / 26).round(0, Rounding::HalfUp);
@@ -81,12 +83,14 @@ pub(super) async fn pay(node: &Node) -> Result<(usize, [Actor; 3]), Failure> {
             let amount = Amount(monthly.0 * i128::from(85 + random % 28) / 100).round(0, Rounding::HalfUp);
             if amount > Amount::ZERO {
                 paid += amount;
-                top_ups.insert(at, (amount, CHANNELS[usize::try_from(random / 64 % 4).unwrap_or(0)].to_owned()));
+                top_ups.insert(at, (amount, channel(prepaid, random)));
             }
         }
         let target = match three.iter().position(|actor| actor.account == account.id) {
             // What the shop uses in some hours of trade, from its last days.
             Some(index) => hours_of_trade(node, account.id, 5 + i64::try_from(index).unwrap_or(0)).await?,
+            // Who pays afterwards owes the month that runs.
+            None if !prepaid => Amount(-monthly.0 / 2),
             None => {
                 let share = i128::from(30 + mix(u64::from(account.id.0), 99) % 120);
                 Amount((monthly.0 * share / 100).max(250_000_000_000))
@@ -94,7 +98,9 @@ pub(super) async fn pay(node: &Node) -> Result<(usize, [Actor; 3]), Failure> {
         };
         let last = (owed + target - paid).round(2, Rounding::HalfUp);
         if last > Amount::ZERO {
-            top_ups.insert(NOW.plus(-DAY - HOUR), (last, "wechat".to_owned()));
+            let random = mix(u64::from(account.id.0), 77);
+            let days = i64::try_from(1 + random % 15).unwrap_or(1);
+            top_ups.insert(NOW.plus(-days * DAY - HOUR), (last, channel(prepaid, random)));
         } else if let Some(mut entry) = top_ups.last_entry() {
             entry.get_mut().0 += last;
         }
@@ -109,6 +115,12 @@ pub(super) async fn pay(node: &Node) -> Result<(usize, [Actor; 3]), Failure> {
         }
     }
     Ok((posted, three))
+}
+
+/// Shops pay as they like, the owner's own accounts by bank.
+fn channel(prepaid: bool, random: u64) -> String {
+    let any = usize::try_from(random / 64 % 4).unwrap_or(0);
+    if prepaid { CHANNELS[any].to_owned() } else { "bank".to_owned() }
 }
 
 /// About what an account uses in so many hours of trade: its last 28 days' charges hold some 14 such hours each.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-use engine::registry::Meter;
+use engine::registry::{Meter, Registry};
 use ingest::simulated::LoadShape;
 use kernel::id::MeterId;
 use kernel::time::{HOUR, Moment};
@@ -24,12 +24,17 @@ pub(super) struct Metered {
     pub(super) load: LoadShape,
 }
 
-/// The demonstration's meters: those of the registry that are on a bus.
-pub(super) fn metered<'a>(meters: impl Iterator<Item = &'a Meter>) -> Vec<Metered> {
-    meters
-        .filter(|meter| meter.bus.is_some())
-        .map(|meter| Metered { meter: meter.clone(), load: shape(meter.utility, mix(u64::from(meter.id.0), 7)) })
-        .collect()
+/// The demonstration's meters: those of the registry that are on a bus, each with a load that its connection bears.
+pub(super) fn metered(registry: &Registry, now: Moment) -> Vec<Metered> {
+    let of = |meter: &Meter| {
+        let epoch = registry.epoch_at(meter.id, now)?;
+        // What the device itself sees: P_max without CT and PT. 1/1000 unit per hour is 1,000 mW or ml per hour.
+        let limit = i128::from(epoch.max_rate) * 1_000 * i128::from(meter.resolution.0) * i128::from(epoch.denominator)
+            / (i128::from(epoch.numerator) * i128::from(meter.resolution.1));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Some(Metered { meter: meter.clone(), load: shape(meter.utility, mix(u64::from(meter.id.0), 7), limit) })
+    };
+    registry.meters().filter(|meter| meter.bus.is_some()).filter_map(of).collect()
 }
 
 /// Writes the registers of every hour from `from` to `to`; gives rows x columns and the count that each meter ends with.

@@ -72,7 +72,7 @@ pub(crate) async fn simulate(node: &Node) -> Result<SimulatedField, Failure> {
             counts.insert(timeline::text(batch, 0, row), values.value(row));
         }
     }
-    let metered = history::metered(node.engine.registry().meters());
+    let metered = history::metered(&node.engine.registry(), node.clock.now());
     let with_counts = metered.into_iter().map(|item| {
         let count = counts.get(&item.meter.serial).copied().unwrap_or(0);
         (item, count)
@@ -115,7 +115,7 @@ async fn prepare(node: &Node, out: &Path) -> Result<Prepared, Failure> {
     let lines = ask(node, Call::Apply { file, text: site(), dry_run: false }).await?;
     println!("\n1. The site file is applied: {}", lines.last().map_or("", String::as_str));
     let registry = node.engine.registry();
-    let metered = history::metered(registry.meters());
+    let metered = history::metered(&registry, NOW);
     let csv = out.join("history.csv");
     let until = Moment(NOW.0 - NOW.0.rem_euclid(HOUR));
     let (values, last) = history::write(&csv, &metered, HISTORY_FROM, until)?;

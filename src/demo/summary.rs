@@ -16,7 +16,7 @@ const PICTURES: [(&str, Option<&str>, Option<i32>, &str); 3] = [
 pub(super) async fn show(node: &Node, out: &Path) -> Result<(), Failure> {
     println!("\n6. Who has least left:");
     let lowest = "SELECT b.account, a.holder, b.balance, b.as_of FROM balances b JOIN accounts a ON a.account = b.account \
-                  ORDER BY b.balance LIMIT 8";
+                  WHERE a.kind = 'prepaid' ORDER BY b.balance LIMIT 8";
     print(ask(node, Call::Sql { statement: lowest.to_owned(), format: Tabular::Table }).await?);
     println!("\n7. What was commanded:");
     let commands = "SELECT meter, account, action, state, created_at, ended_at FROM commands ORDER BY command_id";

@@ -1,1 +1,9 @@
+//! The real binary, driven from outside on folders of its own.
 
+mod bad_input;
+mod commands;
+mod field;
+mod harness;
+mod kill;
+mod site;
+mod socket;

@@ -35,6 +35,11 @@ impl Writer {
         self.flushing_through == 0 && self.hot.lake_seq() < self.settled.0
     }
 
+    /// Forgets a filing that failed; its files are written over, or swept at the next start.
+    pub fn give_up_filing(&mut self) {
+        self.flushing_through = 0;
+    }
+
     /// Begins to file everything that is settled. The future runs beside billing; its result goes to
     /// [`Writer::finish_filing`].
     pub fn start_filing(&mut self) -> impl Future<Output = Result<Filed, BillingError>> + Send + 'static {

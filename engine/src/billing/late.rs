@@ -40,6 +40,8 @@ pub struct Task<'a> {
 pub struct Outcome {
     /// Which.
     pub id: ServicePointId,
+    /// Only later readings were rated anew.
+    pub after: Moment,
     /// The state from now on, with the states of months; `None` where only duplicates had arrived.
     pub state: Option<(PointState, Checkpoints)>,
     /// What is charged more, line by line.
@@ -124,10 +126,18 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         // What nobody has judged yet is not part of what was charged; it is priced when its frame's turn comes.
         row.time > task.after && row.verdict != Verdict::Duplicate && (row.verdict != Verdict::Pending || is_late(row))
     };
+    // What a meter said at another service point is that point's to judge.
+    let here = |row: &&StoredRow| is_late(row) || task.old.holds(row) || task.new.holds(row);
     let rows: Vec<StoredRow> =
-        meters.iter().filter_map(|meter| by_meter.get(meter)).flatten().filter(known).copied().collect();
-    let mut outcome =
-        Outcome { id: task.id, state: None, difference: Sums::new(), hot: Vec::new(), filed: Overrides::new() };
+        meters.iter().filter_map(|meter| by_meter.get(meter)).flatten().filter(known).filter(here).copied().collect();
+    let mut outcome = Outcome {
+        id: task.id,
+        after: task.after,
+        state: None,
+        difference: Sums::new(),
+        hot: Vec::new(),
+        filed: Overrides::new(),
+    };
     if !task.late.is_empty() && only_duplicates(&rows, is_late) {
         outcome.hot = task.late.iter().map(|(seq, row)| (*seq, *row, Verdict::Duplicate)).collect();
         if std::ptr::eq(task.old, task.new) {

@@ -74,9 +74,12 @@ impl Writer {
             )));
         }
         let files = lake_files(&book).await?;
-        let swept = sweep(&places.lake, |path| files.iter().any(|file| file.path == path))?;
-        if swept > 0 {
-            tracing::info!(swept, "removed files of the lake that a crash left unlisted");
+        if let Some(lost) = files.iter().find(|file| !places.lake.join(&file.path).exists()) {
+            return Err(BillingError::Apart(format!(
+                "the book lists {}, which is not in {}: put the folder back together from one backup; nothing was changed",
+                lost.path,
+                places.lake.display()
+            )));
         }
         let mut writer = Writer {
             numbers: numbers(&book).await?,
@@ -104,6 +107,11 @@ impl Writer {
         writer.pricing.replace_setups(&setups(&writer.registry));
         writer.load_points().await?;
         writer.replay(applied, lake_seq, log.last_seq.0).await?;
+        // Only now: in a folder with an older book, whose log has lost its beginning, unlisted files are no orphans.
+        let swept = sweep(&places.lake, |path| writer.files.iter().any(|file| file.path == path))?;
+        if swept > 0 {
+            tracing::info!(swept, "removed files of the lake that a crash left unlisted");
+        }
         writer.settle().await?;
         Ok(writer)
     }

@@ -51,13 +51,14 @@ pub fn rate(
     let mut placed: BTreeMap<(MeterId, Moment), usize> = BTreeMap::new();
     for index in order {
         let StoredRow { meter, time, value, received_at, .. } = rows[index];
-        marks.pass(setup, &state, time, &mut checkpoints);
+        let begun = marks.before(setup, &state, time);
         let row = Row { meter, time, received_at, value };
         // The rows ascend, so that none is late; one that the starting state includes already changes nothing.
         if let Step::Judged(verdict) = setup.point().advance(&mut state, &mut cell, &row, &mut sink) {
             verdicts[index] = verdict;
             placed.insert((meter, time), index);
         }
+        marks.after(begun, &state, time, &mut checkpoints);
         sink.parts.drain(..).for_each(|part| each(Some(index), &part));
         for (meter, mark, verdict) in sink.changed.drain(..) {
             if let Some(earlier) = placed.get(&(meter, mark.time)) {

@@ -21,6 +21,8 @@ pub struct Settlement {
     pub applied: u64,
     /// States of the service points that changed.
     pub states: Vec<(ServicePointId, Vec<u8>)>,
+    /// From which month on the stored checkpoints hold no longer.
+    pub stale_checkpoints: Vec<(ServicePointId, LocalMonth)>,
     /// States with which months began.
     pub checkpoints: Vec<(ServicePointId, LocalMonth, Vec<u8>)>,
     /// Lines that are not posted yet, with their whole sums.
@@ -87,6 +89,11 @@ impl Settlement {
         let seq = long(self.applied);
         let states = self.states.iter().map(|(id, state)| [id.0.into(), seq.into(), state.as_slice().into()]);
         bulk::insert(tx, STATES.0, STATES.1, states).await?;
+        for (id, month) in &self.stale_checkpoints {
+            let sql = "DELETE FROM checkpoints WHERE service_point_id = $1 AND local_month >= $2";
+            let delete = sqlx::query(sql).bind(i64::from(id.0)).bind(i64::from(month.0));
+            delete.execute(tx.conn()).await?;
+        }
         let checkpoints = self.checkpoints.iter();
         let checkpoints =
             checkpoints.map(|(id, month, state)| [id.0.into(), i64::from(month.0).into(), state.as_slice().into()]);

@@ -19,7 +19,7 @@ use super::error::BillingError;
 use super::pricing::Pricing;
 use super::writer::Writer;
 use crate::book::chain::{self, Entry};
-use crate::book::{BookError, Tx};
+use crate::book::{Book, BookError, Tx};
 use crate::control::output::ControlOutput;
 use crate::control::setup::{AccountSetup, MeterSetup, Setup, SiteSetup};
 use crate::control::state::Health;
@@ -46,6 +46,8 @@ pub struct Supply {
     /// When a contract or an installation begins or ends next: who pays for which meter is worked out anew then.
     next_change: Option<Moment>,
     under_way: BTreeSet<i64>,
+    /// Deliveries that the book does not know yet.
+    unmarked: Vec<outbox::Delivery>,
 }
 
 impl Supply {
@@ -99,10 +101,7 @@ pub(super) async fn write(tx: &mut Tx, output: &ControlOutput) -> Result<(), Boo
     if output.writes.is_empty() && output.audit.is_empty() {
         return Ok(());
     }
-    persist::write(tx.conn(), &output.writes).await.map_err(|error| match error {
-        persist::PersistError::Database { source, .. } => BookError::from(source),
-        other => crate::book::malformed(other.to_string()),
-    })?;
+    persist::write(tx.conn(), &output.writes).await.map_err(book_error)?;
     let entries = output.audit.iter().map(|entry| Entry {
         at: entry.at,
         actor: entry.actor.clone(),
@@ -123,7 +122,8 @@ impl Writer {
         let control = Control::load(Arc::new(setup(&self.registry, now)), loaded, now);
         self.pricing.touched.extend(self.registry.accounts().map(|account| account.id));
         let next_change = next_change(&self.registry, now);
-        self.control = Some(Supply { control, doors, doubt: None, next_change, under_way: BTreeSet::new() });
+        self.control =
+            Some(Supply { control, doors, doubt: None, next_change, under_way: BTreeSet::new(), unmarked: Vec::new() });
         Ok(())
     }
 
@@ -167,15 +167,21 @@ impl Writer {
     pub(super) async fn deliver_due(&mut self) -> Result<(), BillingError> {
         let now = self.clock.now();
         let Some(supply) = &mut self.control else { return Ok(()) };
-        let mut delivered = Vec::new();
         while let Ok(delivery) = supply.doors.delivered.try_recv() {
-            supply.under_way.remove(&delivery.id);
-            delivered.push(delivery);
+            supply.unmarked.push(delivery);
         }
-        if !delivered.is_empty() {
-            let mut tx = self.book.begin().await?;
-            outbox::mark(tx.conn(), &delivered, now).await?;
-            tx.commit().await?;
+        if !supply.unmarked.is_empty() {
+            match mark(&self.book, &supply.unmarked, now).await {
+                Ok(()) => {}
+                Err(error @ (BookError::Full | BookError::Busy | BookError::ReadOnly)) => {
+                    tracing::error!(%error, "deliveries are marked later");
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+            for delivery in supply.unmarked.drain(..) {
+                supply.under_way.remove(&delivery.id);
+            }
         }
         let mut reader = self.book.snapshot().await?;
         for item in outbox::due(&mut reader, now, &supply.under_way).await? {
@@ -187,6 +193,20 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+fn book_error(error: persist::PersistError) -> BookError {
+    match error {
+        persist::PersistError::Database { source, .. } => BookError::from(source),
+        other => crate::book::malformed(other.to_string()),
+    }
+}
+
+/// Writes down what became of deliveries.
+async fn mark(book: &Book, delivered: &[outbox::Delivery], now: Moment) -> Result<(), BookError> {
+    let mut tx = book.begin().await?;
+    outbox::mark(tx.conn(), delivered, now).await.map_err(book_error)?;
+    tx.commit().await
 }
 
 /// The first moment after `now` at which a contract or an installation begins or ends.

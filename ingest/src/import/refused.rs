@@ -107,7 +107,7 @@ pub(super) struct RefusedRow {
     pub(super) reason: Reason,
 }
 
-/// The list of refused rows: a CSV file that comes to be with its first row.
+/// The list of refused rows: a CSV file that comes to be, with its folder, with its first row.
 pub(super) struct RefusedFile {
     path: PathBuf,
     source: String,
@@ -137,6 +137,9 @@ impl RefusedFile {
         let mut out = match self.out.take() {
             Some(out) => out,
             None => {
+                if let Some(folder) = self.path.parent() {
+                    std::fs::create_dir_all(folder)?;
+                }
                 let mut out = BufWriter::new(File::create(&self.path)?);
                 writeln!(out, "file,row,meter,time,value,reason,explanation")?;
                 out

@@ -79,6 +79,7 @@ fn known(name: &str) -> Option<(Rgb, &'static str)> {
         "gas" => ((204, 121, 167), "Gas 燃气"),
         "heat" => ((213, 94, 0), "Heat 热"),
         "cash" => ((0, 158, 115), "cash 现金"),
+        "bank" => ((230, 159, 0), "bank 银行"),
         "wechat" => ((0, 114, 178), "WeChat 微信"),
         "alipay" => ((86, 180, 233), "Alipay 支付宝"),
         "top-ups" => (INK, "Top-ups received 充值收入"),
