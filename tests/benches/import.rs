@@ -22,7 +22,8 @@ fn main() {
         let (data, site) = (folder.path().join("data"), folder.path().join("site.toml"));
         std::fs::write(&site, cambridge::site(&meters)).expect("the folder takes files");
         support::run(&data, &["apply", &site.to_string_lossy()]);
-        let words = [&["import", &file.to_string_lossy()], &cambridge::IMPORT[..]].concat();
+        let name = file.to_string_lossy();
+        let words = [&["import", &name], &cambridge::IMPORT[..]].concat();
         let mut command = support::command(&data, &words);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let (peak, micros) = support::timed(&clock, || support::watch(command.spawn().expect("the binary starts")));
