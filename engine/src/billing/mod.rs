@@ -1,4 +1,19 @@
-//! Billing: the one writer.
+//! Billing: the one writer. Frames of the log in, settled transactions of the book and files of the lake out.
+//!
+//! **Promises.** A frame is priced in memory as it comes; a settlement writes everything that this changed in one
+//! transaction, with the number of the last frame that it includes, so that a replay prices what came after it and nothing
+//! twice. Registry and payments change only here. Any order, repetition or delay of the same readings gives the same lines:
+//! what is not later than all before it is resolved against the stored readings and rated anew from a checkpoint.
+//!
+//! **Not promised.** Balances in memory run ahead of the book by at most one settlement; the log holds what they rest on.
+//! The number of transfers for a day depends on when its readings came; their sum does not.
+//!
+//! **Survives a crash:** what was settled, and every frame of the log. Files that no settlement listed are swept.
+//!
+//! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`lines`] what it
+//! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`posting`] lines to transfers,
+//! [`settlement`] and [`packed`] what is written, [`writer`] the whole, [`apply`] changes of the registry, [`filing`] the
+//! lake, [`supply`] control at its side, [`recovery`] the start, [`service`] the running task, [`explain`] the way back.
 
 pub mod apply;
 pub mod error;

@@ -12,7 +12,7 @@ CREATE TABLE progress (name TEXT PRIMARY KEY, value BIGINT NOT NULL);
 -- Registry -----------------------------------------------------------------------------------------------------------
 -- definition: JSON of kernel::calendar::Calendar.
 CREATE TABLE calendars (id BIGINT PRIMARY KEY, name TEXT NOT NULL UNIQUE, definition TEXT NOT NULL);
--- definition: JSON of kernel::policy::Policy.
+-- definition: JSON of kernel::control::policy::Policy.
 CREATE TABLE policies (id BIGINT PRIMARY KEY, name TEXT NOT NULL UNIQUE, definition TEXT NOT NULL);
 -- mode: off | shadow | ask | auto.
 CREATE TABLE sites (
@@ -83,7 +83,7 @@ CREATE TABLE posted_lines (
 CREATE TABLE wallets (account_id BIGINT PRIMARY KEY, posted TEXT NOT NULL);
 
 -- Rating state ---------------------------------------------------------------------------------------------------------
--- state: postcard of kernel::state::ServicePointState, with a leading format byte; seq: frames it includes.
+-- state: postcard of kernel::point::PointState, with a leading format byte; seq: frames it includes.
 CREATE TABLE service_point_states (service_point_id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, state BLOB NOT NULL);
 -- The state before the first reading of a local month, from which late readings are rated anew.
 CREATE TABLE checkpoints (
@@ -109,7 +109,7 @@ CREATE TABLE supply (
     meter_id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, desired TEXT NOT NULL, commanded TEXT NOT NULL,
     observed TEXT NOT NULL, observed_at BIGINT, opened_for TEXT, changed_at BIGINT NOT NULL, evaluation_id BIGINT);
 -- state: created | approved | queued | sent | acknowledged | verified | acknowledged_without_load_proof | contradicted
--- | failed | timed_out | cancelled. open: 1 until it ends. definition: JSON of kernel::relay::Command.
+-- | failed | timed_out | cancelled. open: 1 until it ends. definition: JSON of kernel::control::relay::Command.
 CREATE TABLE commands (
     id BIGINT PRIMARY KEY, meter_id BIGINT NOT NULL, account_id BIGINT NOT NULL, action TEXT NOT NULL, state TEXT NOT NULL,
     open BIGINT NOT NULL, reason TEXT NOT NULL, evaluation_id BIGINT, actor TEXT NOT NULL, created_at BIGINT NOT NULL,
@@ -125,7 +125,7 @@ CREATE INDEX evaluations_by_account ON evaluations (account_id, id);
 CREATE TABLE notices (
     id BIGINT PRIMARY KEY, account_id BIGINT, meter_id BIGINT, kind TEXT NOT NULL, level BIGINT NOT NULL,
     text TEXT NOT NULL, balance TEXT, created_at BIGINT NOT NULL);
--- What leaves the book's walls, after its transaction. channel: console | webhook | relay.
+-- What leaves the book's walls, after its transaction. channel: console | webhook. Relay commands are rows of commands.
 CREATE TABLE outbox (
     id BIGINT PRIMARY KEY, channel TEXT NOT NULL, subject_id BIGINT NOT NULL, payload TEXT NOT NULL,
     created_at BIGINT NOT NULL, next_at BIGINT NOT NULL, attempts BIGINT NOT NULL, delivered_at BIGINT, last_error TEXT);
