@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::engine::{Engine, Handle, OpenError, Options};
+use engine::engine::{Engine, Handle, Options};
 use engine::query::{self, QuerySession};
 use engine::registry::{MeterKind, Registry};
 use futures::FutureExt as _;
@@ -51,17 +51,13 @@ impl Node {
 
     /// The same with another time between two settlements.
     pub(crate) async fn open_with(folder: &Path, clock: Clock, settle_every: Duration) -> Result<Node, Failure> {
-        let engine =
-            Engine::open(folder, Options { clock: clock.clone(), settle_every }).await.map_err(
-                |error| match error {
-                    OpenError::InUse(_) => Failure(format!("{error} (its control socket did not answer)")),
-                    error => failed(error),
-                },
-            )?;
+        let options = Options { clock: clock.clone(), settle_every };
+        let engine = Engine::open(folder, options).await.map_err(failed)?;
         let handle = engine.handle();
         let directory = MeterDirectory::new(meters(&handle.registry())?);
         let intake = Intake::new(Arc::new(Durable(engine.appender())), directory.clone(), clock.clone());
-        let options = query::Options { target_partitions: None, memory_bytes: Some(QUERY_BYTES) };
+        let options =
+            query::Options { target_partitions: None, memory_bytes: Some(QUERY_BYTES), joins_as_written: false };
         let query = QuerySession::new(Arc::new(handle.clone()), options).map_err(failed)?;
         let open = Mutex::new(Some(engine));
         Ok(Node {

@@ -35,10 +35,13 @@ pub(crate) async fn serve(folder: &Path, simulate: bool) -> Result<(), Failure> 
     println!("serving {}: {accounts} accounts, {meters} meters polled; stop with Ctrl-C", folder.display());
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let engine = node.engine.clone();
     let stop = async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            // Whatever starts this process again starts billing again: nobody is left dark by a half-dead server.
+            () = engine.stopped() => eprintln!("billing has stopped; the server stops too"),
         }
     };
     door::server::answer(listener, Arc::clone(&node), stop).await?;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use engine::billing::supply::Doors;
 use engine::control::outbox::{self, Deliver};
 use engine::registry::Registry;
-use ingest::field::{self, Field, FieldEvent, MeterPort, Settings};
+use ingest::field::{Field, FieldEvent, MeterPort, Settings};
 use ingest::intake::Intake;
 use ingest::profile;
 use kernel::control::FieldCommand;
@@ -152,15 +152,9 @@ async fn pass_commands(
     mut commands: mpsc::Receiver<FieldCommand>,
 ) {
     while let Some(command) = commands.recv().await {
-        let (command, write) = match command {
-            FieldCommand::Write { command, meter, target, expires } => {
-                (field::FieldCommand::Write { command, meter, target, expires }, Some((command, meter)))
-            }
-            FieldCommand::ReadNow { meter } => (field::FieldCommand::ReadNow { meter }, None),
-        };
         if let Err(error) = field.command(command) {
             tracing::warn!(%error, "a command was not taken by the field");
-            if let Some((command, meter)) = write {
+            if let FieldCommand::Write { command, meter, .. } = command {
                 let seen = Observation { meter, time: clock.now(), seen: Seen::NotSent(command) };
                 if let Err(error) = intake.observe(vec![seen]).await {
                     tracing::error!(%error, "the log does not take what became of a command");

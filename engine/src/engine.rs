@@ -54,7 +54,7 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Somebody else has it open.
-    #[error("{} is in use by another meterledger process: send commands through it (they find its control socket by themselves), or stop it first", .0.display())]
+    #[error("{} is in use by another meterledger process: a server answers commands through its control socket; to start another, stop it first; a command beside another command waits until that has ended", .0.display())]
     InUse(PathBuf),
     /// The folder cannot be written.
     #[error("cannot lock {}: {source}; make the data folder writable for this user, or name another --data-dir", path.display())]
@@ -151,7 +151,7 @@ impl Engine {
         let feed = Arc::clone(&hot);
         let feeder = tokio::spawn(async move {
             while let Some(frame) = frames.recv().await {
-                while feed.rows() > HOT_ROWS_MAX {
+                while feed.rows() > HOT_ROWS_MAX && !priced.is_closed() {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
                 // Visible to queries before it is priced.
@@ -243,6 +243,11 @@ impl Handle {
         &self.lake
     }
 
+    /// Waits until billing has stopped, by itself or because it was told to.
+    pub async fn stopped(&self) {
+        self.requests.closed().await;
+    }
+
     /// Posts a payment; returns when it is in the book.
     ///
     /// # Errors
@@ -264,7 +269,10 @@ impl Handle {
     /// # Errors
     /// [`Stopped`]; the inner one is what stopped it.
     pub async fn settled(&self, seq: Seq) -> Result<Result<Seq, BillingError>, Stopped> {
-        self.hot.wait_for(seq).await;
+        tokio::select! {
+            () = self.hot.wait_for(seq) => {}
+            () = self.requests.closed() => return Err(Stopped),
+        }
         loop {
             match self.ask(Request::Settle).await? {
                 Ok(settled) if settled < seq => tokio::task::yield_now().await,

@@ -1,6 +1,6 @@
 //! `topup`: money that came in at the counter.
 
-use engine::book::payments::{TopUp, TopUpOutcome};
+use engine::book::payments::{PaymentError, TopUp, TopUpOutcome};
 use kernel::money::{Amount, Rounding};
 
 use super::account;
@@ -23,7 +23,16 @@ pub(crate) async fn topup(
         .filter(|parsed| parsed.round(2, Rounding::HalfUp) == *parsed)
         .ok_or_else(|| Failure(format!("the amount {amount:?} is no sum of money: write it as 100 or 99.50")))?;
     let top_up = TopUp::over_the_counter(account.id, parsed, key, channel, actor, node.clock.now());
-    let outcome = node.engine.top_up(top_up).await.map_err(failed)?.map_err(failed)?;
+    let outcome = node.engine.top_up(top_up).await.map_err(failed)?.map_err(|error| match error {
+        PaymentError::KeyReused { key, account, amount } => {
+            let first = registry.account(account).map_or("another account", |account| account.name.as_str());
+            Failure(format!(
+                "key {key:?} was used for another payment, {amount:.2} {currency} to {first}: nothing was posted; use a new \
+                 key for a new payment"
+            ))
+        }
+        error => failed(error),
+    })?;
     let balance = node.engine.balances().await.map_err(failed)?.get(&account.id).map(|wallet| wallet.balance);
     let balance = balance.unwrap_or_default().round(2, Rounding::HalfUp);
     let text = match outcome {

@@ -6,5 +6,6 @@ mod commands;
 mod field;
 mod harness;
 mod kill;
+mod real_data;
 mod site;
 mod socket;

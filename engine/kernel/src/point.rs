@@ -86,6 +86,11 @@ impl PointState {
         }
     }
 
+    /// Makes every later arrival of this key late, although nothing was judged: a key in quarantine stays there.
+    pub fn hold(&mut self, time: Moment, meter: MeterId) {
+        (self.watermark, self.last_meter) = (self.watermark, self.last_meter).max((Some(time), Some(meter)));
+    }
+
     /// Whether a suspended reading or an exception is open: nobody is cut off on it.
     #[must_use]
     pub fn in_doubt(&self) -> bool {

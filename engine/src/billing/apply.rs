@@ -8,8 +8,11 @@ use kernel::epoch::ProfileFacts;
 
 use super::error::BillingError;
 use super::late::{Task, resolve};
+use super::point::Setup;
+use super::settlement::Settlement;
+use super::supply::Rerated;
 use super::writer::{Writer, setups};
-use crate::book::BookError;
+use crate::book::{BookError, Tx};
 use crate::registry::{Registry, load_from};
 use crate::site_file::{self, Checks, Fault, WriteError};
 
@@ -62,6 +65,8 @@ impl Writer {
         dry_run: bool,
     ) -> Result<(Vec<String>, Arc<Registry>), ApplyError> {
         let now = self.clock.now();
+        // What is rated anew is compared with what is charged by now, closing counts included.
+        self.pricing.close(now);
         let file = site_file::parse(text, name).map_err(ApplyError::Refused)?;
         let checks = Checks { profiles, policy: &check_policy };
         let plan = site_file::plan(&file, &self.registry, &checks, now).map_err(ApplyError::Refused)?;
@@ -75,8 +80,12 @@ impl Writer {
         let new_setups = setups(&registry);
         let mut work = Vec::new();
         for (id, since) in &plan.dirty {
-            let old = self.pricing.points.get(id).map(|point| Arc::clone(&point.setup));
-            let (Some(old), Some((_, new))) = (old, new_setups.get(id)) else { continue };
+            let Some((_, new)) = new_setups.get(id) else { continue };
+            // Where there was no service point, nothing was charged: its meters' earlier readings are now.
+            let old = match self.pricing.points.get(id) {
+                Some(point) => Arc::clone(&point.setup),
+                None => Arc::new(Setup { epochs: Vec::new(), ..new.as_ref().clone() }),
+            };
             let (start, after) = self.checkpoint_before(*id, &old, *since).await?;
             work.push((*id, old, Arc::clone(new), start, after));
         }
@@ -96,23 +105,33 @@ impl Writer {
             let resolved = resolve(&self.lake, &self.files, &self.hot, &self.overrides, some, now);
             outcomes.extend(resolved.map_err(BillingError::from)?);
         }
+        let contracts =
+            work.iter().flat_map(|(_, old, new, ..)| old.terms.contracts.iter().chain(&new.terms.contracts));
+        let rerated: Rerated = contracts.map(|contract| (contract.account, now)).collect();
+        super::supply::write_rerated(&mut tx, &rerated).await?;
         // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
         self.registry = Arc::clone(&registry);
         self.pricing.replace_setups(&new_setups);
         for outcome in outcomes {
             self.take_outcome(outcome);
         }
+        self.rerated.extend(rerated);
         self.registry_changed(now);
-        let mut settlement = self.prepare().await?;
-        let written = match self.write_in(&mut tx, &settlement).await {
-            Ok(()) => tx.commit().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            self.broken = Some(error.to_string());
-            return Err(error.into());
+        match self.write_with(tx).await {
+            Ok(mut settlement) => self.settled_through(&mut settlement),
+            Err(error) => {
+                self.broken = Some(error.to_string());
+                return Err(error.into());
+            }
         }
-        self.settled_through(&mut settlement);
         Ok((changes, registry))
+    }
+
+    /// Settles in this transaction and commits it.
+    async fn write_with(&mut self, mut tx: Tx) -> Result<Settlement, BillingError> {
+        let settlement = self.prepare().await?;
+        self.write_in(&mut tx, &settlement).await?;
+        tx.commit().await?;
+        Ok(settlement)
     }
 }

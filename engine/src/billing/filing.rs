@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kernel::id::{Seq, Utility};
-use kernel::time::LocalDate;
 use sqlx::Row as _;
 
 use super::error::BillingError;
+use super::packed;
 use super::settlement::long;
 use super::writer::Writer;
 use crate::book::bulk::{self, Cell};
@@ -24,8 +24,8 @@ pub struct Filed {
     through: u64,
     readings: Flushed,
     charges: Flushed,
-    /// Lowest and highest settled number among the exported lines.
-    lines: Option<(i64, i64)>,
+    /// The last row of packed lines that was exported.
+    lines: i64,
 }
 
 impl Writer {
@@ -33,6 +33,11 @@ impl Writer {
     #[must_use]
     pub fn has_unfiled(&self) -> bool {
         self.flushing_through == 0 && self.hot.lake_seq() < self.settled.0
+    }
+
+    /// Forgets a filing that failed; its files are written over, or swept at the next start.
+    pub fn give_up_filing(&mut self) {
+        self.flushing_through = 0;
     }
 
     /// Begins to file everything that is settled. The future runs beside billing; its result goes to
@@ -45,10 +50,8 @@ impl Writer {
         let (_, mut frames) = self.hot.snapshot();
         frames.retain(|frame| frame.seq.0 <= through);
         async move {
-            let rows = posted_lines(&book).await?;
+            let (rows, lines) = posted_lines(&book).await?;
             let stamp = next_file(&book).await?;
-            let numbers = || rows.iter().map(|row| row.transfer);
-            let lines = numbers().min().zip(numbers().max());
             let work = move || -> Result<(Flushed, Flushed), LakeError> {
                 let utility = |of: Option<&Utility>| of.copied().unwrap_or(Utility::Electricity);
                 let filed = readings(&root, &listed, stamp, &frames, |meter| utility(meters.get(&meter)))?;
@@ -98,10 +101,8 @@ impl Writer {
         let head = "INSERT INTO lake_files (id, table_name, path, utility, month, row_count, byte_count, first_seq, \
                     last_seq, added_at) VALUES";
         bulk::insert(&mut tx, head, "", rows).await?;
-        if let Some((least, most)) = lines {
-            let sql = "DELETE FROM usage_lines WHERE transfer_id <> 0 AND transfer_id BETWEEN $1 AND $2";
-            sqlx::query(sql).bind(least).bind(most).execute(tx.conn()).await.map_err(BookError::from)?;
-        }
+        let exported = sqlx::query("DELETE FROM posted_lines WHERE id <= $1").bind(lines);
+        exported.execute(tx.conn()).await.map_err(BookError::from)?;
         for sql in
             ["DELETE FROM hot_verdicts WHERE seq <= $1", "UPDATE progress SET value = $1 WHERE name = 'lake_seq'"]
         {
@@ -125,25 +126,15 @@ async fn next_file(book: &Book) -> Result<u64, BookError> {
     Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
 }
 
-async fn posted_lines(book: &Book) -> Result<Vec<ChargeRow>, BookError> {
-    let sql = "SELECT service_point_id, account_id, local_date, component, band, tier, tariff_version_id, transfer_id, \
-               quantity, amount FROM usage_lines WHERE transfer_id <> 0";
-    let mut lines = Vec::new();
+/// All posted lines, and the last row of the book that holds some (0 where none does).
+async fn posted_lines(book: &Book) -> Result<(Vec<ChargeRow>, i64), BookError> {
+    let (mut lines, mut last) = (Vec::new(), 0);
+    let sql = "SELECT id, lines FROM posted_lines ORDER BY id";
     for row in sqlx::query(sql).fetch_all(book.reader()).await? {
-        let int = |column: usize| row.try_get::<i64, _>(column);
-        let id = |column: usize| int(column).map(|value| u32::try_from(value).unwrap_or(u32::MAX));
-        lines.push(ChargeRow {
-            service_point: id(0)?,
-            account: id(1)?,
-            date: LocalDate(i32::try_from(int(2)?).unwrap_or(i32::MAX)),
-            component: row.try_get(3)?,
-            band: u8::try_from(int(4)?).unwrap_or(u8::MAX),
-            tier: u16::try_from(int(5)?).unwrap_or(u16::MAX),
-            version: id(6)?,
-            transfer: int(7)?,
-            quantity: int(8)?,
-            amount: crate::book::ledger::amount(row.try_get(9)?, "usage_lines.amount")?.0,
-        });
+        last = row.try_get(0)?;
+        let some = packed::unpack(row.try_get(1)?);
+        let damaged = || crate::book::malformed(format!("posted_lines {last}: its lines are damaged"));
+        lines.extend(some.ok_or_else(damaged)?);
     }
-    Ok(lines)
+    Ok((lines, last))
 }

@@ -116,14 +116,15 @@ impl Hot {
         self.read().frames.iter().for_each(each);
     }
 
-    /// The rows that `wanted` picks by meter and time: frame, row, meter and time.
+    /// The rows that `wanted` picks by meter, time and present verdict: frame, row, meter and time.
     #[must_use]
-    pub fn find(&self, wanted: impl Fn(MeterId, Moment) -> bool) -> Vec<(Seq, usize, MeterId, Moment)> {
+    pub fn find(&self, wanted: impl Fn(MeterId, Moment, Verdict) -> bool) -> Vec<(Seq, usize, MeterId, Moment)> {
         let mut found = Vec::new();
         for frame in &self.read().frames {
             let batch = frame.batch();
-            for (row, (meter, time)) in batch.meter.iter().zip(&batch.time).enumerate() {
-                if wanted(MeterId(*meter), Moment(*time)) {
+            let verdicts = frame.verdicts.iter().map(|code| Verdict::from_code(*code).unwrap_or(Verdict::Pending));
+            for (row, ((meter, time), verdict)) in batch.meter.iter().zip(&batch.time).zip(verdicts).enumerate() {
+                if wanted(MeterId(*meter), Moment(*time), verdict) {
                     found.push((frame.seq, row, MeterId(*meter), Moment(*time)));
                 }
             }

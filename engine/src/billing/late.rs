@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use kernel::id::{MeterId, ServicePointId};
+use kernel::judge::Mark;
 use kernel::point::PointState;
 use kernel::reading::{Value, Verdict};
 use kernel::time::Moment;
@@ -40,6 +41,8 @@ pub struct Task<'a> {
 pub struct Outcome {
     /// Which.
     pub id: ServicePointId,
+    /// Only later readings were rated anew.
+    pub after: Moment,
     /// The state from now on, with the states of months; `None` where only duplicates had arrived.
     pub state: Option<(PointState, Checkpoints)>,
     /// What is charged more, line by line.
@@ -48,6 +51,8 @@ pub struct Outcome {
     pub hot: Vec<(u64, usize, Verdict)>,
     /// New verdicts of filed rows.
     pub filed: Overrides,
+    /// New verdicts of readings up to `after`.
+    pub earlier: Vec<(MeterId, Mark, Verdict)>,
 }
 
 /// A row's value as the book's overrides name it.
@@ -124,10 +129,19 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         // What nobody has judged yet is not part of what was charged; it is priced when its frame's turn comes.
         row.time > task.after && row.verdict != Verdict::Duplicate && (row.verdict != Verdict::Pending || is_late(row))
     };
+    // What a meter said at another service point is that point's to judge.
+    let here = |row: &&StoredRow| is_late(row) || task.old.holds(row) || task.new.holds(row);
     let rows: Vec<StoredRow> =
-        meters.iter().filter_map(|meter| by_meter.get(meter)).flatten().filter(known).copied().collect();
-    let mut outcome =
-        Outcome { id: task.id, state: None, difference: Sums::new(), hot: Vec::new(), filed: Overrides::new() };
+        meters.iter().filter_map(|meter| by_meter.get(meter)).flatten().filter(known).filter(here).copied().collect();
+    let mut outcome = Outcome {
+        id: task.id,
+        after: task.after,
+        state: None,
+        difference: Sums::new(),
+        hot: Vec::new(),
+        filed: Overrides::new(),
+        earlier: Vec::new(),
+    };
     if !task.late.is_empty() && only_duplicates(&rows, is_late) {
         outcome.hot = task.late.iter().map(|(seq, row)| (*seq, *row, Verdict::Duplicate)).collect();
         if std::ptr::eq(task.old, task.new) {
@@ -150,6 +164,7 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         }
     }
     outcome.difference = difference(&old.sums, new.sums);
+    outcome.earlier = new.earlier_changed;
     outcome.state = Some((new.state, new.checkpoints));
     outcome
 }

@@ -7,6 +7,7 @@ pub mod filing;
 pub mod hot;
 pub mod late;
 pub mod lines;
+pub(crate) mod packed;
 pub mod point;
 pub mod posting;
 pub mod pricing;

@@ -38,6 +38,14 @@ impl Setup {
         self.epochs.iter().map(|epoch| epoch.meter)
     }
 
+    /// Whether a stored reading falls into one of its installations, the ends included.
+    #[must_use]
+    pub fn holds(&self, row: &StoredRow) -> bool {
+        self.epochs.iter().any(|epoch| {
+            epoch.meter == row.meter && epoch.valid_from <= row.time && epoch.valid_to.is_none_or(|end| row.time <= end)
+        })
+    }
+
     /// The local month of a moment, and the instants at which it begins and ends. `None` outside the table of days.
     #[must_use]
     pub fn month_of(&self, moment: Moment) -> Option<Month> {
@@ -68,17 +76,32 @@ pub struct MonthMarks {
     current: Option<Month>,
 }
 
+/// What [`MonthMarks::before`] saw: the month that a reading is the first of, and the state before it.
+#[derive(Debug)]
+pub struct Begun {
+    month: Month,
+    state: Option<PointState>,
+}
+
 impl MonthMarks {
-    /// To be called before each reading: keeps `state` when the reading is the first of a month.
-    pub fn pass(&mut self, setup: &Setup, state: &PointState, time: Moment, kept: &mut Checkpoints) {
+    /// To be called before each reading: the month that it begins, unless the last one judged was in it too.
+    #[must_use]
+    pub fn before(&self, setup: &Setup, state: &PointState, time: Moment) -> Option<Begun> {
         if self.current.is_some_and(|month| month.start < time && time <= month.end) {
-            return;
+            return None;
         }
         // A reading at the very first instant of a month still belongs to the month that it closes.
-        let Some(month) = setup.month_of(time.plus(-1)) else { return };
-        if self.current.is_some() || state.watermark.is_some_and(|watermark| watermark <= month.start) {
-            kept.insert(month.month, state.clone());
-        }
+        let month = setup.month_of(time.plus(-1))?;
+        // A state that knows something of the month itself (a closing count, say) is no beginning of it.
+        let state = state.watermark.is_some_and(|watermark| watermark <= month.start).then(|| state.clone());
+        Some(Begun { month, state })
+    }
+
+    /// To be called after the reading: keeps the month's beginning where the reading was judged. One from the future,
+    /// or of no installation, moves no state; it must not begin a month either.
+    pub fn after(&mut self, begun: Option<Begun>, state: &PointState, time: Moment, kept: &mut Checkpoints) {
+        let Some(Begun { month, state: before }) = begun.filter(|_| state.watermark == Some(time)) else { return };
+        kept.extend(before.map(|before| (month.month, before)));
         self.current = Some(month);
     }
 }
@@ -96,6 +119,8 @@ pub struct PointRuntime {
     pub changed: bool,
     /// Checkpoints that the book does not hold yet.
     pub checkpoints: Checkpoints,
+    /// The book's checkpoints from this month on were made by readings or terms that have changed since.
+    pub stale_from: Option<LocalMonth>,
     /// Readings that arrived late, for the next settlement to resolve.
     pub late: Vec<StoredRow>,
     /// Earlier readings whose verdict changed.
@@ -114,6 +139,7 @@ impl PointRuntime {
             lines: Lines::default(),
             changed: false,
             checkpoints: Checkpoints::new(),
+            stale_from: None,
             late: Vec::new(),
             verdicts: Vec::new(),
             marks: MonthMarks::default(),
@@ -127,10 +153,14 @@ impl PointRuntime {
         self.cell = None;
     }
 
-    /// Replaces the state after a re-rate.
-    pub fn replace_state(&mut self, state: PointState, checkpoints: Checkpoints) {
-        self.state = state;
+    /// Replaces the state after readings later than `after` were rated anew. Checkpoints of months that begin later
+    /// hold no longer, also those of months without a reading.
+    pub fn replace_state(&mut self, state: PointState, checkpoints: Checkpoints, after: Moment) {
+        let first = self.setup.month_of(after).map_or(LocalMonth(i32::MIN), |month| LocalMonth(month.month.0 + 1));
+        self.stale_from = Some(self.stale_from.map_or(first, |earlier| earlier.min(first)));
+        self.checkpoints.retain(|month, _| *month < first);
         self.checkpoints.extend(checkpoints);
+        self.state = state;
         self.changed = true;
         self.marks = MonthMarks::default();
         self.cell = None;
@@ -141,10 +171,12 @@ impl PointRuntime {
         if (self.state.watermark, self.state.last_meter) >= (Some(row.time), Some(row.meter)) {
             return Step::Late;
         }
-        self.marks.pass(&self.setup, &self.state, row.time, &mut self.checkpoints);
+        let begun = self.marks.before(&self.setup, &self.state, row.time);
         let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
         self.changed = true;
-        self.setup.point().advance(&mut self.state, &mut self.cell, row, &mut sink)
+        let step = self.setup.point().advance(&mut self.state, &mut self.cell, row, &mut sink);
+        self.marks.after(begun, &self.state, row.time, &mut self.checkpoints);
+        step
     }
 
     /// Bills the installations that ended with a stated closing count, whether or not a reading follows.

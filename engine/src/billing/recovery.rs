@@ -74,14 +74,18 @@ impl Writer {
             )));
         }
         let files = lake_files(&book).await?;
-        let swept = sweep(&places.lake, |path| files.iter().any(|file| file.path == path))?;
-        if swept > 0 {
-            tracing::info!(swept, "removed files of the lake that a crash left unlisted");
+        if let Some(lost) = files.iter().find(|file| !places.lake.join(&file.path).exists()) {
+            return Err(BillingError::Apart(format!(
+                "the book lists {}, which is not in {}: put the folder back together from one backup; nothing was changed",
+                lost.path,
+                places.lake.display()
+            )));
         }
         let mut writer = Writer {
             numbers: numbers(&book).await?,
             overrides: overrides(&book).await?,
             posted_until: posted_until(&book).await?,
+            rerated: super::supply::load_rerated(&book).await?,
             book,
             clock,
             lake: places.lake.clone(),
@@ -104,6 +108,11 @@ impl Writer {
         writer.pricing.replace_setups(&setups(&writer.registry));
         writer.load_points().await?;
         writer.replay(applied, lake_seq, log.last_seq.0).await?;
+        // Only now: in a folder with an older book, whose log has lost its beginning, unlisted files are no orphans.
+        let swept = sweep(&places.lake, |path| writer.files.iter().any(|file| file.path == path))?;
+        if swept > 0 {
+            tracing::info!(swept, "removed files of the lake that a crash left unlisted");
+        }
         writer.settle().await?;
         Ok(writer)
     }
@@ -183,7 +192,7 @@ async fn progress(book: &Book, name: &'static str) -> Result<u64, BookError> {
 
 async fn numbers(book: &Book) -> Result<Numbers, BookError> {
     let transfers = sqlx::query("SELECT COALESCE(MAX(id), 0) FROM transfers").fetch_one(book.reader()).await?;
-    let lines = "SELECT COALESCE(MIN(transfer_id), 0) FROM usage_lines";
+    let lines = "SELECT COALESCE(MIN(least), 0) FROM posted_lines";
     let lines = sqlx::query(lines).fetch_one(book.reader()).await?;
     Ok(Numbers { transfer: transfers.try_get::<i64, _>(0)? + 1, unmoved: lines.try_get::<i64, _>(0)?.min(0) - 1 })
 }

@@ -30,6 +30,8 @@ pub struct Rated {
     pub sums: Sums,
     /// The verdict of each reading, in the order given.
     pub verdicts: Vec<Verdict>,
+    /// New verdicts of readings that the starting state includes.
+    pub earlier_changed: Vec<(MeterId, Mark, Verdict)>,
 }
 
 /// Rates `rows`, in any order and with any repetition, from `start` on, and bills the installations that ended by
@@ -48,26 +50,35 @@ pub fn rate(
     let mut verdicts = vec![Verdict::Pending; rows.len()];
     let order = resolve(rows, &mut verdicts);
     let mut sink = Gather { sums: Sums::new(), changed: Vec::new(), parts: Vec::new() };
+    let mut earlier_changed = Vec::new();
     let mut placed: BTreeMap<(MeterId, Moment), usize> = BTreeMap::new();
     for index in order {
         let StoredRow { meter, time, value, received_at, .. } = rows[index];
-        marks.pass(setup, &state, time, &mut checkpoints);
+        let begun = marks.before(setup, &state, time);
+        if verdicts[index] == Verdict::Conflict {
+            state.hold(time, meter);
+            marks.after(begun, &state, time, &mut checkpoints);
+            continue;
+        }
         let row = Row { meter, time, received_at, value };
         // The rows ascend, so that none is late; one that the starting state includes already changes nothing.
         if let Step::Judged(verdict) = setup.point().advance(&mut state, &mut cell, &row, &mut sink) {
             verdicts[index] = verdict;
             placed.insert((meter, time), index);
         }
+        marks.after(begun, &state, time, &mut checkpoints);
         sink.parts.drain(..).for_each(|part| each(Some(index), &part));
         for (meter, mark, verdict) in sink.changed.drain(..) {
-            if let Some(earlier) = placed.get(&(meter, mark.time)) {
-                verdicts[*earlier] = verdict;
+            match placed.get(&(meter, mark.time)) {
+                Some(earlier) => verdicts[*earlier] = verdict,
+                None => earlier_changed.push((meter, mark, verdict)),
             }
         }
     }
     setup.point().close(&mut state, &mut cell, until, &mut sink);
     sink.parts.drain(..).for_each(|part| each(None, &part));
-    Rated { state, checkpoints, sums: sink.sums, verdicts }
+    earlier_changed.append(&mut sink.changed);
+    Rated { state, checkpoints, sums: sink.sums, verdicts, earlier_changed }
 }
 
 /// Whether each row that `is_late` names repeats a key and value that arrived before it.
@@ -90,7 +101,8 @@ pub fn difference(old: &Sums, new: Sums) -> Sums {
 }
 
 /// One event time of one meter is one key. The same value again is a duplicate; another value puts all values of the
-/// key in quarantine. Gives the order in which the others are to be judged.
+/// key in quarantine. Gives the order in which the others are to be judged, and between
+/// them one row of each key in quarantine.
 fn resolve(rows: &[StoredRow], verdicts: &mut [Verdict]) -> Vec<usize> {
     let future = |row: &StoredRow| row.time.since(row.received_at) > ALLOWED_DRIFT;
     let mut order: Vec<usize> = Vec::with_capacity(rows.len());
@@ -116,7 +128,10 @@ fn resolve(rows: &[StoredRow], verdicts: &mut [Verdict]) -> Vec<usize> {
         }
         match first_of_value[..] {
             [only] => judged.push(only),
-            _ => first_of_value.iter().for_each(|index| verdicts[*index] = Verdict::Conflict),
+            _ => {
+                first_of_value.iter().for_each(|index| verdicts[*index] = Verdict::Conflict);
+                judged.extend(first_of_value.first());
+            }
         }
     }
     judged

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::error::BillingError;
 use super::filing::Filed;
 use super::writer::Writer;
+use crate::book::BookError;
 use crate::book::payments::{PaymentError, TopUp, TopUpOutcome, post_top_up};
 
 /// Requests that wait for the writer (each a few hundred bytes).
@@ -30,6 +31,8 @@ const FILE_ROWS: usize = 8_000_000;
 const FILE_ROWS_AT_REST: usize = 200_000;
 /// See [`FILE_ROWS_AT_REST`].
 const FILE_AFTER: Duration = Duration::from_secs(60);
+/// How long a filing that failed waits before it is tried again.
+const FILE_RETRY: Duration = Duration::from_secs(10);
 
 /// An account's balance, with the time of the oldest reading that it rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,10 @@ pub(crate) struct Service {
     filing: Option<Filing>,
     /// Who waits for everything to be filed.
     filers: Vec<oneshot::Sender<Result<(), BillingError>>>,
+    /// How many of them asked before the filing that is under way began.
+    asked_before: usize,
+    /// After a filing that failed: not before this.
+    filing_waits: Instant,
     last_filing: Instant,
     next_tick: Instant,
     /// Files that are no longer listed, to be removed after the next filing.
@@ -99,6 +106,8 @@ impl Service {
             log_closed: false,
             filing,
             filers,
+            asked_before: 0,
+            filing_waits: now,
             last_filing: now,
             next_tick: now + tick,
             unlisted,
@@ -140,7 +149,7 @@ impl Service {
                 },
                 filed = filing => {
                     self.filing = None;
-                    self.finish_filing(filed?).await?;
+                    self.end_filing(filed).await?;
                 }
                 () = tokio::time::sleep_until(self.next_tick) => self.tick().await?,
                 frame = self.frames.recv(), if !self.log_closed => match frame {
@@ -172,13 +181,15 @@ impl Service {
         self.writer.deliver_due().await?;
         let rows = self.writer.hot.rows();
         let rested = self.last_filing.elapsed() >= FILE_AFTER && rows >= FILE_ROWS_AT_REST;
-        if self.filing.is_none() && (rows >= FILE_ROWS || rested || !self.filers.is_empty()) {
+        let may = self.filing.is_none() && began >= self.filing_waits;
+        if may && (rows >= FILE_ROWS || rested || !self.filers.is_empty()) {
             self.begin_filing();
         }
         Ok(())
     }
 
     fn begin_filing(&mut self) {
+        self.asked_before = self.filers.len();
         if self.writer.has_unfiled() {
             self.filing = Some(Box::pin(tokio::spawn(self.writer.start_filing()).then_flat()));
         } else {
@@ -189,6 +200,37 @@ impl Service {
         self.last_filing = Instant::now();
     }
 
+    /// A disk that is full or out of reach ends a filing, not billing: it is tried again, and the doors wait where too
+    /// many rows are hot. Whoever asked for the filing hears of it.
+    async fn end_filing(&mut self, filed: Result<Filed, BillingError>) -> Result<(), BillingError> {
+        let ended = match filed {
+            Ok(filed) => self.finish_filing(filed).await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = ended else {
+            // What was asked for meanwhile may need another filing.
+            if !self.filers.is_empty() {
+                self.begin_filing();
+            }
+            return Ok(());
+        };
+        let passes = matches!(
+            &error,
+            BillingError::Lake(_) | BillingError::Book(BookError::Full | BookError::Busy | BookError::ReadOnly)
+        );
+        if !passes {
+            return Err(error);
+        }
+        tracing::error!(%error, "filing into the lake failed and is tried again; readings stay safe in the log");
+        self.writer.give_up_filing();
+        self.filing_waits = Instant::now() + FILE_RETRY;
+        let why = error.to_string();
+        for filer in self.filers.drain(..) {
+            let _ = filer.send(Err(BillingError::Apart(why.clone())));
+        }
+        Ok(())
+    }
+
     async fn finish_filing(&mut self, filed: Filed) -> Result<(), BillingError> {
         let unlisted = self.writer.finish_filing(filed).await?;
         for path in std::mem::replace(&mut self.unlisted, unlisted) {
@@ -196,9 +238,10 @@ impl Service {
                 tracing::warn!(path = %path.display(), %error, "a replaced file of the lake could not be removed");
             }
         }
-        for filer in self.filers.drain(..) {
+        for filer in self.filers.drain(..self.asked_before) {
             let _ = filer.send(Ok(()));
         }
+        self.asked_before = 0;
         Ok(())
     }
 
@@ -210,6 +253,7 @@ impl Service {
                 let posted = outcome.is_ok();
                 // The payment is in the book: whoever waits need not wait for what follows from it.
                 let _ = reply.send(outcome);
+                self.broken()?;
                 if posted && self.writer.paid(account) {
                     self.writer.settle().await?;
                 }
@@ -225,6 +269,7 @@ impl Service {
             Request::File(reply) => {
                 self.take_waiting();
                 self.writer.settle().await?;
+                // One that is under way may have begun before the last settlement.
                 self.filers.push(reply);
                 if self.filing.is_none() {
                     self.begin_filing();
@@ -234,9 +279,7 @@ impl Service {
                 self.take_waiting();
                 self.writer.settle().await?;
                 work(&mut self.writer).await;
-                if let Some(why) = self.writer.broken.take() {
-                    return Err(BillingError::Apart(format!("{why}; start again: the book is as it was before")));
-                }
+                self.broken()?;
             }
             Request::Stop(reply) => {
                 let _ = reply.send(Ok(()));
@@ -245,23 +288,40 @@ impl Service {
         Ok(())
     }
 
-    /// Prices the frames that have arrived, so that what was acknowledged before a request counts in its answer.
+    /// Memory that no longer agrees with the book must not be billed from.
+    fn broken(&mut self) -> Result<(), BillingError> {
+        match self.writer.broken.take() {
+            Some(why) => {
+                Err(BillingError::Apart(format!("{why}; start again: billing goes on from what the book holds")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Prices the frames that have arrived, so that what was acknowledged before a request counts in its answer. No
+    /// more than the channel holds, so that a steady stream cannot keep the request waiting.
     fn take_waiting(&mut self) {
-        while let Ok((seq, payload)) = self.frames.try_recv() {
+        for _ in 0..FRAMES {
+            let Ok((seq, payload)) = self.frames.try_recv() else { return };
             self.writer.price(seq, &payload);
         }
     }
 
     async fn stop(&mut self) -> Result<(), BillingError> {
         if let Some(filing) = self.filing.take() {
-            let filed = filing.await?;
-            self.finish_filing(filed).await?;
+            let filed = filing.await;
+            self.end_filing(filed).await?;
+        }
+        // What was asked for beyond it is settled below and filed after the next start.
+        if let Some(filing) = self.filing.take() {
+            let filed = filing.await;
+            self.end_filing(filed).await?;
         }
         self.take_waiting();
         self.writer.settle().await?;
         if self.writer.hot.rows() >= FILE_ROWS_AT_REST && self.writer.has_unfiled() {
-            let filed = self.writer.start_filing().await?;
-            self.finish_filing(filed).await?;
+            let filed = self.writer.start_filing().await;
+            self.end_filing(filed).await?;
         }
         for path in self.unlisted.drain(..) {
             let _ = std::fs::remove_file(path);
@@ -299,7 +359,14 @@ impl Writer {
                 return Err(error);
             }
         };
-        tx.commit().await?;
+        if let Err(error) = tx.commit().await {
+            // As above; and where it is not known what the disk holds, only the book can say what the balance is.
+            self.ledger = crate::book::ledger::LedgerAccounts::default();
+            if !matches!(error, BookError::Full | BookError::Busy | BookError::ReadOnly) {
+                self.broken = Some(error.to_string());
+            }
+            return Err(error.into());
+        }
         if let TopUpOutcome::Posted { transfer } = outcome {
             self.numbers.transfer = transfer + 1;
             self.pricing.wallets.entry(account).or_default().posted += amount;

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use kernel::id::{MeterId, Seq, ServicePointId};
 use kernel::reading::Verdict;
 use kernel::time::{LocalMonth, Moment};
+use sqlx::Row as _;
 
 use super::lines::{ENERGY, LineKey, Sum};
+use super::packed;
 use super::posting::Posting;
 use crate::book::bulk::{self, Cell};
 use crate::book::{BookError, Tx};
@@ -19,6 +21,8 @@ pub struct Settlement {
     pub applied: u64,
     /// States of the service points that changed.
     pub states: Vec<(ServicePointId, Vec<u8>)>,
+    /// From which month on the stored checkpoints hold no longer.
+    pub stale_checkpoints: Vec<(ServicePointId, LocalMonth)>,
     /// States with which months began.
     pub checkpoints: Vec<(ServicePointId, LocalMonth, Vec<u8>)>,
     /// Lines that are not posted yet, with their whole sums.
@@ -56,7 +60,7 @@ const OVERRIDES: (&str, &str) = (
     "ON CONFLICT (meter_id, time, value) DO UPDATE SET verdict = excluded.verdict",
 );
 
-fn line_cells<'a>(transfer: i64, point: ServicePointId, key: &LineKey, sum: &Sum) -> [Cell<'a>; 10] {
+fn open_cells<'a>(point: ServicePointId, key: &LineKey, sum: &Sum) -> [Cell<'a>; 10] {
     [
         point.0.into(),
         key.account.0.into(),
@@ -65,7 +69,7 @@ fn line_cells<'a>(transfer: i64, point: ServicePointId, key: &LineKey, sum: &Sum
         i64::from(key.band).into(),
         i64::from(key.tier).into(),
         key.version.0.into(),
-        transfer.into(),
+        Cell::Int(0),
         sum.quantity.0.into(),
         sum.amount.to_string().into(),
     ]
@@ -85,6 +89,11 @@ impl Settlement {
         let seq = long(self.applied);
         let states = self.states.iter().map(|(id, state)| [id.0.into(), seq.into(), state.as_slice().into()]);
         bulk::insert(tx, STATES.0, STATES.1, states).await?;
+        for (id, month) in &self.stale_checkpoints {
+            let sql = "DELETE FROM checkpoints WHERE service_point_id = $1 AND local_month >= $2";
+            let delete = sqlx::query(sql).bind(i64::from(id.0)).bind(i64::from(month.0));
+            delete.execute(tx.conn()).await?;
+        }
         let checkpoints = self.checkpoints.iter();
         let checkpoints =
             checkpoints.map(|(id, month, state)| [id.0.into(), i64::from(month.0).into(), state.as_slice().into()]);
@@ -98,10 +107,19 @@ impl Settlement {
             let delete = delete.bind(i64::from(key.tier)).bind(i64::from(key.version.0));
             delete.execute(tx.conn()).await?;
         }
-        let open = self.open_lines.iter().map(|(point, key, sum)| line_cells(0, *point, key, sum));
-        let posted = self.posting.lines.iter();
-        let posted = posted.map(|line| line_cells(line.transfer, line.point, &line.key, &line.sum));
-        bulk::insert(tx, LINES.0, LINES.1, open.chain(posted)).await?;
+        let open = self.open_lines.iter().map(|(point, key, sum)| open_cells(*point, key, sum));
+        bulk::insert(tx, LINES.0, LINES.1, open).await?;
+        if !self.posting.lines.is_empty() {
+            let last = sqlx::query("SELECT COALESCE(MAX(id), 0) FROM posted_lines").fetch_one(tx.conn()).await?;
+            let last: i64 = last.try_get(0)?;
+            let packed = (last + 1..).zip(self.posting.lines.chunks(packed::LINES)).map(|(id, lines)| {
+                let numbers = || lines.iter().map(|line| line.transfer);
+                let (least, most) = (numbers().min().unwrap_or(0), numbers().max().unwrap_or(0));
+                [id.into(), least.into(), most.into(), long(lines.len()).into(), packed::pack(lines).into()]
+            });
+            bulk::insert(tx, "INSERT INTO posted_lines (id, least, most, line_count, lines) VALUES", "", packed)
+                .await?;
+        }
         let verdicts = self.hot_verdicts.iter();
         let verdicts = verdicts
             .map(|((seq, row), verdict)| [long(*seq).into(), long(*row).into(), i64::from(verdict.code()).into()]);

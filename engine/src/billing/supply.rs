@@ -18,13 +18,17 @@ use wal::clock::Clock;
 use super::error::BillingError;
 use super::pricing::Pricing;
 use super::writer::Writer;
+use crate::book::bulk::{self, Cell};
 use crate::book::chain::{self, Entry};
-use crate::book::{BookError, Tx};
+use crate::book::{Book, BookError, Tx};
 use crate::control::output::ControlOutput;
 use crate::control::setup::{AccountSetup, MeterSetup, Setup, SiteSetup};
 use crate::control::state::Health;
 use crate::control::{Control, outbox, persist};
 use crate::registry::{self, AccountKind, Registry};
+
+/// When a change of the registry last rated an account's charges anew.
+pub type Rerated = BTreeMap<AccountId, Moment>;
 
 /// The way out of the writer: commands to the field and rows of the outbox to be delivered.
 #[derive(Debug)]
@@ -43,9 +47,11 @@ pub struct Supply {
     pub(super) control: Control,
     doors: Doors,
     doubt: Option<String>,
-    /// When a contract or an installation begins or ends next: who pays for which meter is worked out anew then.
+    /// When a contract, an installation or a tariff version begins or ends next: who pays for which meter is worked out anew then.
     next_change: Option<Moment>,
     under_way: BTreeSet<i64>,
+    /// Deliveries that the book does not know yet.
+    unmarked: Vec<outbox::Delivery>,
 }
 
 impl Supply {
@@ -99,10 +105,7 @@ pub(super) async fn write(tx: &mut Tx, output: &ControlOutput) -> Result<(), Boo
     if output.writes.is_empty() && output.audit.is_empty() {
         return Ok(());
     }
-    persist::write(tx.conn(), &output.writes).await.map_err(|error| match error {
-        persist::PersistError::Database { source, .. } => BookError::from(source),
-        other => crate::book::malformed(other.to_string()),
-    })?;
+    persist::write(tx.conn(), &output.writes).await.map_err(book_error)?;
     let entries = output.audit.iter().map(|entry| Entry {
         at: entry.at,
         actor: entry.actor.clone(),
@@ -120,10 +123,11 @@ impl Writer {
         let mut snapshot = self.book.snapshot().await?;
         let loaded = persist::load(&mut snapshot, now).await?;
         drop(snapshot);
-        let control = Control::load(Arc::new(setup(&self.registry, now)), loaded, now);
+        let control = Control::load(Arc::new(setup(&self.registry, &self.rerated, now)), loaded, now);
         self.pricing.touched.extend(self.registry.accounts().map(|account| account.id));
         let next_change = next_change(&self.registry, now);
-        self.control = Some(Supply { control, doors, doubt: None, next_change, under_way: BTreeSet::new() });
+        self.control =
+            Some(Supply { control, doors, doubt: None, next_change, under_way: BTreeSet::new(), unmarked: Vec::new() });
         Ok(())
     }
 
@@ -144,7 +148,7 @@ impl Writer {
     pub(super) fn registry_changed(&mut self, now: Moment) {
         self.pricing.touched.extend(self.registry.accounts().map(|account| account.id));
         if let Some(supply) = &mut self.control {
-            supply.control.on_setup(Arc::new(setup(&self.registry, now)), now);
+            supply.control.on_setup(Arc::new(setup(&self.registry, &self.rerated, now)), now);
             supply.next_change = next_change(&self.registry, now);
         }
     }
@@ -167,15 +171,21 @@ impl Writer {
     pub(super) async fn deliver_due(&mut self) -> Result<(), BillingError> {
         let now = self.clock.now();
         let Some(supply) = &mut self.control else { return Ok(()) };
-        let mut delivered = Vec::new();
         while let Ok(delivery) = supply.doors.delivered.try_recv() {
-            supply.under_way.remove(&delivery.id);
-            delivered.push(delivery);
+            supply.unmarked.push(delivery);
         }
-        if !delivered.is_empty() {
-            let mut tx = self.book.begin().await?;
-            outbox::mark(tx.conn(), &delivered, now).await?;
-            tx.commit().await?;
+        if !supply.unmarked.is_empty() {
+            match mark(&self.book, &supply.unmarked, now).await {
+                Ok(()) => {}
+                Err(error @ (BookError::Full | BookError::Busy | BookError::ReadOnly)) => {
+                    tracing::error!(%error, "deliveries are marked later");
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+            for delivery in supply.unmarked.drain(..) {
+                supply.under_way.remove(&delivery.id);
+            }
         }
         let mut reader = self.book.snapshot().await?;
         for item in outbox::due(&mut reader, now, &supply.under_way).await? {
@@ -189,19 +199,36 @@ impl Writer {
     }
 }
 
-/// The first moment after `now` at which a contract or an installation begins or ends.
+fn book_error(error: persist::PersistError) -> BookError {
+    match error {
+        persist::PersistError::Database { source, .. } => BookError::from(source),
+        other => crate::book::malformed(other.to_string()),
+    }
+}
+
+/// Writes down what became of deliveries.
+async fn mark(book: &Book, delivered: &[outbox::Delivery], now: Moment) -> Result<(), BookError> {
+    let mut tx = book.begin().await?;
+    outbox::mark(tx.conn(), delivered, now).await.map_err(book_error)?;
+    tx.commit().await
+}
+
+/// The first moment after `now` at which a contract or an installation begins or ends, or a tariff version begins.
 fn next_change(registry: &Registry, now: Moment) -> Option<Moment> {
     let points = registry.service_points();
     let moments = points.flat_map(|point| {
         let contracts = point.contracts.iter().map(|contract| (contract.valid_from, contract.valid_to));
         contracts.chain(point.epochs.iter().map(|epoch| (epoch.valid_from, epoch.valid_to)))
     });
-    moments.flat_map(|(from, to)| [Some(from), to]).flatten().filter(|moment| *moment > now).min()
+    let moments = moments.flat_map(|(from, to)| [Some(from), to]).flatten();
+    let versions = registry.tariffs().flat_map(|tariff| &tariff.versions).map(|version| version.valid_from);
+    moments.chain(versions).filter(|moment| *moment > now).min()
 }
 
 /// When a price, a payer or an installation of an account changed last: a person should look before anybody is cut.
-fn changed_at(registry: &Registry, account: AccountId, now: Moment) -> Option<Moment> {
-    let mut latest = None;
+/// A change that is dated back counts from the moment at which it was `rerated`.
+fn changed_at(registry: &Registry, rerated: &Rerated, account: AccountId, now: Moment) -> Option<Moment> {
+    let mut latest = rerated.get(&account).copied();
     for point in registry.points_of_account(account) {
         let Some(contract) = point.contracts.iter().rev().find(|contract| contract.holds(now)) else { continue };
         if contract.account != account {
@@ -217,7 +244,7 @@ fn changed_at(registry: &Registry, account: AccountId, now: Moment) -> Option<Mo
 
 /// The registry in the words of control.
 #[must_use]
-pub fn setup(registry: &Registry, now: Moment) -> Setup {
+pub fn setup(registry: &Registry, rerated: &Rerated, now: Moment) -> Setup {
     let policies: BTreeMap<_, _> = registry
         .policies()
         .filter_map(|policy| match serde_json::from_str::<Policy>(&policy.definition) {
@@ -266,7 +293,7 @@ pub fn setup(registry: &Registry, now: Moment) -> Setup {
                 credit_limit: account.credit_limit,
                 emergency_unused: Amount::ZERO,
                 confirmed_at: account.confirmed_at,
-                changed_at: changed_at(registry, account.id, now),
+                changed_at: changed_at(registry, rerated, account.id, now),
             },
             policy: account.policy.and_then(|id| policies.get(&id).cloned()),
             meters: payers.iter().filter(|(_, payer)| **payer == account.id).map(|(meter, _)| *meter).collect(),
@@ -285,4 +312,24 @@ pub fn setup(registry: &Registry, now: Moment) -> Setup {
         (meter.id, setup)
     });
     Setup { sites: sites.collect(), accounts: accounts.collect(), meters: meters.collect() }
+}
+
+/// The name under which `progress` keeps when an account's charges were rated anew.
+const RERATED: &str = "rerated_account_";
+
+/// Keeps `rerated`, in the transaction that changes the registry.
+pub(super) async fn write_rerated(tx: &mut Tx, rerated: &Rerated) -> Result<(), BookError> {
+    let names: Vec<(String, i64)> =
+        rerated.iter().map(|(account, at)| (format!("{RERATED}{}", account.0), at.0)).collect();
+    let rows = names.iter().map(|(name, at)| -> [Cell<'_>; 2] { [name.as_str().into(), (*at).into()] });
+    let tail = "ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    bulk::insert(tx, "INSERT INTO progress (name, value) VALUES", tail, rows).await?;
+    Ok(())
+}
+
+/// What [`write_rerated`] kept.
+pub(super) async fn load_rerated(book: &Book) -> Result<Rerated, BookError> {
+    let rows: Vec<(String, i64)> = sqlx::query_as("SELECT name, value FROM progress").fetch_all(book.reader()).await?;
+    let account = |name: &str| name.strip_prefix(RERATED)?.parse().ok().map(AccountId);
+    Ok(rows.iter().filter_map(|(name, at)| Some((account(name)?, Moment(*at)))).collect())
 }

@@ -236,6 +236,26 @@ async fn a_conflicting_value_is_quarantined_with_the_one_already_billed() {
 }
 
 #[tokio::test]
+async fn a_key_in_quarantine_stays_there_however_often_its_values_are_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    site(folder.path()).await;
+    let engine = open(folder.path()).await;
+    let rows = &readings()[..10];
+    let mut other = rows[9];
+    other.value = Value::Register(1);
+    send(&engine, &rows[..9]).await;
+    let before = balance(&engine).await;
+    send(&engine, &[rows[9], other]).await;
+    assert_eq!(balance(&engine).await, before);
+    for _ in 0..2 {
+        send(&engine, &[rows[9]]).await;
+        assert_eq!(balance(&engine).await, before, "the last key of all, in quarantine");
+    }
+    audited(&engine).await;
+    engine.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_payment_sent_five_times_posts_once_and_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     site(folder.path()).await;
@@ -266,3 +286,6 @@ async fn a_second_process_on_the_folder_is_refused() {
     assert!(second.err().unwrap().to_string().contains("in use by another meterledger"));
     engine.close().await.unwrap();
 }
+
+#[path = "tests_orders.rs"]
+mod orders;

@@ -64,6 +64,8 @@ pub struct Writer {
     pub(super) flushing_through: u64,
     /// The loop that cuts and reconnects, where this process runs one.
     pub(super) control: Option<super::supply::Supply>,
+    /// When a change of the registry last rated an account's charges anew: nobody is cut on it at once.
+    pub(super) rerated: super::supply::Rerated,
     /// Why memory no longer agrees with the book: billing must stop and recover.
     pub(super) broken: Option<String>,
     /// The last day for which each account has a usage transfer: later ones cannot be differences.
@@ -139,8 +141,11 @@ impl Writer {
         let now = self.clock.now();
         self.follow_dates(now);
         self.pricing.close(now);
+        // First what the stream made of earlier readings; what is rated anew below knows more.
+        let mut overrides = self.apply_changed_verdicts();
+        self.overrides.extend(overrides.iter().map(|(key, verdict)| (*key, *verdict)));
         self.resolve_late(now).await?;
-        let mut overrides = std::mem::take(&mut self.filed);
+        overrides.append(&mut self.filed);
         overrides.extend(self.apply_changed_verdicts());
         let Pricing { points, points_of, .. } = &mut self.pricing;
         let utilities: BTreeMap<ServicePointId, Utility> =
@@ -158,6 +163,7 @@ impl Writer {
                 continue;
             }
             settlement.states.push((*id, point.state.encode()));
+            settlement.stale_checkpoints.extend(point.stale_from.map(|month| (*id, month)));
             let months = point.checkpoints.iter().map(|(month, state)| (*id, *month, state.encode()));
             settlement.checkpoints.extend(months);
             let lines = point.lines.all().iter().filter(|(_, line)| line.changed);
@@ -165,9 +171,13 @@ impl Writer {
         }
         settlement.hot_verdicts = std::mem::take(&mut self.hot_verdicts);
         for ((seq, row), verdict) in &settlement.hot_verdicts {
-            if *seq <= self.flushing_through {
+            // A filing that did not come to its end has left overrides of rows that are still hot.
+            let left = !self.overrides.is_empty() && !matches!(verdict, Verdict::Duplicate | Verdict::Future);
+            if *seq <= self.flushing_through || left {
                 self.hot.with_row(Seq(*seq), *row, |meter, time, value| {
-                    overrides.insert((meter, time, value), *verdict);
+                    if *seq <= self.flushing_through || self.overrides.contains_key(&(meter, time, value)) {
+                        overrides.insert((meter, time, value), *verdict);
+                    }
                 });
             }
         }
@@ -206,6 +216,7 @@ impl Writer {
         for point in self.pricing.points.values_mut().filter(|point| point.changed) {
             point.changed = false;
             point.checkpoints.clear();
+            point.stale_from = None;
             for line in point.lines.all().values_mut() {
                 (line.stored, line.changed) = (true, false);
             }
@@ -278,7 +289,10 @@ impl Writer {
         if changed.is_empty() {
             return Overrides::new();
         }
-        for (seq, row, meter, time) in self.hot.find(|meter, time| changed.contains_key(&(meter, time))) {
+        // A repetition of the reading, or one from the future, has its own verdict.
+        let judged = |verdict| matches!(verdict, Verdict::Suspended | Verdict::Exception | Verdict::Glitch);
+        let wanted = |meter, time, verdict| judged(verdict) && changed.contains_key(&(meter, time));
+        for (seq, row, meter, time) in self.hot.find(wanted) {
             if let Some((_, verdict)) = changed.remove(&(meter, time)) {
                 self.hot_verdicts.insert((seq.0, row), verdict);
                 self.hot.set_verdicts(seq, [(row, verdict)]);
@@ -330,7 +344,8 @@ impl Writer {
         if let Some((state, checkpoints)) = outcome.state
             && let Some(point) = self.pricing.points.get_mut(&outcome.id)
         {
-            point.replace_state(state, checkpoints);
+            point.replace_state(state, checkpoints, outcome.after);
+            point.verdicts.extend(outcome.earlier);
         }
     }
 
@@ -346,10 +361,14 @@ impl Writer {
         let start_of = |month: LocalMonth| setup.terms.days.on(month.first_day()).map(|day| day.start);
         // The month's own state includes the readings up to its first instant.
         let latest = if month.start < first { month.month } else { LocalMonth(month.month.0 - 1) };
-        let pending = self.pricing.points.get(&id).and_then(|point| point.checkpoints.range(..=latest).next_back());
+        let runtime = self.pricing.points.get(&id);
+        let pending = runtime.and_then(|point| point.checkpoints.range(..=latest).next_back());
+        let fresh = runtime
+            .and_then(|point| point.stale_from)
+            .map_or(latest, |stale| latest.min(LocalMonth(stale.0.saturating_sub(1))));
         let sql = "SELECT local_month, state FROM checkpoints WHERE service_point_id = $1 AND local_month <= $2 \
                    ORDER BY local_month DESC LIMIT 1";
-        let query = sqlx::query(sql).bind(i64::from(id.0)).bind(i64::from(latest.0));
+        let query = sqlx::query(sql).bind(i64::from(id.0)).bind(i64::from(fresh.0));
         let stored = query.fetch_optional(self.book.reader()).await.map_err(BookError::from)?;
         let stored = match stored {
             None => None,

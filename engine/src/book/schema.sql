@@ -68,12 +68,16 @@ CREATE TABLE payments (
     created_at BIGINT NOT NULL, posted_at BIGINT, transfer_id BIGINT, actor TEXT NOT NULL,
     UNIQUE (provider, provider_transaction));
 -- Rated usage by service point, account, local day, component, band, tier and tariff version. transfer_id 0: not posted yet;
--- a posted line keeps its transfer, and later differences are new lines. Removed once exported to the lake as charges.
+-- a posted line keeps its transfer, and later differences are new lines. It moves to posted_lines.
 CREATE TABLE usage_lines (
     service_point_id BIGINT NOT NULL, account_id BIGINT NOT NULL, local_date BIGINT NOT NULL, component TEXT NOT NULL,
     band BIGINT NOT NULL, tier BIGINT NOT NULL, tariff_version_id BIGINT NOT NULL, transfer_id BIGINT NOT NULL,
     quantity BIGINT NOT NULL, amount TEXT NOT NULL,
     PRIMARY KEY (service_point_id, account_id, local_date, component, band, tier, tariff_version_id, transfer_id));
+-- Posted lines, packed by the thousand (billing::packed), until they are exported to the lake as charges. least, most: the
+-- transfers among them.
+CREATE TABLE posted_lines (
+    id BIGINT PRIMARY KEY, least BIGINT NOT NULL, most BIGINT NOT NULL, line_count BIGINT NOT NULL, lines BLOB NOT NULL);
 
 -- Derived: the sum of each wallet's transfers, kept in the transaction that posts them, so that a start need not add them up.
 CREATE TABLE wallets (account_id BIGINT PRIMARY KEY, posted TEXT NOT NULL);

@@ -66,7 +66,7 @@ pub struct ChargeRow {
     /// The local day.
     pub date: LocalDate,
     /// What is charged.
-    pub component: String,
+    pub component: &'static str,
     /// Band code.
     pub band: u8,
     /// Tier from 1.
@@ -146,7 +146,8 @@ fn arrow_error(root: &Path) -> impl Fn(ArrowError) -> LakeError {
     move |source| LakeError::Arrow { path: path.clone(), source }
 }
 
-fn charge_batch(rows: &[&ChargeRow]) -> Result<RecordBatch, ArrowError> {
+/// Lines with the columns of [`CHARGES`].
+pub(crate) fn charge_batch(rows: &[&ChargeRow]) -> Result<RecordBatch, ArrowError> {
     let id = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
 
     let ids = |pick: fn(&ChargeRow) -> u32| Int32Array::from_iter_values(rows.iter().map(|row| id(pick(row))));
@@ -160,7 +161,7 @@ fn charge_batch(rows: &[&ChargeRow]) -> Result<RecordBatch, ArrowError> {
             std::sync::Arc::new(ids(|row| row.service_point)),
             std::sync::Arc::new(ids(|row| row.account)),
             std::sync::Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| row.date.0))),
-            std::sync::Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.component.as_str()))),
+            std::sync::Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.component))),
             std::sync::Arc::new(Int8Array::from_iter_values(bands)),
             std::sync::Arc::new(Int16Array::from_iter_values(tiers)),
             std::sync::Arc::new(ids(|row| row.version)),

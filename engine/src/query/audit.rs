@@ -59,7 +59,8 @@ pub fn catalogue() -> &'static [(&'static str, &'static str)] {
 /// A [`QueryError`] where a query could not run: then nothing is proved.
 pub async fn run(session: &QuerySession) -> Result<Vec<AuditOutcome>, QueryError> {
     let texts: Vec<&str> = TEXTS.iter().map(|(_, sql)| *sql).collect();
-    let pinned = session.pin(&texts).await?;
+    // Statistics of deep joins are guesses, and a wrong one hashes all intervals of all years.
+    let pinned = session.joins_as_written().pin(&texts).await?;
     let mut outcomes = Vec::with_capacity(TEXTS.len());
     for (name, sql) in TEXTS {
         outcomes.push(check(&pinned, name, sql).await?);
@@ -74,7 +75,7 @@ pub async fn run(session: &QuerySession) -> Result<Vec<AuditOutcome>, QueryError
 pub async fn run_one(session: &QuerySession, name: &str) -> Result<AuditOutcome, QueryError> {
     let found = TEXTS.iter().find(|(known, _)| *known == name);
     let (name, sql) = found.ok_or_else(|| QueryError::Missing(format!("audit query {name}")))?;
-    check(&session.pin(&[*sql]).await?, name, sql).await
+    check(&session.joins_as_written().pin(&[*sql]).await?, name, sql).await
 }
 
 async fn check(pinned: &Pinned, name: &'static str, sql: &str) -> Result<AuditOutcome, QueryError> {

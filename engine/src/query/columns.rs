@@ -244,6 +244,11 @@ pub const TABLES: &[BookTable] = &[
             ("amount", Amount),
         ],
     },
+    BookTable {
+        name: "posted_lines",
+        columns: &[("id", Long), ("least", Long), ("most", Long), ("line_count", Long), ("lines", Bytes)],
+    },
+    BookTable { name: "wallets", columns: &[("account_id", Id), ("posted", Amount)] },
     BookTable { name: "service_point_states", columns: &[("service_point_id", Id), ("seq", Long), ("state", Bytes)] },
     BookTable { name: "checkpoints", columns: &[("service_point_id", Id), ("local_month", Long), ("state", Bytes)] },
     BookTable { name: "hot_verdicts", columns: &[("seq", Long), ("row_index", Long), ("verdict", Code)] },

@@ -7,6 +7,7 @@ use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Int8Builder, Int16Builder, Int32Builder,
     Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
+use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 use kernel::money::Amount;
@@ -16,6 +17,11 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Row};
 use super::columns::{self, BookTable, Kind};
 use super::source::{LakeFile, READINGS, SITE_DAYS};
 use super::{QueryError, derive};
+use crate::billing::packed;
+use crate::lake::flush::{ChargeRow, charge_batch};
+
+/// The table whose posted rows the book holds packed.
+const USAGE_LINES: &str = "usage_lines";
 
 /// What the book says at one moment.
 #[derive(Clone, Debug)]
@@ -125,7 +131,7 @@ async fn read(connection: &mut AnyConnection, name: &str) -> Result<RecordBatch,
     // Only names of `columns::TABLES` get into the text.
     let sql = AssertSqlSafe(format!("SELECT {} FROM {}", names.join(", "), table.name));
     let mut builders: Vec<Builder> = table.columns.iter().map(|(_, kind)| Builder::new(*kind)).collect();
-    let mut rows = sqlx::query(sql).fetch(connection);
+    let mut rows = sqlx::query(sql).fetch(&mut *connection);
     let mut count = 0;
     while let Some(row) = rows.try_next().await.map_err(QueryError::book(name))? {
         for (index, builder) in builders.iter_mut().enumerate() {
@@ -133,8 +139,34 @@ async fn read(connection: &mut AnyConnection, name: &str) -> Result<RecordBatch,
         }
         count += 1;
     }
+    drop(rows);
     let arrays: Vec<ArrayRef> = builders.into_iter().map(Builder::finish).collect();
-    RecordBatch::try_new(table.schema(), arrays).map_err(QueryError::arrow(name))
+    let batch = RecordBatch::try_new(table.schema(), arrays).map_err(QueryError::arrow(name))?;
+    if name != USAGE_LINES {
+        return Ok(batch);
+    }
+    let posted = posted_lines(connection).await?;
+    concat_batches(&table.schema(), [&batch, &posted]).map_err(QueryError::arrow(name))
+}
+
+/// Lines that are posted and not in the lake yet, as rows of [`USAGE_LINES`].
+async fn posted_lines(connection: &mut AnyConnection) -> Result<RecordBatch, QueryError> {
+    let name = "posted_lines";
+    let mut lines = Vec::new();
+    let mut rows = sqlx::query("SELECT id, lines FROM posted_lines ORDER BY id").fetch(connection);
+    while let Some(row) = rows.try_next().await.map_err(QueryError::book(name))? {
+        let fault = || QueryError::BookValue {
+            table: name.to_owned(),
+            column: "lines".to_owned(),
+            row: lines.len(),
+            found: "damaged bytes".to_owned(),
+            expected: "packed lines of this release",
+        };
+        let bytes = row.try_get(1).map_err(QueryError::book(name))?;
+        let some: Vec<ChargeRow> = packed::unpack(bytes).ok_or_else(fault)?.collect();
+        lines.extend(some);
+    }
+    charge_batch(&lines.iter().collect::<Vec<_>>()).map_err(QueryError::arrow(name))
 }
 
 enum Builder {

@@ -29,6 +29,8 @@ pub struct Options {
     pub target_partitions: Option<usize>,
     /// Bytes that sorts, joins and aggregates may hold together; sorts and aggregates go on on disk, others fail.
     pub memory_bytes: Option<usize>,
+    /// Joins hash the side that the statement names first, whatever its statistics say: for statements written so.
+    pub joins_as_written: bool,
 }
 
 /// Runs statements over snapshots of one source. Cloning shares it; file footers are cached between statements.
@@ -70,6 +72,13 @@ impl QuerySession {
         Ok(QuerySession { source, options, runtime })
     }
 
+    /// The same session for statements that name the small side of each join first.
+    #[must_use]
+    pub fn joins_as_written(&self) -> QuerySession {
+        let options = Options { joins_as_written: true, ..self.options.clone() };
+        QuerySession { options, ..self.clone() }
+    }
+
     /// Takes one snapshot that serves all these statements.
     ///
     /// # Errors
@@ -98,6 +107,9 @@ impl QuerySession {
             .with_information_schema(true)
             .with_prefer_existing_sort(true)
             .set_bool("datafusion.sql_parser.parse_float_as_decimal", true);
+        if self.options.joins_as_written {
+            config = config.set_bool("datafusion.optimizer.join_reordering", false);
+        }
         if let Some(partitions) = self.options.target_partitions {
             config = config.with_target_partitions(partitions);
         }

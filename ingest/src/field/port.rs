@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::batch::Batch;
-use kernel::id::{CommandId, MeterId};
-use kernel::reading::{Contact, Observation};
-use kernel::time::{MINUTE, Moment, SECOND};
+pub use kernel::control::FieldCommand;
+use kernel::id::MeterId;
+use kernel::reading::Observation;
+use kernel::time::{MINUTE, SECOND};
 use thiserror::Error;
 
 use crate::profile::Profile;
@@ -28,37 +29,6 @@ pub struct MeterPort {
     pub unit: u8,
     /// Microseconds of the clock from poll to poll.
     pub poll_every: i64,
-}
-
-/// What the field is told to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldCommand {
-    /// Bring a relay or valve to `target`, unless `expires` has passed when its turn comes.
-    Write {
-        /// The command, named in every observation about it.
-        command: CommandId,
-        /// The meter.
-        meter: MeterId,
-        /// Where the contact is to go.
-        target: Contact,
-        /// From here on it is not sent.
-        expires: Moment,
-    },
-    /// Read a meter at once, its relay included.
-    ReadNow {
-        /// The meter.
-        meter: MeterId,
-    },
-}
-
-impl FieldCommand {
-    /// The meter it concerns.
-    #[must_use]
-    pub const fn meter(self) -> MeterId {
-        match self {
-            FieldCommand::Write { meter, .. } | FieldCommand::ReadNow { meter } => meter,
-        }
-    }
 }
 
 /// What the field saw.

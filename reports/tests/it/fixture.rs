@@ -52,7 +52,7 @@ impl Fixture {
                 .unwrap();
         }
         let source = Arc::new(FixtureSource { pool: pool.clone(), lake_root, hot });
-        let options = Options { target_partitions: Some(2), memory_bytes: Some(1 << 30) };
+        let options = Options { target_partitions: Some(2), memory_bytes: Some(1 << 30), ..Options::default() };
         let session = QuerySession::new(source, options).unwrap();
         Fixture { pool, session, _folder: folder }
     }

@@ -45,3 +45,13 @@ pub enum FieldCommand {
         meter: MeterId,
     },
 }
+
+impl FieldCommand {
+    /// The meter it concerns.
+    #[must_use]
+    pub const fn meter(self) -> MeterId {
+        match self {
+            FieldCommand::Write { meter, .. } | FieldCommand::ReadNow { meter } => meter,
+        }
+    }
+}

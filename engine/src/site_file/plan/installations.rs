@@ -257,8 +257,10 @@ impl Planner<'_> {
                 text += &because(stretch.correct.as_deref(), kind);
                 self.rows.epoch(&epoch, stretch.correct.as_deref());
                 self.change(kind, subject, text);
-                if self.registry.meter(meter).is_some() {
-                    self.touch(terms.point, from);
+                // A known meter may have been read since then, also where the service point is new.
+                if self.registry.meter(meter).is_some() && from < self.now {
+                    let earliest = self.dirty.entry(terms.point).or_insert(from);
+                    *earliest = from.min(*earliest);
                 }
             }
         }
