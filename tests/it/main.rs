@@ -1,5 +1,6 @@
 //! The real binary, driven from outside on folders of its own.
 
+mod audit;
 mod bad_input;
 mod commands;
 mod field;
