@@ -7,7 +7,7 @@ use kernel::control::policy::Policy;
 use kernel::epoch::ProfileFacts;
 
 use super::error::BillingError;
-use super::late::{Task, resolve};
+use super::late::{Task, agree, resolve};
 use super::point::Setup;
 use super::settlement::Settlement;
 use super::supply::Rerated;
@@ -105,6 +105,7 @@ impl Writer {
             let resolved = resolve(&self.lake, &self.files, &self.hot, &self.overrides, some, now);
             outcomes.extend(resolved.map_err(BillingError::from)?);
         }
+        agree(&mut outcomes);
         let contracts =
             work.iter().flat_map(|(_, old, new, ..)| old.terms.contracts.iter().chain(&new.terms.contracts));
         let rerated: Rerated = contracts.map(|contract| (contract.account, now)).collect();

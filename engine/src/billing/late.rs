@@ -83,6 +83,23 @@ pub fn resolve(
     Ok(tasks.iter().map(|task| run(task, &by_meter, until)).collect())
 }
 
+/// Where a meter changed its service point, the point that it left finds no installation for what the other bills: the
+/// other's word counts.
+pub fn agree(outcomes: &mut [Outcome]) {
+    let mut hot = BTreeSet::new();
+    let mut filed = BTreeSet::new();
+    for outcome in outcomes.iter() {
+        let held = outcome.hot.iter().filter(|(.., verdict)| *verdict != Verdict::NoEpoch);
+        hot.extend(held.map(|(seq, row, _)| (*seq, *row)));
+        let held = outcome.filed.iter().filter(|(_, verdict)| **verdict != Verdict::NoEpoch);
+        filed.extend(held.map(|(key, _)| *key));
+    }
+    for outcome in outcomes {
+        outcome.hot.retain(|(seq, row, verdict)| *verdict != Verdict::NoEpoch || !hot.contains(&(*seq, *row)));
+        outcome.filed.retain(|key, verdict| *verdict != Verdict::NoEpoch || !filed.contains(key));
+    }
+}
+
 /// All readings of some meters after a moment, from the lake and the hot rows, with their present verdicts.
 ///
 /// # Errors
@@ -153,7 +170,9 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
     let new = rate(task.new, &task.start, &rows, until, |_, _| {});
     outcome.hot.clear();
     for (row, verdict) in rows.iter().zip(&new.verdicts) {
-        if row.verdict == *verdict {
+        // What comes to another service point says so there, against the point that it leaves (see `agree`).
+        let comes = task.new.holds(row) && !task.old.holds(row);
+        if row.verdict == *verdict && !comes {
             continue;
         }
         match row.row {

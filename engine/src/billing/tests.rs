@@ -289,3 +289,6 @@ async fn a_second_process_on_the_folder_is_refused() {
 
 #[path = "tests_orders.rs"]
 mod orders;
+
+#[path = "tests_apply.rs"]
+mod apply;

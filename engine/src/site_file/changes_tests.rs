@@ -38,11 +38,12 @@ async fn a_change_is_told_in_words_and_marks_what_must_be_rated_anew() {
             "~ meter E-1: read at 127.0.0.1:1502 unit 1 every 10s -> 127.0.0.1:1502 unit 7 every 10s\n",
             vec![],
         ),
+        // What is plausible decides what is billed, whenever a late reading has it judged again.
         (
             "rating = \"75 kW\"",
             "rating = \"90 kW\"",
             "~ meter E-1: rating 75000 W -> 90000 W\n~ meter E-1: most flow 75.000 kW -> 90.000 kW\n",
-            vec![],
+            vec![(1, FROM)],
         ),
         ("title = \"Hall 1\"", "title = \"Hall One\"", "~ location hall: title \"Hall 1\" -> \"Hall One\"\n", vec![]),
         (

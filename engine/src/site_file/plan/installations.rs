@@ -201,12 +201,13 @@ impl Planner<'_> {
             Step::Keep { old: place, new: index } => {
                 let (epoch, terms) = (old[place], &new[index].terms);
                 if epoch.valid_to.is_none() && (epoch.max_rate, epoch.jitter_counts) != (terms.max_rate, terms.jitter) {
-                    // How later readings are judged; no quantity depends on it.
+                    // How readings are judged, the earlier ones too whenever they are rated anew: so now, all at once.
                     let changed = Epoch { max_rate: terms.max_rate, jitter_counts: terms.jitter, ..epoch.clone() };
                     self.rows.epoch_updates.push(changed);
                     let text =
                         format!("most flow {} -> {}", self.flow(item, epoch.max_rate), self.flow(item, terms.max_rate));
                     self.change(ChangeKind::Changed, subject, text);
+                    self.touch(epoch.service_point, epoch.valid_from);
                 }
             }
             Step::End { old: place, at, new: index } => {
