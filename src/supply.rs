@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use engine::billing::supply::Doors;
 use engine::control::outbox::{self, Deliver};
 use engine::registry::Registry;
+use futures::{StreamExt as _, stream};
 use ingest::field::{Field, FieldEvent, MeterPort, Settings};
 use ingest::intake::Intake;
 use ingest::profile;
@@ -24,6 +25,8 @@ use crate::node::Node;
 
 /// Field events that wait for the intake (256 rows each at most).
 const EVENTS: usize = 256;
+/// Submissions that wait for the disk together.
+const SUBMISSIONS: usize = 64;
 /// Commands that wait for the field: one open and one read for each meter at most.
 const COMMANDS: usize = 65_536;
 /// Notices under way.
@@ -126,13 +129,20 @@ impl SupplySide {
     }
 }
 
-/// Submits what the field sees. A log that does not take it stops the polling behind it.
+/// Submits what the field sees, in order and without waiting for each: what waits shares one fsync. A log that does not
+/// take it stops the polling behind it.
 async fn take_events(intake: Intake, mut events: mpsc::Receiver<FieldEvent>) {
-    while let Some(event) = events.recv().await {
-        let refused = match event {
-            FieldEvent::Readings(batch) => intake.submit(batch).await.map(|taken| taken.refused.len()),
-            FieldEvent::Observations(seen) => intake.observe(seen).await.map(|taken| taken.refused.len()),
-        };
+    let intake = &intake;
+    // Submissions that are first polled in an order are numbered in it, and `buffered` polls them in theirs.
+    let mut submitted = stream::poll_fn(|context| events.poll_recv(context))
+        .map(|event| async move {
+            match event {
+                FieldEvent::Readings(batch) => intake.submit(batch).await.map(|taken| taken.refused.len()),
+                FieldEvent::Observations(seen) => intake.observe(seen).await.map(|taken| taken.refused.len()),
+            }
+        })
+        .buffered(SUBMISSIONS);
+    while let Some(refused) = submitted.next().await {
         match refused {
             Ok(0) => {}
             Ok(refused) => tracing::warn!(refused, "rows from the field were refused"),

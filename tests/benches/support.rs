@@ -37,7 +37,6 @@ pub(crate) fn timed<T>(clock: &Clock, work: impl FnOnce() -> T) -> (T, i64) {
 }
 
 /// Waits for a process to end; gives the most memory that it ever held, in kB (0 where /proc does not tell).
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures in real time")]
 pub(crate) fn watch(mut child: Child) -> u64 {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;

@@ -163,6 +163,13 @@ impl Service {
     async fn take(&mut self, seq: Seq, payload: &Payload) -> Result<(), BillingError> {
         self.writer.price(seq, payload);
         let news = matches!(payload, Payload::Observations(_)) && self.writer.control.is_some();
+        if news {
+            // At a start every meter has news: one settlement for all that is waiting, not one for each.
+            while self.writer.unsettled_rows < SETTLE_ROWS {
+                let Ok((seq, payload)) = self.frames.try_recv() else { break };
+                self.writer.price(seq, &payload);
+            }
+        }
         if news || self.writer.unsettled_rows >= SETTLE_ROWS || Instant::now() >= self.next_tick {
             self.tick().await?;
         }
