@@ -108,9 +108,9 @@ async fn a_probe_shows_every_register_and_says_why_it_cannot() {
         let relays = usize::from(profile.relay.is_some());
         assert_eq!(rows.len(), 1 + profile.instruments.len() + relays + profile.extras.len(), "{name}");
         assert!(rows.iter().all(|row| row.decoded != "-" && !row.raw.is_empty()), "{name}: {rows:?}");
-        let unit_of = profile.utility.unit();
-        let shown = if unit_of == "m3" { "1 m3" } else { "10 kWh" };
-        assert_eq!(rows[0].decoded, shown, "{name}: 1000 counts");
+        // 1,000 counts of the profile's resolution.
+        let units = profile.facts().resolution_numerator / profile.facts().resolution_denominator;
+        assert_eq!(rows[0].decoded, format!("{units} {}", profile.utility.unit()), "{name}: 1000 counts");
         let error = probe(&profile, "127.0.0.1", address.port(), 99, wait).await.unwrap_err().to_string();
         assert!(error.contains("unit 99") && error.contains("check the unit number"), "{error}");
     }

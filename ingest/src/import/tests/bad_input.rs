@@ -216,7 +216,8 @@ async fn a_log_that_takes_nothing_fails_the_import() {
 async fn a_list_of_refused_rows_that_cannot_be_written_fails_the_import() {
     let bench = bench();
     let file = bench.file("file.csv", "meter,time,value\nE9,2020-01-01T00:00:00Z,1\n");
-    let nowhere = bench.folder.path().join("no/such/folder.csv");
+    // A folder cannot be made below a file.
+    let nowhere = file.join("folder.csv");
     let error = import(&bench.intake, &file, &hourly(), &nowhere, &mut |_| {}).await.unwrap_err();
     assert!(matches!(error, ImportError::RefusedFile { .. }), "{error}");
 }
