@@ -164,8 +164,13 @@ async fn ask(folder: &Path, asked: Asked, output: Option<&Path>) -> Result<(), F
     };
     let working = async {
         match door::client::connect(folder).await {
+            // The list is part of the program: it needs no folder.
+            _ if matches!(asked.call, Call::ReportList) => perform::report::list(&events).await?,
             Some(server) => server.ask(&asked, &events).await?,
             None => {
+                if !matches!(asked.call, Call::Apply { .. }) {
+                    Node::must_exist(folder)?;
+                }
                 let node = Node::open(folder, Clock::live()).await?;
                 let done = perform::perform(&node, &asked, &events).await;
                 let closed = node.close().await;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use engine::book::BookError;
 use engine::engine::{Engine, Handle, Options};
 use engine::query::{self, QuerySession};
 use engine::registry::{MeterKind, Registry};
@@ -44,6 +45,14 @@ impl Log for Durable {
 }
 
 impl Node {
+    /// Whether somebody applied a site here: every other command needs one, and a mistyped folder has none.
+    pub(crate) fn must_exist(folder: &Path) -> Result<(), Failure> {
+        if folder.join(engine::book::FILE).exists() {
+            return Ok(());
+        }
+        Err(failed(BookError::Missing(folder.to_path_buf())))
+    }
+
     /// Opens the folder, which must not be open elsewhere.
     pub(crate) async fn open(folder: &Path, clock: Clock) -> Result<Node, Failure> {
         Node::open_with(folder, clock.clone(), Options::new(clock).settle_every).await

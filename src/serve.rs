@@ -16,6 +16,7 @@ use crate::node::Node;
 use crate::supply::{SupplySide, ports, simulated};
 
 pub(crate) async fn serve(folder: &Path, simulate: bool) -> Result<(), Failure> {
+    Node::must_exist(folder)?;
     let node = Arc::new(Node::open(folder, Clock::live()).await?);
     let listener = door::server::listen(folder)?;
     let real = ports(&node.engine.registry())?;
