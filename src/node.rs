@@ -20,8 +20,14 @@ use wal::clock::Clock;
 use crate::call::{Failure, failed};
 use crate::supply::SupplySide;
 
-/// Memory that the statements of one query may hold; beyond it they go on on disk or fail.
-const QUERY_BYTES: usize = 1 << 30;
+/// Memory that the statements of one query may hold, in MiB; beyond it they go on on disk or fail.
+/// `METERLEDGER_QUERY_MIB` sets another.
+const QUERY_MIB: usize = 1_024;
+
+fn query_bytes() -> usize {
+    let set = std::env::var("METERLEDGER_QUERY_MIB").ok().and_then(|text| text.parse().ok());
+    set.unwrap_or(QUERY_MIB) << 20
+}
 
 /// An open data folder.
 pub(crate) struct Node {
@@ -59,14 +65,19 @@ impl Node {
     }
 
     /// The same with another time between two settlements.
-    pub(crate) async fn open_with(folder: &Path, clock: Clock, settle_every: Duration) -> Result<Node, Failure> {
+    pub(crate) async fn open_with(
+        folder: &Path,
+        clock: Clock,
+        settle_every: Duration,
+        cores: Option<usize>,
+    ) -> Result<Node, Failure> {
         let options = Options { clock: clock.clone(), settle_every };
         let engine = Engine::open(folder, options).await.map_err(failed)?;
         let handle = engine.handle();
         let directory = MeterDirectory::new(meters(&handle.registry())?);
         let intake = Intake::new(Arc::new(Durable(engine.appender())), directory.clone(), clock.clone());
         let options =
-            query::Options { target_partitions: None, memory_bytes: Some(QUERY_BYTES), joins_as_written: false };
+            query::Options { target_partitions: None, memory_bytes: Some(query_bytes()), joins_as_written: false };
         let query = QuerySession::new(Arc::new(handle.clone()), options).map_err(failed)?;
         let open = Mutex::new(Some(engine));
         Ok(Node {
