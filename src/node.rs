@@ -65,12 +65,7 @@ impl Node {
     }
 
     /// The same with another time between two settlements.
-    pub(crate) async fn open_with(
-        folder: &Path,
-        clock: Clock,
-        settle_every: Duration,
-        cores: Option<usize>,
-    ) -> Result<Node, Failure> {
+    pub(crate) async fn open_with(folder: &Path, clock: Clock, settle_every: Duration) -> Result<Node, Failure> {
         let options = Options { clock: clock.clone(), settle_every };
         let engine = Engine::open(folder, options).await.map_err(failed)?;
         let handle = engine.handle();
