@@ -21,7 +21,7 @@ use kernel::time::{HOUR, Moment};
 use tokio::sync::mpsc;
 use wal::clock::Clock;
 
-use crate::call::{Asked, Call, Event, Events, Failure, ImportArguments, failed};
+use crate::call::{Asked, Call, Event, Failure, ImportArguments, failed};
 use crate::node::Node;
 use crate::perform::perform;
 
@@ -152,7 +152,7 @@ async fn ask(node: &Node, call: Call) -> Result<Vec<String>, Failure> {
     let asked = Asked { actor: "demo".into(), call };
     let work = async {
         let done = perform(node, &asked, &events).await;
-        close(events);
+        drop(events);
         done
     };
     let gather = async {
@@ -167,8 +167,4 @@ async fn ask(node: &Node, call: Call) -> Result<Vec<String>, Failure> {
     let (done, output) = tokio::join!(work, gather);
     done.map_err(failed)?;
     Ok(output.lines().map(str::to_owned).collect())
-}
-
-fn close(events: Events) {
-    drop(events);
 }

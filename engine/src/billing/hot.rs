@@ -162,10 +162,4 @@ impl Hot {
     pub fn rows(&self) -> usize {
         self.read().rows
     }
-
-    /// The last frame that arrived.
-    #[must_use]
-    pub fn last_seq(&self) -> u64 {
-        *self.arrived.borrow()
-    }
 }
