@@ -9,3 +9,4 @@ mod kill;
 mod real_data;
 mod site;
 mod socket;
+mod webhook;

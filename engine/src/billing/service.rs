@@ -326,6 +326,8 @@ impl Service {
         }
         self.take_waiting();
         self.writer.settle().await?;
+        // What was delivered is not to be delivered again by the next server.
+        self.writer.mark_delivered().await?;
         if self.writer.hot.rows() >= FILE_ROWS_AT_REST && self.writer.has_unfiled() {
             let filed = self.writer.start_filing().await;
             self.end_filing(filed).await?;

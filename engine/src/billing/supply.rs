@@ -167,26 +167,37 @@ impl Writer {
         Some(self.clock.real(wake.since(self.clock.now()).max(0)))
     }
 
-    /// Hands rows of the outbox that are due to the deliverers, and marks what they delivered.
-    pub(super) async fn deliver_due(&mut self) -> Result<(), BillingError> {
+    /// Marks what the deliverers have delivered since; whether all of it could be written down.
+    pub(super) async fn mark_delivered(&mut self) -> Result<bool, BillingError> {
         let now = self.clock.now();
-        let Some(supply) = &mut self.control else { return Ok(()) };
+        let Some(supply) = &mut self.control else { return Ok(true) };
         while let Ok(delivery) = supply.doors.delivered.try_recv() {
             supply.unmarked.push(delivery);
         }
-        if !supply.unmarked.is_empty() {
-            match mark(&self.book, &supply.unmarked, now).await {
-                Ok(()) => {}
-                Err(error @ (BookError::Full | BookError::Busy | BookError::ReadOnly)) => {
-                    tracing::error!(%error, "deliveries are marked later");
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
-            }
-            for delivery in supply.unmarked.drain(..) {
-                supply.under_way.remove(&delivery.id);
-            }
+        if supply.unmarked.is_empty() {
+            return Ok(true);
         }
+        match mark(&self.book, &supply.unmarked, now).await {
+            Ok(()) => {}
+            Err(error @ (BookError::Full | BookError::Busy | BookError::ReadOnly)) => {
+                tracing::error!(%error, "deliveries are marked later");
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        for delivery in supply.unmarked.drain(..) {
+            supply.under_way.remove(&delivery.id);
+        }
+        Ok(true)
+    }
+
+    /// Marks what was delivered, and hands the rows of the outbox that are due to the deliverers.
+    pub(super) async fn deliver_due(&mut self) -> Result<(), BillingError> {
+        if !self.mark_delivered().await? {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let Some(supply) = &mut self.control else { return Ok(()) };
         let mut reader = self.book.snapshot().await?;
         for item in outbox::due(&mut reader, now, &supply.under_way).await? {
             let id = item.id;
