@@ -8,12 +8,13 @@
 //!
 //! **Survives a crash:** every committed transaction. A book of a newer format is refused, never guessed at.
 //!
-//! Modules in reading order: [`open`] the file and its format, [`tx`] the one writer, [`bulk`] many rows at once,
+//! Modules in reading order: [`open`] the file, [`mod@format`] its tables and how an older book gets them, [`tx`] the one writer, [`bulk`] many rows at once,
 //! [`chain`] the audit log, [`ledger`] double entry, [`payments`] money that comes in.
 
 pub mod bulk;
 pub mod chain;
 mod error;
+pub mod format;
 pub mod ledger;
 pub mod open;
 pub mod payments;
@@ -21,5 +22,6 @@ pub mod tx;
 
 pub use error::BookError;
 pub(crate) use error::malformed;
-pub use open::{Backend, Book, FILE, FORMAT};
+pub use format::FORMAT;
+pub use open::{Backend, Book, FILE};
 pub use tx::Tx;

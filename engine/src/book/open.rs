@@ -10,16 +10,11 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection, Transaction};
 
 use super::chain::Head;
 use super::error::sqlite_code;
+use super::format::{FORMAT, scripts_after};
 use super::{BookError, Tx};
 
 /// The book's file in the data folder.
 pub const FILE: &str = "book.sqlite";
-
-/// The newest format that this program reads and writes. When you change it, add a migration to [`Book::open`] and
-/// keep a book of the old format as a fixture.
-pub const FORMAT: i64 = 1;
-
-const SCHEMA: &str = include_str!("schema.sql");
 
 /// `synchronous = FULL` makes a commit wait for the disk. Readers are few, so that a large cache each is affordable
 /// (3 connections x 64 MiB at most).
@@ -70,7 +65,9 @@ impl Book {
         if has_meta(&mut tx, &file).await? {
             return Err(BookError::Exists(file));
         }
-        sqlx::raw_sql(SCHEMA).execute(&mut *tx).await.map_err(|error| opening(error.into()))?;
+        for script in scripts_after(0) {
+            sqlx::raw_sql(*script).execute(&mut *tx).await.map_err(|error| opening(error.into()))?;
+        }
         let rows = [
             ("format_version", FORMAT.to_string()),
             ("log_id", format!("{log_id:016x}")),
@@ -92,7 +89,7 @@ impl Book {
         Ok(Book::assemble(file, log_id, writer, readers))
     }
 
-    /// Opens the book of a data folder.
+    /// Opens the book of a data folder; one of an older format becomes one of the newest first.
     ///
     /// # Errors
     /// [`BookError::Missing`], [`BookError::Newer`], [`BookError::NotABook`], or what the database says.
@@ -115,6 +112,9 @@ impl Book {
         let log_id =
             u64::from_str_radix(&log_id, 16).map_err(|_| not_a_book(&file, &format!("its log is {log_id:?}")))?;
         drop(tx);
+        if format < FORMAT {
+            upgrade(&writer, &file, format).await?;
+        }
         Ok(Book::assemble(file, log_id, writer, readers))
     }
 
@@ -185,6 +185,20 @@ impl Book {
         self.shared.readers.close().await;
         self.shared.writer.close().await;
     }
+}
+
+/// Brings a book of an older format to the newest, in one transaction: cut short, it is as it was.
+async fn upgrade(writer: &AnyPool, file: &Path, from: i64) -> Result<(), BookError> {
+    let opening = |error: sqlx::Error| open_error(file, error);
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(opening)?;
+    for script in scripts_after(from) {
+        sqlx::raw_sql(*script).execute(&mut *tx).await.map_err(opening)?;
+    }
+    let sql = "UPDATE meta SET value = $1 WHERE key = 'format_version'";
+    sqlx::query(sql).bind(FORMAT.to_string()).execute(&mut *tx).await.map_err(opening)?;
+    tx.commit().await.map_err(opening)?;
+    tracing::info!(file = %file.display(), from, to = FORMAT, "the book has a new format");
+    Ok(())
 }
 
 fn absolute(folder: &Path) -> Result<PathBuf, BookError> {

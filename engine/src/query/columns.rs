@@ -1,4 +1,4 @@
-//! The book's columns as Arrow types. When `book/schema.sql` changes, this changes with it; a test compares the two.
+//! The book's columns as Arrow types. When a format gets a new script (`book::format`), this changes with it; a test compares the two.
 
 use std::sync::Arc;
 
@@ -367,11 +367,8 @@ mod tests {
 
     /// `(table, columns with their declared types)` of the schema's CREATE TABLE statements.
     fn declared() -> Vec<(String, Vec<(String, String)>)> {
-        let text: String = include_str!("../book/schema.sql")
-            .lines()
-            .filter(|line| !line.starts_with("--"))
-            .collect::<Vec<_>>()
-            .join(" ");
+        let scripts = crate::book::format::SCRIPTS.concat();
+        let text: String = scripts.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join(" ");
         let mut tables = Vec::new();
         for statement in text.split(';').filter(|statement| statement.contains("CREATE TABLE")) {
             let (head, body) = statement.split_once('(').unwrap();

@@ -41,7 +41,9 @@ impl Fixture {
         let lake_root = folder.path().join("lake");
         let mut writer = Writer { text: String::new(), lake_root: lake_root.clone(), files: 0 };
         let hot = writer.write();
-        sqlx::raw_sql(include_str!("../../../engine/src/book/schema.sql")).execute(&pool).await.unwrap();
+        for script in engine::book::format::SCRIPTS {
+            sqlx::raw_sql(script).execute(&pool).await.unwrap();
+        }
         sqlx::raw_sql(AssertSqlSafe(format!("BEGIN;\n{}COMMIT;", writer.text))).execute(&pool).await.unwrap();
         for (point, state) in site::rate().states {
             sqlx::query("INSERT INTO service_point_states VALUES ($1, 9, $2)")

@@ -133,7 +133,9 @@ impl World {
     pub(crate) async fn new(accounts: u32, mode: Mode) -> World {
         sqlx::any::install_default_drivers();
         let mut conn = AnyConnection::connect("sqlite::memory:").await.unwrap();
-        sqlx::raw_sql(include_str!("../../book/schema.sql")).execute(&mut conn).await.unwrap();
+        for script in crate::book::format::SCRIPTS {
+            sqlx::raw_sql(script).execute(&mut conn).await.unwrap();
+        }
         let (setup, now) = (setup(accounts, mode), noon());
         let loaded = persist::load(&mut conn, now).await.unwrap();
         let control = Control::load(Arc::new(setup.clone()), loaded, now);

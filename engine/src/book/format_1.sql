@@ -2,7 +2,7 @@
 --
 -- Times are microseconds UTC; local dates are days since 1970-01-01; quantities are 1/1000 units; prices are 1e-6 and
 -- amounts 1e-9 currency. Amounts are decimal TEXT with nine places ("12.345678900"): 64-bit integers end at 9.2e9.
--- When you change this file, also change FORMAT in book/open.rs, add a migration, and keep the old format as a fixture.
+-- Released: what changes is a script of its own (book/format.rs).
 
 -- format_version, log_id, created_at.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);

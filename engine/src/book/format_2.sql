@@ -1,0 +1,2 @@
+-- Format 2. Runs after format 1; the same rules hold.
+-- When you change this file, also change query/columns.rs.
