@@ -2,8 +2,10 @@
 //! table with its number; a law is a property over random input, with its seed printed when it fails.
 #![expect(clippy::type_complexity, reason = "a case is a line in a table; a named type for each table would hide it")]
 
+mod components;
 mod contracts;
 mod days;
+mod demand;
 mod gaps;
 mod laws;
 mod order;
