@@ -500,6 +500,11 @@ fn facts_beyond_their_bounds_are_refused_and_nothing_is_worked_out() {
         ("a day before", of(segment(vec![], 0, 1)), Err(FactFault::Days(run(0, 1)))),
         ("days that follow", facts(vec![one(), segment(vec![], 11, 20)]), Ok(())),
         ("days that overlap", facts(vec![one(), segment(vec![], 10, 20)]), Err(FactFault::Days(run(10, 20)))),
+        (
+            "no day between frees none",
+            facts(vec![one(), segment(vec![], 1, 0), segment(vec![], 10, 5)]),
+            Err(FactFault::Days(run(10, 5))),
+        ),
         ("no day is nowhere", facts(vec![one(), segment(vec![], 1, 0)]), Ok(())),
         ("energy", of(Segment { quantity: Quantity(-energy), ..one() }), Ok(())),
         ("too much energy", of(Segment { quantity: Quantity(energy + 1), ..one() }), refused(energy + 1)),
@@ -519,6 +524,7 @@ fn facts_beyond_their_bounds_are_refused_and_nothing_is_worked_out() {
         ("too much volume", of(source(&[volume + 1])), refused(volume + 1)),
         ("too much volume in all", of(source(&[volume, 1])), refused(volume + 1)),
         ("capacity", Facts { capacity: Some(Quantity(volume)), ..of(one()) }, Ok(())),
+        ("no capacity", Facts { capacity: Some(Quantity(0)), ..of(one()) }, Ok(())),
         ("too much capacity", Facts { capacity: Some(Quantity(volume + 1)), ..of(one()) }, refused(volume + 1)),
         ("capacity below zero", Facts { capacity: Some(Quantity(-1)), ..of(one()) }, refused(-1)),
         ("reactive", Facts { reactive: Some(Quantity(-energy)), ..of(one()) }, Ok(())),
@@ -534,6 +540,22 @@ fn facts_beyond_their_bounds_are_refused_and_nothing_is_worked_out() {
     ];
     for (name, facts, expected) in table {
         assert_eq!(bill(&facts).map(|_| ()), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_charge_names_the_facts_that_it_needs() {
+    let excess = Excess { window: SLIDING, tolerance: Rate(0), price: Price(1) };
+    let sewer =
+        Derived { source: "water".to_owned(), share: Rate::ONE, cap: None, bounds: vec![], prices: vec![Price(1)] };
+    for (charge, window, source) in [
+        (Charge::Daily(Price(1)), None, None),
+        (Charge::Demand { window: QUARTER, prices: DemandPrices::Whole(Price(1)) }, Some(QUARTER), None),
+        (Charge::Capacity { price: Price(1), excess: None }, None, None),
+        (Charge::Capacity { price: Price(1), excess: Some(excess) }, Some(SLIDING), None),
+        (Charge::Derived(sewer), None, Some("water")),
+    ] {
+        assert_eq!((charge.window(), charge.source()), (window, source), "{charge:?}");
     }
 }
 
