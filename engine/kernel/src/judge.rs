@@ -299,6 +299,9 @@ mod tests {
         ] {
             check(&fast, &counts, &[Opening, last], billed, None);
         }
+        // Twice around, counting on.
+        let twice = [990, 10, 500, 950, 20, 30];
+        check(&fast, &twice, &[Opening, Accepted, Accepted, Accepted, Accepted, Accepted], 10_400, None);
         // Too fast for the meter: not even near the seam.
         check(&epoch(1, Some(1_000), 1), &[900, 100], &[Opening, Suspended], 0, None);
         // Without a modulus nothing rolls over.
@@ -381,6 +384,12 @@ mod tests {
             verdicts.push(state.judge_usage(Moment(start), Moment(end), Quantity(1)).verdict);
         }
         use Verdict::{Accepted, Invalid, Overlap};
+        // As much as an interval may state, up or down, and one more.
+        let most = USAGE_LIMIT.0;
+        for (quantity, verdict) in [(most, Accepted), (-most, Accepted), (most + 1, Invalid), (-most - 1, Invalid)] {
+            let judgement = RegisterState::default().judge_usage(Moment(0), Moment(1), Quantity(quantity));
+            assert_eq!(judgement.verdict, verdict, "{quantity}");
+        }
         assert_eq!(verdicts, [Accepted, Accepted, Overlap, Accepted, Invalid]);
     }
 }

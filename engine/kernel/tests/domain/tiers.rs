@@ -115,3 +115,18 @@ fn an_annual_counter_outlives_a_vacancy() {
     assert_eq!(found, [(Some(1), 1, 9_000), (None, 1, 500), (Some(2), 1, 500), (Some(2), 2, 500)]);
     assert_eq!(outcome.amount(), "5.025000000");
 }
+
+/// In a vacancy the counter goes on as under the last version that was in force, not under one that never came to be.
+#[test]
+fn a_version_that_would_begin_when_the_contract_ends_changes_no_counter() {
+    let zone = Zone::china();
+    let out = zone.at("2026-05-01 00:00");
+    let never = TariffVersion { valid_from: out, ..(*tariff(TierPeriod::Monthly, 10_000)).clone() };
+    let versions = vec![tariff(NEW_YEAR, 10_000), Arc::new(never)];
+    let contract =
+        Contract { account: AccountId(1), valid_from: zone.at("2026-01-01 00:00"), valid_to: Some(out), versions };
+    let scene = Scene { epochs: vec![epoch(1)], terms: terms(zone.days("2026-01-01", "2026-12-31"), vec![contract]) };
+    let hour = |moment: Moment, milli| usage(1, moment, moment.plus(HOUR), milli);
+    let outcome = run(&scene, &[hour(out.plus(-HOUR), 9_000), hour(out.plus(HOUR), 500)]);
+    assert_eq!(outcome.state.counter.used, Quantity(9_500));
+}
