@@ -104,7 +104,8 @@ impl Pricing {
             let meter = batch.meter[row];
             let end = batch.meter[row..].iter().position(|next| *next != meter).map_or(batch.len(), |run| row + run);
             let places = self.places.get(&MeterId(meter)).map_or(&[][..], Vec::as_slice);
-            if let [only] = places
+            let only = places.first().filter(|first| places.iter().all(|place| place.point == first.point));
+            if let Some(only) = only
                 && let Some(point) = self.points.get_mut(&only.point)
             {
                 for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
@@ -118,8 +119,13 @@ impl Pricing {
                 for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
                     let time = Moment(batch.time[at]);
                     let holds = |place: &&Place| place.from <= time && place.to.is_none_or(|end| time <= end);
-                    // At the moment of a move a reading closes the one place and opens the other.
+                    let mut asked: Option<ServicePointId> = None;
+                    // At the moment of a move a reading closes the one place and opens the other. Two installations at
+                    // one service point are one place: it takes a reading once.
                     for place in places.iter().filter(holds) {
+                        if asked.replace(place.point) == Some(place.point) {
+                            continue;
+                        }
                         let Some(point) = self.points.get_mut(&place.point) else { continue };
                         let taken = take(point, batch, at, seq, received_at);
                         if matches!(*verdict, Verdict::NoEpoch | Verdict::Opening) {
