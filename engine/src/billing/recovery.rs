@@ -8,7 +8,7 @@ use kernel::money::Quantity;
 use kernel::point::PointState;
 use kernel::reading::Verdict;
 use kernel::time::{LocalDate, LocalMonth, Moment};
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 use wal::clock::Clock;
 use wal::{Disk, Recovered};
 
@@ -73,7 +73,7 @@ impl Writer {
                 log.last_seq.0
             )));
         }
-        let files = lake_files(&book).await?;
+        let files = lake_files(&mut *book.snapshot().await?).await?;
         if let Some(lost) = files.iter().find(|file| !places.lake.join(&file.path).exists()) {
             return Err(BillingError::Apart(format!(
                 "the book lists {}, which is not in {}: put the folder back together from one backup; nothing was changed",
@@ -219,11 +219,12 @@ async fn posted_until(book: &Book) -> Result<std::collections::BTreeMap<AccountI
     Ok(until)
 }
 
-async fn lake_files(book: &Book) -> Result<Vec<LakeFile>, BookError> {
+/// All files of the lake as one connection sees them, oldest first.
+pub(crate) async fn lake_files(connection: &mut AnyConnection) -> Result<Vec<LakeFile>, BookError> {
     let sql = "SELECT table_name, path, utility, month, row_count, byte_count, first_seq, last_seq FROM lake_files \
                ORDER BY id";
     let mut files = Vec::new();
-    for row in sqlx::query(sql).fetch_all(book.reader()).await? {
+    for row in sqlx::query(sql).fetch_all(connection).await? {
         let (table, utility, month): (String, String, String) = (row.try_get(0)?, row.try_get(2)?, row.try_get(3)?);
         let place =
             || crate::book::malformed(format!("lake_files: table {table:?}, utility {utility:?}, month {month:?}"));
