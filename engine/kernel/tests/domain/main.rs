@@ -8,6 +8,7 @@ mod gaps;
 mod laws;
 mod order;
 mod registers;
+mod reverse;
 mod seams;
 mod splits;
 mod states;
