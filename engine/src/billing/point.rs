@@ -20,10 +20,10 @@ use crate::lake::read::StoredRow;
 pub struct Setup {
     /// Which.
     pub id: ServicePointId,
-    /// Its installations, by `valid_from`.
-    pub epochs: Vec<Epoch>,
-    /// Contracts, tariffs, local days, day types.
-    pub terms: Terms,
+    /// Its installations, by `valid_from`; the registry's own.
+    pub epochs: Arc<[Epoch]>,
+    /// Contracts, tariffs, local days, day types; the registry's own.
+    pub terms: Arc<Terms>,
 }
 
 impl Setup {

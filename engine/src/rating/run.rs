@@ -31,8 +31,8 @@ const RESULTS_WAITING: usize = 16;
 pub struct Rated {
     /// Which.
     pub id: ServicePointId,
-    /// What the old terms charge on the days of the span; nothing where there were none.
-    pub old: Sums,
+    /// What the old terms charge on the days of the span, where there were such.
+    pub old: Option<Sums>,
     /// What the new terms charge.
     pub new: Sums,
     /// Readings that were rated, those in quarantine included.
@@ -43,10 +43,14 @@ pub struct Rated {
 }
 
 impl Rated {
-    /// What the new terms charge more than the old, line by line; lines without a difference are left out.
+    /// What the new terms charge more than the old, line by line; lines without a difference are left out. Where there
+    /// were no old terms, all that the new ones charge: also the lines that come to nothing, as the stream has them.
     #[must_use]
     pub fn difference(self) -> Sums {
-        difference(&self.old, self.new)
+        match self.old {
+            Some(old) => difference(&old, self.new),
+            None => self.new,
+        }
     }
 }
 
@@ -269,7 +273,7 @@ impl<'a> Running<'a> {
             let end = rater.finish(until, &mut Wanted { span, totals: &mut totals });
             (totals.sums(), end)
         };
-        let old = self.old.map(|old| close(old).0).unwrap_or_default();
+        let old = self.old.map(|old| close(old).0);
         let (new, end) = close(self.new);
         let end = (!self.stopped).then_some(end);
         Rated { id: self.work.pair.id(), old, new, readings: self.readings, end }

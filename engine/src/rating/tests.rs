@@ -283,7 +283,7 @@ fn difference(new: &Lines, old: &Lines) -> Lines {
 /// The same terms with every price a tenth dearer.
 fn dearer(setup: &Setup) -> Arc<Setup> {
     let mut other = setup.clone();
-    for contract in &mut other.terms.contracts {
+    for contract in &mut Arc::make_mut(&mut other.terms).contracts {
         for version in &mut contract.versions {
             let version = Arc::make_mut(version);
             let prices = version.prices.iter_mut().flatten().flatten();

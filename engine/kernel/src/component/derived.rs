@@ -52,7 +52,9 @@ impl Derived {
     fn in_tier(&self, tier: usize, charged: Quantity) -> Quantity {
         let top = self.bounds.get(tier).map_or(charged, |bound| charged.min(*bound));
         match tier.checked_sub(1).and_then(|below| self.bounds.get(below)) {
-            Some(below) => (top - *below).max(Quantity::ZERO),
+            // Compared first: far below zero the difference would not fit.
+            Some(below) if top > *below => top - *below,
+            Some(_) => Quantity::ZERO,
             None => top,
         }
     }
