@@ -1,8 +1,9 @@
--- purpose: Each charge line costs exactly its quantity times the published price of its tariff version, band and tier.
+-- purpose: Each charge line costs exactly its quantity times the published price of its tariff version, band and tier; tier 0,
+--   what flowed back and is not billed, costs nothing.
 -- column service_point_id: ; which
 -- column local_date: ; the local day
 -- column band: ; code
--- column tier: ; from 1
+-- column tier: ; from 1, or 0
 -- column tariff_version_id: ; which version
 -- column quantity: 1/1000 kWh or m3; how much
 -- column price: currency per kWh or m3; null where the version has no such price
@@ -13,5 +14,6 @@ FROM book.tariff_prices AS p
 RIGHT JOIN lake.charges AS c
     ON p.tariff_version_id = c.tariff_version_id AND p.band = c.band AND p.tier = c.tier
 WHERE c.component = 'energy'
-    AND (p.price IS NULL
-        OR c.amount <> CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) * p.price)
+    AND CASE WHEN c.tier = 0 THEN c.amount <> 0 OR c.quantity > 0
+        ELSE p.price IS NULL
+            OR c.amount <> CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) * p.price END

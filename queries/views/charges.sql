@@ -7,9 +7,9 @@
 -- column local_date: ; the site's local day
 -- column component: ; what is charged, such as energy
 -- column band: ; single, sharp, peak, flat, valley or deep_valley
--- column tier: ; from 1
+-- column tier: ; from 1; 0 for what flowed back through a signed register and is not billed
 -- column tariff: ; the tariff's name
--- column price: currency per kWh or m3; the price of that version, band and tier
+-- column price: currency per kWh or m3; the price of that version, band and tier; null for tier 0
 -- column quantity: kWh or m3; how much
 -- column amount: currency; exactly quantity x price
 -- column transfer_id: ; the transfer that posted it; 0 while it is not posted

@@ -52,6 +52,8 @@ fn version() -> TariffVersion {
         rules: vec![rule],
         tiers: Some(Tiers { period: TierPeriod::Monthly, bounds: vec![Quantity(180_000), Quantity(400_000)] }),
         prices: vec![prices(0), prices(50_000), prices(300_000)],
+        components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: "a benchmark".into(),
     }
 }
@@ -68,6 +70,7 @@ fn epoch(id: u32) -> Epoch {
         closing_count: None,
         jitter_counts: 2,
         max_rate: 60_000,
+        signed: false,
         valid_from: Moment(0),
         valid_to: None,
     }

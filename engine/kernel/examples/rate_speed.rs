@@ -58,6 +58,7 @@ fn terms(bands: &[(u16, u16, Band)], bounds: &[i64]) -> Terms {
         tiers: (!bounds.is_empty()).then_some(tiers),
         prices: vec![[Some(Price(612_345)); Band::ALL.len()]; bounds.len() + 1],
         components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: String::new(),
     };
     version.check().expect("a sound tariff");
@@ -79,6 +80,7 @@ fn epoch(id: u32) -> Epoch {
         closing_count: None,
         jitter_counts: 2,
         max_rate: 60_000,
+        signed: false,
         valid_from: Moment(0),
         valid_to: None,
     }

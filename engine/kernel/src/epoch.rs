@@ -29,6 +29,9 @@ pub struct ProfileFacts {
     pub primary: bool,
     /// The device has a relay or valve that can be written and read back.
     pub has_relay: bool,
+    /// The register counts down what flows back.
+    #[serde(default)]
+    pub signed: bool,
 }
 
 /// One installation (epoch). A difference never crosses an epoch.
@@ -58,6 +61,9 @@ pub struct Epoch {
     pub jitter_counts: i64,
     /// P_max in 1/1000 unit per hour, multiplier included.
     pub max_rate: i64,
+    /// A net register: it counts down what flows back, and so it has neither jitter nor a modulus.
+    #[serde(default)]
+    pub signed: bool,
     /// Valid from here ...
     pub valid_from: Moment,
     /// ... to here, exclusive; a reading at this very moment still closes the epoch.

@@ -28,6 +28,7 @@ pub mod money;
 pub mod point;
 pub mod rate;
 pub mod reading;
+pub mod reverse;
 pub mod statement;
 pub mod tariff;
 pub mod time;

@@ -210,6 +210,37 @@ pub struct Tiers {
     pub bounds: Vec<Quantity>,
 }
 
+/// What becomes of what flows back through a signed register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reverse {
+    /// It is recorded, and neither billed nor counted by tiers.
+    #[default]
+    Ignore,
+    /// It is credited at the price of its band, down the tiers that it came up.
+    Credit,
+}
+
+impl Reverse {
+    fn is_ignore(&self) -> bool {
+        *self == Reverse::Ignore
+    }
+
+    /// Its name in site files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reverse::Ignore => "ignore",
+            Reverse::Credit => "credit",
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Reverse> {
+        [Reverse::Ignore, Reverse::Credit].into_iter().find(|reverse| reverse.name() == name)
+    }
+}
+
 /// One version of a tariff.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TariffVersion {
@@ -227,6 +258,9 @@ pub struct TariffVersion {
     /// Charges beside energy, in the order in which they are worked out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Component>,
+    /// What becomes of what flows back.
+    #[serde(default, skip_serializing_if = "Reverse::is_ignore")]
+    pub reverse: Reverse,
     /// Where the prices come from, for people.
     pub source: String,
 }

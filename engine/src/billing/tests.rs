@@ -41,6 +41,7 @@ fn version() -> TariffVersion {
         tiers: Some(Tiers { period: TierPeriod::Monthly, bounds: vec![Quantity(200_000)] }),
         prices: vec![cheap, dear],
         components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: "a test".into(),
     }
 }
@@ -84,6 +85,7 @@ async fn site(folder: &Path) {
         closing_count: None,
         jitter_counts: 2,
         max_rate: 100_000,
+        signed: false,
         valid_from: Moment(0),
         valid_to: None,
     };

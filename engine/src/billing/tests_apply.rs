@@ -74,6 +74,7 @@ async fn apply(engine: &Engine, text: &str) {
         max_rate: 57_600,
         primary: false,
         has_relay: true,
+        signed: false,
     };
     let profiles = BTreeMap::from([(facts.name.clone(), facts)]);
     engine.handle().apply(text, "site.toml", profiles, "test", false).await.unwrap().unwrap();

@@ -191,6 +191,7 @@ async fn engine(folder: &Path, seed: u64) -> Engine {
         max_rate: 57_600,
         primary: false,
         has_relay: true,
+        signed: false,
     };
     let profiles = BTreeMap::from([(facts.name.clone(), facts)]);
     engine.handle().apply(SITE, "site.toml", profiles, "test", false).await.unwrap().unwrap();

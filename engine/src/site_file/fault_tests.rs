@@ -18,6 +18,12 @@ fn nonsense_is_refused_with_file_line_key_and_remedy() {
             "titel = \"Brick Yard\"",
             "site.toml:3: site \"yard\".titel: is not a key of this table; remove it, or write one of: calendar, correct, currency",
         ),
+        (
+            "opening_count = 100",
+            "signed = true\nmodulus = 1000",
+            "meter \"E-1\".modulus: stands beside `signed`: a register that counts down",
+        ),
+        ("price = \"2.10\"", "price = \"2.10\"\nreverse = \"sell\"", "reverse: is \"sell\"; write \"ignore\" or"),
         ("[[calendar]]", "[[kalender]]", "site.toml:9: kalender: is not a key"),
         (
             "unit = 1",

@@ -29,17 +29,22 @@
 //! prices = { peak = "1.20", flat = "0.80" }              # or price = "3.45"; decimals in quotes, never floats
 //! bands = { peak = ["08:00-12:00"], flat = ["12:00-08:00"] }    # or [[tariff.version.season]] from, to, days, bands;
 //!                                                               # the first season that holds decides
+//! reverse = "ignore"            # what flows back: "ignore" (recorded, not billed; the default) or "credit"
 //! tiers = { period = "monthly", bounds = ["260"], surcharge = ["0", "0.05"] }   # or prices = [..], one for each tier
 //!
 //! [[location]]                  # name, title, parent, kind = building | floor | room | area, area = "85.50" (m2)
 //! [[account]]                   # name, holder, kind, policy, location, credit_limit, cutoff, protected, confirmed
 //! [[service_point]]             # name, utility, location, account, tariff - or [[service_point.contract]], one by one
 //! [[meter]]                     # serial, profile, service_point, ct, pt, multiplier, modulus, opening_count, rating,
-//!                               # bus, unit, poll, relay - or [[meter.installation]], one by one
+//!                               # signed = true (counts down what flows back), bus, unit, poll, relay - or [[meter.installation]], one by one
 //! ```
 //!
 //! Times without an offset are local to the site. What a register counts is multiplied by profile x `ct` x `pt` x
 //! `multiplier` (a pulse weight), unless the profile says that the device did so itself.
+//!
+//! **Registers.** `meter replace`, `meter retype` and `meter reset` (see [`plan_registers`]) change one meter from a moment
+//! on without a site file; an older file is refused afterwards where it says otherwise, and has nothing to change where it
+//! says nothing.
 //!
 //! **Changes.** A change of price, payer, tariff, multiplier, modulus or profile says from when (`from = ..`), or
 //! `correct = true` with a `reason`: then it was always so, and what was is superseded. What ends says `until = ..`;

@@ -161,6 +161,8 @@ pub(super) struct Installation {
     pub(super) closing: Option<i64>,
     /// What the installation before showed last.
     pub(super) previous_closing: Option<i64>,
+    /// Whether it counts down what flows back; as the profile says where the file does not.
+    pub(super) signed: Option<bool>,
     /// `75 kW`; its unit depends on the utility.
     pub(super) rating: Option<String>,
 }

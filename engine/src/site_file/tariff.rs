@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use kernel::calendar::DayType;
 use kernel::id::TariffVersionId;
-use kernel::tariff::{Band, MonthDay, TariffFault, TariffVersion};
+use kernel::tariff::{Band, MonthDay, Reverse, TariffFault, TariffVersion};
 use kernel::time::{LocalDate, LocalMonth};
 
 use super::model::{SiteItem, TariffItem, VersionItem};
@@ -66,6 +66,7 @@ fn version(reader: Reader<'_>, zone: Option<&TimeZone>) -> Option<VersionItem> {
     if prices.is_none() && !["price", "prices", "tiers"].iter().any(|key| reader.has(key)) {
         reader.fault("price", "is missing", "write `price`, or `prices` by band");
     }
+    let reverse = reader.word("reverse", Reverse::parse, "\"ignore\" or \"credit\"");
     let source = reader.text("source").unwrap_or_default();
     let (correct, at) = (correction(&reader), reader.at());
     let item = (|| {
@@ -76,6 +77,7 @@ fn version(reader: Reader<'_>, zone: Option<&TimeZone>) -> Option<VersionItem> {
             tiers,
             prices: prices?,
             components: Vec::new(),
+            reverse: reverse.unwrap_or_default(),
             source,
         };
         if let Err(fault) = version.check() {

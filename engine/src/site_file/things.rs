@@ -360,6 +360,17 @@ fn installation(reader: &Reader<'_>) -> Option<Installation> {
     if previous_closing.is_some() && !reader.has("from") {
         reader.fault("previous_closing_count", "stands without `from`", "write `from`, the moment of the change");
     }
+    let signed = reader.boolean("signed");
     let (profile, rating) = (reader.text("profile"), reader.text("rating"));
-    Some(Installation { point: point?, profile, multiplier, modulus, opening, closing, previous_closing, rating })
+    Some(Installation {
+        point: point?,
+        profile,
+        multiplier,
+        modulus,
+        opening,
+        closing,
+        previous_closing,
+        signed,
+        rating,
+    })
 }

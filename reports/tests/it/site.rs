@@ -76,6 +76,7 @@ fn version(id: u32, from: i64, rules: Vec<Rule>, bounds: &[i64], prices: &[[Opti
         tiers,
         prices,
         components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: "fixture".to_owned(),
     };
     version.check().unwrap();
@@ -187,6 +188,7 @@ pub(crate) fn epochs() -> Vec<Epoch> {
         closing_count: None,
         jitter_counts: 2,
         max_rate: 400_000,
+        signed: false,
         valid_from: Moment(from),
         valid_to: to,
     };

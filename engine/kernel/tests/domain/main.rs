@@ -29,6 +29,7 @@ mod gaps;
 mod laws;
 mod order;
 mod registers;
+mod reverse;
 mod seams;
 mod splits;
 mod states;

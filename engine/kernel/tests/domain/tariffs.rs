@@ -39,6 +39,7 @@ fn sound() -> TariffVersion {
         tiers: None,
         prices: vec![prices(&[(Flat, "0.6"), (Peak, "1")])],
         components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: String::new(),
     }
 }

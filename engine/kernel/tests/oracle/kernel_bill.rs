@@ -92,6 +92,7 @@ fn version(
         tiers: (!bounds.is_empty()).then_some(Tiers { period: TierPeriod::Monthly, bounds }),
         prices,
         components: rate.demand.map(demand).into_iter().collect(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: rate.name.clone(),
     };
     assert_eq!(version.check(), Ok(()));

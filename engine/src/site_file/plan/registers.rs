@@ -286,10 +286,12 @@ impl<'a> Draft<'a> {
             profile: None,
             multiplier,
             modulus: Some(epoch.modulus.unwrap_or(0))
+                .filter(|_| !epoch.signed)
                 .filter(|_| facts.is_none_or(|facts| facts.modulus != epoch.modulus)),
             opening: epoch.opening_count,
             closing: epoch.closing_count,
             previous_closing: None,
+            signed: Some(epoch.signed).filter(|signed| facts.is_none_or(|facts| facts.signed != *signed)),
             rating: rated.then(|| format!("{} {}", Quantity(epoch.max_rate), words::rating_unit(utility))),
         }
     }
@@ -350,6 +352,7 @@ impl<'a> Draft<'a> {
             opening: Some(opening),
             closing: None,
             previous_closing: None,
+            signed: None,
             rating: new.rating.clone(),
         };
         let at = self.at(&new.serial);

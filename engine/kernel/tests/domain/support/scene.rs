@@ -47,6 +47,7 @@ pub(crate) fn version(
         tiers,
         prices: rows.iter().map(|row| prices(row)).collect(),
         components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: String::new(),
     };
     assert_eq!(version.check(), Ok(()));
@@ -87,6 +88,7 @@ pub(crate) fn epoch(id: u32) -> Epoch {
         closing_count: None,
         jitter_counts: 2,
         max_rate: 3_000,
+        signed: false,
         valid_from: Moment(i64::MIN),
         valid_to: None,
     }
