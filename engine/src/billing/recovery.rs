@@ -19,7 +19,7 @@ use super::posting::Numbers;
 use super::pricing::Pricing;
 use super::writer::{Writer, setups};
 use crate::book::ledger::{self, LedgerAccounts};
-use crate::book::{Book, BookError};
+use crate::book::{Book, BookError, closings, holds};
 use crate::lake::file::sweep;
 use crate::lake::flush::LakeFile;
 use crate::registry::Registry;
@@ -86,6 +86,8 @@ impl Writer {
             overrides: overrides(&book).await?,
             posted_until: posted_until(&book).await?,
             rerated: super::supply::load_rerated(&book).await?,
+            holds: holds::all_standing(&book).await?,
+            closed: closings::arrears(&book).await?,
             book,
             clock,
             lake: places.lake.clone(),
@@ -130,6 +132,9 @@ impl Writer {
         }
         for (account, posted) in ledger::wallets(&self.book).await? {
             self.pricing.wallets.entry(account).or_default().posted = posted;
+        }
+        for hold in self.holds.values() {
+            self.pricing.wallets.entry(hold.account).or_default().held += hold.amount;
         }
         let sql = "SELECT service_point_id, account_id, local_date, band, tier, tariff_version_id, quantity, amount \
                    FROM usage_lines WHERE transfer_id = 0";

@@ -292,3 +292,5 @@ mod orders;
 
 #[path = "tests_apply.rs"]
 mod apply;
+#[path = "tests_money.rs"]
+mod money;

@@ -132,6 +132,10 @@ async fn calendars_and_policies(registry: &mut Registry, connection: &mut AnyCon
 }
 
 async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let mut limits = BTreeMap::new();
+    for line in lines(&rows(connection, "refund_limits", "SELECT id, amount FROM refund_limits").await?) {
+        limits.insert(SiteId(line.id("id")?), line.word("amount", kernel::money::Amount::parse)?);
+    }
     let sql =
         "SELECT id, name, title, time_zone, currency, calendar_id, mode, webhook, created_at FROM sites ORDER BY id";
     for line in lines(&rows(connection, "sites", sql).await?) {
@@ -158,6 +162,7 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
             days,
             calendar_id,
             calendar,
+            refund_limit: limits.get(&id).copied().unwrap_or_default(),
             created_at: line.moment("created_at")?,
         };
         registry.sites.insert(id, site);
