@@ -8,6 +8,7 @@ mod harness;
 mod kill;
 mod ledger;
 mod real_data;
+mod registers;
 mod site;
 mod socket;
 mod webhook;

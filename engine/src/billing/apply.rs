@@ -15,7 +15,7 @@ use super::supply::Rerated;
 use super::writer::{Writer, setups};
 use crate::book::{BookError, Tx};
 use crate::registry::{Registry, load_from};
-use crate::site_file::{self, Checks, Fault, Plan, WriteError};
+use crate::site_file::{self, Checks, Fault, Plan, RegisterEdit, WriteError};
 
 /// Why a site file is not applied. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -71,12 +71,46 @@ impl Writer {
         let file = site_file::parse(text, name).map_err(ApplyError::Refused)?;
         let checks = Checks { profiles, policy: &check_policy };
         let plan = site_file::plan(&file, &self.registry, &checks, now).map_err(ApplyError::Refused)?;
+        self.carry_out(&plan, now, actor, dry_run).await
+    }
+
+    /// Changes one register: a meter replaced, a multiplier changed, a register that began anew. As [`Writer::apply`],
+    /// by the same plan; counts that the stored readings contradict are refused.
+    ///
+    /// # Errors
+    /// [`ApplyError`].
+    pub(crate) async fn change_register(
+        &mut self,
+        edit: &RegisterEdit,
+        profiles: &BTreeMap<String, ProfileFacts>,
+        actor: &str,
+        dry_run: bool,
+    ) -> Result<(Vec<String>, Arc<Registry>), ApplyError> {
+        let now = self.clock.now();
+        self.pricing.close(now);
+        let checks = Checks { profiles, policy: &check_policy };
+        let plan = site_file::plan_registers(edit, &self.registry, &checks, now).map_err(ApplyError::Refused)?;
+        let faults = self.contradictions(edit.name(), &plan.installations())?;
+        if !faults.is_empty() {
+            return Err(ApplyError::Refused(faults));
+        }
+        self.carry_out(&plan, now, actor, dry_run).await
+    }
+
+    /// Performs a plan in one transaction with what it re-rates.
+    async fn carry_out(
+        &mut self,
+        plan: &Plan,
+        now: Moment,
+        actor: &str,
+        dry_run: bool,
+    ) -> Result<(Vec<String>, Arc<Registry>), ApplyError> {
         let changes: Vec<String> = plan.changes.iter().map(ToString::to_string).collect();
         if plan.is_empty() || dry_run {
             return Ok((changes, Arc::clone(&self.registry)));
         }
         let mut tx = self.book.begin().await?;
-        self.change_registry(&mut tx, &plan, now, actor).await?;
+        self.change_registry(&mut tx, plan, now, actor).await?;
         self.settle_change(tx).await?;
         Ok((changes, Arc::clone(&self.registry)))
     }
@@ -99,7 +133,7 @@ impl Writer {
             // Where there was no service point, nothing was charged: its meters' earlier readings are now.
             let old = match self.pricing.points.get(id) {
                 Some(point) => Arc::clone(&point.setup),
-                None => Arc::new(Setup { epochs: Vec::new(), ..new.as_ref().clone() }),
+                None => Arc::new(Setup { epochs: Arc::default(), ..new.as_ref().clone() }),
             };
             let (start, after) = self.checkpoint_before(*id, &old, *since).await?;
             work.push((*id, old, Arc::clone(new), start, after));

@@ -40,6 +40,7 @@ fn version() -> TariffVersion {
         rules: vec![year(DayPlan::from_ranges(&day).unwrap())],
         tiers: Some(Tiers { period: TierPeriod::Monthly, bounds: vec![Quantity(200_000)] }),
         prices: vec![cheap, dear],
+        components: Vec::new(),
         source: "a test".into(),
     }
 }
@@ -292,5 +293,9 @@ mod orders;
 
 #[path = "tests_apply.rs"]
 mod apply;
+
 #[path = "tests_money.rs"]
 mod money;
+
+#[path = "tests_registers.rs"]
+mod registers;
