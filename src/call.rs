@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::money::{MoneyCommand, Suspend};
+
 /// One call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Call {
@@ -11,6 +13,8 @@ pub(crate) enum Call {
     Meter { change: MeterCommand, dry_run: bool },
     Import { file: PathBuf, options: ImportArguments },
     TopUp { account: String, amount: String, key: String, channel: String },
+    Suspend(Suspend),
+    Money(MoneyCommand),
     Balance { account: Option<String>, format: Tabular },
     Report { name: String, period: Period, format: String },
     ReportList,

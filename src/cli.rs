@@ -10,6 +10,7 @@ use wal::clock::Clock;
 
 use crate::call::{Asked, Call, Event, Failure, ImportArguments, MeterCommand, Period, Tabular, failed};
 use crate::door;
+use crate::money::{MoneyCommand, Suspend};
 use crate::node::Node;
 use crate::perform::{self, probe};
 use crate::serve;
@@ -21,6 +22,9 @@ pub(crate) struct Arguments {
     /// Where everything is kept
     #[arg(long, value_name = "DIR", env = "METERLEDGER_DATA_DIR", default_value = "meterledger-data", global = true)]
     data_dir: PathBuf,
+    /// Who gives the command, for the audit log and for approvals; without it the system's user
+    #[arg(long, value_name = "NAME", env = "METERLEDGER_ACTOR", global = true)]
+    actor: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -66,7 +70,15 @@ enum Command {
         key: String,
         #[arg(long, default_value = "cash")]
         channel: String,
+        /// The money's owner is not known: keep what was written on it instead of an account
+        #[arg(long)]
+        suspense: bool,
+        /// With --suspense, where sites have several currencies
+        #[arg(long, requires = "suspense")]
+        site: Option<String>,
     },
+    #[command(flatten)]
+    Money(MoneyCommand),
     /// Show balances
     Balance {
         account: Option<String>,
@@ -146,7 +158,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let file = std::path::absolute(&file).map_err(failed)?;
             Call::Import { file, options }
         }
-        Command::Topup { account, amount, key, channel } => Call::TopUp { account, amount, key, channel },
+        Command::Topup { account: payer, amount, key, channel, suspense: true, site } => {
+            Call::Suspend(Suspend { payer, amount, key, channel, site })
+        }
+        Command::Topup { account, amount, key, channel, .. } => Call::TopUp { account, amount, key, channel },
+        Command::Money(command) => Call::Money(command),
         Command::Balance { account, format } => Call::Balance { account, format },
         Command::Report { list: true, .. } => Call::ReportList,
         Command::Report { name, period, format, output: to, .. } => {
@@ -157,7 +173,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Audit => Call::Audit,
         Command::Explain { account, day } => Call::Explain { account, day },
     };
-    let actor = std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "cli".to_owned());
+    let user = || std::env::var("USER").ok();
+    let actor = arguments.actor.or_else(user).filter(|actor| !actor.trim().is_empty());
+    let actor = actor.unwrap_or_else(|| "cli".to_owned());
     ask(&folder, Asked { actor, call }, output.as_deref()).await
 }
 

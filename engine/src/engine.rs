@@ -7,9 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use kernel::epoch::ProfileFacts;
-use kernel::id::{AccountId, Seq};
+use kernel::id::{AccountId, Seq, ServicePointId};
 use kernel::reading::Verdict;
-use kernel::time::LocalDate;
+use kernel::time::{LocalDate, Moment};
 use rustix::fs::{FlockOperation, flock};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ use wal::clock::Clock;
 use wal::{Appender, LogId, RealDisk, Wal};
 
 use crate::billing::apply::ApplyError;
+use crate::billing::closing::{CloseAccount, ClosedAccount, ClosingError};
 use crate::billing::error::BillingError;
 use crate::billing::explain::ExplainedPart;
 use crate::billing::hot::Hot;
@@ -24,7 +25,9 @@ use crate::billing::recovery::Places;
 use crate::billing::service::{Balance, FRAMES, REQUESTS, Request, Service};
 use crate::billing::supply::Doors;
 use crate::billing::writer::Writer;
+use crate::book::orders::{self, OrderError, Outcome};
 use crate::book::payments::{PaymentError, TopUp, TopUpOutcome};
+use crate::book::refunds::{Decided, Decision};
 use crate::book::{Book, BookError};
 use crate::registry::{self, Registry};
 use crate::site_file::RegisterEdit;
@@ -255,6 +258,82 @@ impl Handle {
     /// [`Stopped`]; the inner one says why the payment is refused.
     pub async fn top_up(&self, top_up: TopUp) -> Result<Result<TopUpOutcome, PaymentError>, Stopped> {
         self.ask(|reply| Request::TopUp(top_up, reply)).await
+    }
+
+    /// Carries out an order that moves money; returns when it is in the book.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why the order is refused.
+    pub async fn order(&self, order: orders::Request) -> Result<Result<Outcome, OrderError>, Stopped> {
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let (done, news) = writer.order(&order).await;
+                    let _ = reply.send(done);
+                    writer.follow_up(news).await;
+                })
+            }))
+        })
+        .await
+    }
+
+    /// Approves or rejects a request for a refund.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why the decision is refused.
+    pub async fn decide_refund(&self, decision: Decision) -> Result<Result<Decided, OrderError>, Stopped> {
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let (done, news) = writer.decide_refund(&decision).await;
+                    let _ = reply.send(done);
+                    writer.follow_up(news).await;
+                })
+            }))
+        })
+        .await
+    }
+
+    /// Closes an account: contracts end, the final balance becomes a refund or arrears.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why it is not closed.
+    pub async fn close_account(&self, order: CloseAccount) -> Result<Result<ClosedAccount, ClosingError>, Stopped> {
+        let current = Arc::clone(&self.registry);
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let closed = writer.close_account(&order).await;
+                    *current.write().unwrap_or_else(PoisonError::into_inner) = writer.registry();
+                    let _ = reply.send(closed);
+                })
+            }))
+        })
+        .await
+    }
+
+    /// Hands a service point from one account to another at a moment; gives what changes, in words.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why it is not handed over.
+    pub async fn move_point(
+        &self,
+        point: ServicePointId,
+        accounts: (AccountId, AccountId),
+        at: Moment,
+        actor: &str,
+    ) -> Result<Result<Vec<String>, ClosingError>, Stopped> {
+        let (actor, current) = (actor.to_owned(), Arc::clone(&self.registry));
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let moved = writer.move_point(point, accounts, at, &actor).await;
+                    *current.write().unwrap_or_else(PoisonError::into_inner) = writer.registry();
+                    let _ = reply.send(moved);
+                })
+            }))
+        })
+        .await
     }
 
     /// All balances, with every frame that billing has taken.

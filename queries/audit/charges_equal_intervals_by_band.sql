@@ -147,7 +147,8 @@ expected AS (
 charged AS (
     SELECT service_point_id, account_id, local_date, band, tariff_version_id, sum(CAST(quantity AS DECIMAL(38, 0))) AS quantity
     FROM lake.charges
-    WHERE component = 'energy'
+    -- Account 0: what was used while nobody had a contract, which costs nothing.
+    WHERE component = 'energy' AND account_id <> 0
     GROUP BY service_point_id, account_id, local_date, band, tariff_version_id
 )
 SELECT

@@ -6,6 +6,8 @@ mod balance;
 mod explain;
 mod import;
 mod meter;
+mod moment;
+mod money;
 pub(crate) mod probe;
 pub(crate) mod report;
 mod sql;
@@ -25,6 +27,8 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         Call::TopUp { account, amount, key, channel } => {
             topup::topup(node, actor, account, amount, key, channel, events).await
         }
+        Call::Suspend(suspend) => money::suspend(node, actor, suspend, events).await,
+        Call::Money(command) => money::perform(node, actor, command, events).await,
         Call::Balance { account, format } => balance::balance(node, account.as_deref(), *format, events).await,
         Call::Report { name, period, format } => report::report(node, name, period, format, events).await,
         Call::ReportList => report::list(events).await,

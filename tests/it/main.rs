@@ -6,6 +6,7 @@ mod commands;
 mod field;
 mod harness;
 mod kill;
+mod ledger;
 mod real_data;
 mod registers;
 mod site;

@@ -110,7 +110,21 @@ impl Writer {
             return Ok((changes, Arc::clone(&self.registry)));
         }
         let mut tx = self.book.begin().await?;
-        site_file::write(&mut tx, plan, now, actor).await?;
+        self.change_registry(&mut tx, plan, now, actor).await?;
+        self.settle_change(tx).await?;
+        Ok((changes, Arc::clone(&self.registry)))
+    }
+
+    /// Writes a plan and rates anew what it reaches back to. After that memory runs ahead of the transaction: if the
+    /// transaction fails, billing must stop and recover from the book.
+    pub(super) async fn change_registry(
+        &mut self,
+        tx: &mut Tx,
+        plan: &Plan,
+        now: Moment,
+        actor: &str,
+    ) -> Result<(), ApplyError> {
+        site_file::write(tx, plan, now, actor).await?;
         let registry = Arc::new(load_from(tx.conn()).await?);
         let new_setups = setups(&registry);
         let mut work = Vec::new();
@@ -144,7 +158,7 @@ impl Writer {
         let contracts =
             work.iter().flat_map(|(_, old, new, ..)| old.terms.contracts.iter().chain(&new.terms.contracts));
         let rerated: Rerated = contracts.map(|contract| (contract.account, now)).collect();
-        super::supply::write_rerated(&mut tx, &rerated).await?;
+        super::supply::write_rerated(tx, &rerated).await?;
         // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
         self.registry = Arc::clone(&registry);
         self.pricing.replace_setups(&new_setups);
@@ -153,14 +167,21 @@ impl Writer {
         }
         self.rerated.extend(rerated);
         self.registry_changed(now);
+        Ok(())
+    }
+
+    /// Settles after a change of the registry, in its transaction, and commits it.
+    pub(super) async fn settle_change(&mut self, tx: Tx) -> Result<(), BillingError> {
         match self.write_with(tx).await {
-            Ok(mut settlement) => self.settled_through(&mut settlement),
+            Ok(mut settlement) => {
+                self.settled_through(&mut settlement);
+                Ok(())
+            }
             Err(error) => {
                 self.broken = Some(error.to_string());
-                return Err(error.into());
+                Err(error)
             }
         }
-        Ok((changes, registry))
     }
 
     /// Settles in this transaction and commits it.

@@ -12,10 +12,13 @@
 //!
 //! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`lines`] what it
 //! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`posting`] lines to transfers,
-//! [`settlement`] and [`packed`] what is written, [`writer`] the whole, [`apply`] changes of the registry (and `contradiction`, what readings say against stated counts), [`filing`] the
-//! lake, [`supply`] control at its side, [`recovery`] the start, [`service`] the running task, [`explain`] the way back.
+//! [`settlement`] and [`packed`] what is written, [`writer`] the whole, [`money`] orders that move money, [`apply`] changes
+//! of the registry (and `contradiction`, what readings say against stated counts), [`closing`] those that end an account or
+//! hand a service point over, [`filing`] the lake, [`supply`] control at its side, [`recovery`] the start, [`service`] the
+//! running task, [`explain`] the way back.
 
 pub mod apply;
+pub mod closing;
 mod contradiction;
 pub mod error;
 pub mod explain;
@@ -23,6 +26,7 @@ pub mod filing;
 pub mod hot;
 pub mod late;
 pub mod lines;
+pub(crate) mod money;
 pub(crate) mod packed;
 pub mod point;
 pub mod posting;

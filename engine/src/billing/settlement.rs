@@ -11,6 +11,8 @@ use super::lines::{ENERGY, LineKey, Sum};
 use super::packed;
 use super::posting::Posting;
 use crate::book::bulk::{self, Cell};
+use crate::book::closings::DebtMove;
+use crate::book::holds::Hold;
 use crate::book::{BookError, Tx};
 use crate::control::output::ControlOutput;
 
@@ -31,6 +33,10 @@ pub struct Settlement {
     pub posting: Posting,
     /// Verdicts of hot rows that are not `accepted`, by frame and row.
     pub hot_verdicts: BTreeMap<(u64, usize), Verdict>,
+    /// Holds whose time is over.
+    pub expired: Vec<Hold>,
+    /// Debts of closed accounts that leave their wallets, booked after the usage.
+    pub debts: Vec<DebtMove>,
     /// What control decided.
     pub control: ControlOutput,
     /// Verdicts of filed rows that changed, by meter, time and value.
@@ -143,6 +149,8 @@ impl Settlement {
             && self.hot_verdicts.is_empty()
             && self.overrides.is_empty()
             && self.checkpoints.is_empty()
+            && self.expired.is_empty()
+            && self.debts.is_empty()
             && self.control.is_empty()
     }
 }

@@ -296,5 +296,8 @@ mod orders;
 #[path = "tests_apply.rs"]
 mod apply;
 
+#[path = "tests_money.rs"]
+mod money;
+
 #[path = "tests_registers.rs"]
 mod registers;

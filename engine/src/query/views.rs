@@ -38,6 +38,10 @@ views![
     "notices",
     "data_quality",
     "site_days",
+    "ledger_accounts",
+    "holds",
+    "refunds",
+    "suspense",
 ];
 
 /// A view that energy managers rely on.

@@ -1,5 +1,6 @@
 //! Reading the registry out of the book, in one snapshot, each value checked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
@@ -138,6 +139,12 @@ async fn calendars_and_policies(registry: &mut Registry, connection: &mut AnyCon
 }
 
 async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let mut limits = BTreeMap::new();
+    each(connection, "refund_limits", "SELECT id, amount FROM refund_limits", |line| {
+        limits.insert(SiteId(line.id("id")?), line.word("amount", kernel::money::Amount::parse)?);
+        Ok(())
+    })
+    .await?;
     let sql =
         "SELECT id, name, title, time_zone, currency, calendar_id, mode, webhook, created_at FROM sites ORDER BY id";
     each(connection, "sites", sql, |line| {
@@ -164,6 +171,7 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
             days,
             calendar_id,
             calendar,
+            refund_limit: limits.get(&id).copied().unwrap_or_default(),
             created_at: line.moment("created_at")?,
         };
         registry.sites.insert(id, site);

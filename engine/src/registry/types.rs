@@ -112,6 +112,8 @@ pub struct Site {
     pub calendar_id: Option<CalendarId>,
     /// Its day types.
     pub calendar: Arc<Calendar>,
+    /// Above which amount a second person approves a refund.
+    pub refund_limit: Amount,
     /// When it was first applied.
     pub created_at: Moment,
 }

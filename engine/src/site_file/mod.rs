@@ -11,6 +11,7 @@
 //! name = "mall"                 # title, calendar, webhook; mode = "off" | "shadow" (default) | "ask" | "auto"
 //! time_zone = "Asia/Shanghai"
 //! currency = "CNY"
+//! refund_limit = "50.00"        # above it a second person approves a refund; without it, always
 //! from = 2024-01-01             # where accounts, contracts and meters begin that say nothing else
 //!
 //! [[calendar]]                  # holidays, make-up workdays, extra weekends
@@ -65,7 +66,7 @@ mod write;
 
 pub use fault::Fault;
 pub use model::SiteFile;
-pub use plan::{Change, ChangeKind, Checks, Plan, plan, plan_registers};
+pub use plan::{Change, ChangeKind, Checks, MoveFault, Plan, close_account, move_point, plan, plan_registers};
 pub use registers::{NewMeter, RegisterChange, RegisterEdit};
 pub use words::Ratio;
 pub use write::{WriteError, write};

@@ -37,6 +37,7 @@ pub(super) struct SiteItem {
     pub(super) calendar: Option<String>,
     pub(super) mode: Mode,
     pub(super) webhook: Option<String>,
+    pub(super) refund_limit: Amount,
     /// What begins where nothing else is said.
     pub(super) from: Option<Moment>,
     pub(super) correct: Option<String>,

@@ -40,6 +40,13 @@ pub(super) fn correction(reader: &Reader<'_>) -> Option<String> {
     reason.filter(|_| correct)
 }
 
+const LIMIT: &str = "an amount of zero or more, such as \"50.00\"";
+
+/// An amount of zero or more.
+fn limit(text: &str) -> Option<Amount> {
+    Amount::parse(text).filter(|amount| *amount >= Amount::ZERO)
+}
+
 pub(super) fn site(reader: Reader<'_>) -> Option<SiteItem> {
     let reader = reader.named("name");
     let name = name(&reader, "name", "mall");
@@ -59,6 +66,7 @@ pub(super) fn site(reader: Reader<'_>) -> Option<SiteItem> {
             // A new site only says what it would cut, until somebody decides otherwise.
             mode: reader.word("mode", Mode::parse, modes).unwrap_or(Mode::Shadow),
             webhook: webhook(&reader),
+            refund_limit: reader.exact("refund_limit", limit, LIMIT).unwrap_or_default(),
             from: reader.moment("from", zone.as_ref()),
             correct: correction(&reader),
             // After a fault anything will do: the faults of what depends on it would only hide it.
@@ -169,10 +177,9 @@ pub(super) fn account(reader: Reader<'_>, sites: &[SiteItem]) -> Option<AccountI
     let zone = site.map(|site| &sites[site].zone);
     let holder = reader.text("holder");
     let kind = reader.word("kind", AccountKind::parse, "\"prepaid\" or \"postpaid\"");
-    let limit = |text: &str| Amount::parse(text).filter(|amount| *amount >= Amount::ZERO);
     let (from, until) = span(&reader, zone);
     let (policy, location) = (reader.text("policy"), reader.text("location"));
-    let credit_limit = reader.exact("credit_limit", limit, "an amount of zero or more, such as \"50.00\"");
+    let credit_limit = reader.exact("credit_limit", limit, LIMIT);
     let (cutoff, protected) = (reader.boolean("cutoff"), reader.text("protected"));
     let confirmed = reader.moment("confirmed", zone);
     let item = (|| {

@@ -1,6 +1,7 @@
 //! Comparing a site file with the registry: pure, all faults at once, every change in words.
 
 mod accounts;
+mod handover;
 mod installations;
 mod meters;
 mod points;
@@ -23,6 +24,7 @@ use super::model::SiteFile;
 use super::words;
 use super::write::Rows;
 use crate::registry::{CalendarId, LastIds, LocationId, PolicyId, Registry, TABLES, TariffId};
+pub use handover::{MoveFault, close_account, move_point};
 
 /// What a plan asks other parts of the program.
 pub struct Checks<'a> {

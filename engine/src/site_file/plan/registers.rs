@@ -122,6 +122,7 @@ impl<'a> Draft<'a> {
             calendar: None,
             mode: seam.site.mode,
             webhook: None,
+            refund_limit: seam.site.refund_limit,
             from: None,
             correct: None,
         };

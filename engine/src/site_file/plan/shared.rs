@@ -2,6 +2,7 @@
 
 use kernel::calendar::{Calendar, DayType};
 use kernel::id::SiteId;
+use kernel::money::Amount;
 use kernel::time::{LocalDate, Moment};
 
 use super::{ChangeKind, Differences, Planner};
@@ -125,6 +126,9 @@ impl Planner<'_> {
                 let id = SiteId(self.next("sites"));
                 self.site_ids.push(id);
                 self.rows.site(id, item, calendar, self.now);
+                if item.refund_limit != Amount::ZERO {
+                    self.rows.refund_limit(id, item.refund_limit);
+                }
                 let text =
                     format!("{}, {}, {}, cut-off {}", item.title, item.zone_name, item.currency, item.mode.name());
                 self.change(ChangeKind::Created, subject, text);
@@ -143,6 +147,10 @@ impl Planner<'_> {
             differences.text("title", &old.title, &item.title);
             differences.text("mode", old.mode.name(), item.mode.name());
             differences.optional("webhook", old.webhook.as_deref(), item.webhook.as_deref());
+            differences.of("refund_limit", &old.refund_limit, &item.refund_limit, |amount| format!("{amount:.2}"));
+            if old.refund_limit != item.refund_limit {
+                self.rows.refund_limit(old.id, item.refund_limit);
+            }
             let mut kind = ChangeKind::Changed;
             if old.calendar_id != calendar {
                 let new = file.calendars.iter().find(|entry| Some(&entry.calendar.name) == item.calendar.as_ref());
