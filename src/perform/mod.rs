@@ -6,6 +6,7 @@ mod balance;
 mod explain;
 mod import;
 pub(crate) mod probe;
+mod quality;
 pub(crate) mod report;
 mod sql;
 mod table;
@@ -29,6 +30,10 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         Call::Sql { statement, format } => sql::sql(node, statement, *format, events).await,
         Call::Audit => audit::audit(node, events).await,
         Call::Explain { account, day } => explain::explain(node, account, day, events).await,
+        Call::Quality { filter, format } => quality::list(node, filter, *format, events).await,
+        Call::QualityAck { issue, meter, from, reason } => {
+            quality::acknowledge(node, actor, &quality::Words { issue, meter, from, reason }, events).await
+        }
     }
 }
 

@@ -281,6 +281,11 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
 }
 
 async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql = "SELECT id, parent_id FROM meter_parents WHERE parent_id IS NOT NULL";
+    let mut parents = BTreeMap::new();
+    for line in lines(&rows(connection, "meter_parents", sql).await?) {
+        parents.insert(MeterId(line.id("id")?), MeterId(line.id("parent_id")?));
+    }
     let sql = "SELECT id, site_id, serial, profile, utility, kind, resolution_numerator, resolution_denominator, bus, \
                unit, poll_micros, has_relay, rating_mw FROM meters ORDER BY id";
     for line in lines(&rows(connection, "meters", sql).await?) {
@@ -301,6 +306,7 @@ async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Resu
             poll_micros: line.get("poll_micros")?,
             has_relay: line.get::<i64>("has_relay")? != 0,
             rating_mw: line.get("rating_mw")?,
+            parent: parents.get(&id).copied(),
         };
         registry.serials.insert(meter.serial.clone(), id);
         registry.meters.insert(id, meter);

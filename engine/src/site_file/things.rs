@@ -320,6 +320,7 @@ pub(super) fn meter(reader: Reader<'_>, sites: &[SiteItem]) -> Option<MeterItem>
         );
     }
     let relay = reader.boolean("relay");
+    let parent = reader.text("parent");
     let item = (|| {
         let poll_micros = bus.is_some().then(|| poll.unwrap_or(kernel::time::MINUTE));
         Some(MeterItem {
@@ -330,6 +331,7 @@ pub(super) fn meter(reader: Reader<'_>, sites: &[SiteItem]) -> Option<MeterItem>
             bus,
             unit,
             poll_micros,
+            parent,
             relay,
             installations,
         })

@@ -3,6 +3,7 @@
 mod accounts;
 mod installations;
 mod meters;
+mod parents;
 mod points;
 mod shared;
 mod tariffs;
@@ -12,7 +13,7 @@ use std::fmt;
 
 use jiff::tz::TimeZone;
 use kernel::epoch::ProfileFacts;
-use kernel::id::{AccountId, ServicePointId, SiteId};
+use kernel::id::{AccountId, MeterId, ServicePointId, SiteId};
 use kernel::time::Moment;
 
 use super::fault::{At, Fault, Faults};
@@ -136,6 +137,14 @@ struct Names {
     tariffs: HashMap<String, KnownTariff>,
     accounts: HashMap<String, KnownAccount>,
     points: HashMap<String, KnownPoint>,
+    /// The file's meters.
+    meters: HashMap<String, KnownMeter>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KnownMeter {
+    id: MeterId,
+    utility: kernel::id::Utility,
 }
 
 #[derive(Clone, Debug)]
