@@ -140,9 +140,21 @@ fn explain_goes_down_to_counts_multiplier_band_tier_and_tariff_version() {
     let line = told.lines().find(|line| line.contains("  2026-01-02 10:00:00  2026-01-02 10:15:00")).unwrap();
     let cells: Vec<&str> = line.split_whitespace().collect();
     // Place 136 of the series: 7,720 counts; a count is 0.01 kWh, and the CT makes it 0.02.
-    for cell in
-        ["filed/E", "F1", "7720", "7724", "0.020", "0.080", "kWh", "peak", "1", "power", "1.028969", "0.082317520"]
-    {
+    for cell in [
+        "filed/E",
+        "F1",
+        "7720",
+        "7724",
+        "0.020",
+        "0.080",
+        "kWh",
+        "peak",
+        "1",
+        "power",
+        "1.028969",
+        "0.082317520",
+        "measured",
+    ] {
         assert!(cells.contains(&cell), "{cell} in {line}");
     }
     assert!(cells.contains(&"2026-01-01"), "the tariff's version: {line}");
