@@ -296,3 +296,6 @@ mod apply;
 
 #[path = "tests_quality.rs"]
 mod quality;
+
+#[path = "tests_registers.rs"]
+mod registers;
