@@ -21,6 +21,22 @@ pub(crate) enum Call {
     Sql { statement: String, format: Tabular },
     Audit,
     Explain { account: String, day: String },
+    Quality { filter: QualityFilter, format: Tabular },
+    QualityAck { issue: String, meter: String, from: String, reason: String },
+}
+
+/// Which findings are listed.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub(crate) struct QualityFilter {
+    /// open, ended, acknowledged or all
+    #[arg(long, default_value = "open", value_parser = ["open", "ended", "acknowledged", "all"])]
+    pub(crate) state: String,
+    /// Only findings of this severity: info, warning or critical
+    #[arg(long, value_parser = ["info", "warning", "critical"])]
+    pub(crate) severity: Option<String>,
+    /// Only findings of this meter
+    #[arg(long, value_name = "SERIAL")]
+    pub(crate) meter: Option<String>,
 }
 
 /// A call with the one who makes it.

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use wal::clock::Clock;
 
-use crate::call::{Asked, Call, Event, Failure, ImportArguments, MeterCommand, Period, Tabular, failed};
+use crate::call::{Asked, Call, Event, Failure, ImportArguments, MeterCommand, Period, QualityFilter, Tabular, failed};
 use crate::door;
 use crate::money::{MoneyCommand, Suspend};
 use crate::node::Node;
@@ -116,6 +116,16 @@ enum Command {
         #[arg(long, value_name = "D")]
         day: String,
     },
+    /// List what readings have wrong, most severe first; `quality ack` says that somebody has looked at it
+    #[command(args_conflicts_with_subcommands = true)]
+    Quality {
+        #[command(flatten)]
+        filter: QualityFilter,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+        #[command(subcommand)]
+        command: Option<QualityCommand>,
+    },
     /// Read one device once and show every register decoded
     Probe {
         /// A profile's name, such as acrel-adf400l
@@ -130,6 +140,23 @@ enum Command {
         /// Where its data and pictures go (a fresh folder under the system's temporary one by default)
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum QualityCommand {
+    /// Say that a finding was looked at; it is listed as acknowledged from now on
+    Ack {
+        /// Its issue, such as zero_run
+        issue: String,
+        /// The meter's serial number
+        meter: String,
+        /// Where it begins, or any moment within it, such as 2026-03-01T00:00:00Z or 2026-03-01T08:00 (local)
+        #[arg(long, value_name = "T")]
+        from: String,
+        /// Why nothing more is to be done
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -172,6 +199,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Sql { statement, format } => Call::Sql { statement, format },
         Command::Audit => Call::Audit,
         Command::Explain { account, day } => Call::Explain { account, day },
+        Command::Quality { command: Some(QualityCommand::Ack { issue, meter, from, reason }), .. } => {
+            Call::QualityAck { issue, meter, from, reason }
+        }
+        Command::Quality { filter, format, command: None } => Call::Quality { filter, format },
     };
     let user = || std::env::var("USER").ok();
     let actor = arguments.actor.or_else(user).filter(|actor| !actor.trim().is_empty());

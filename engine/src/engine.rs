@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use wal::clock::Clock;
 use wal::{Appender, LogId, RealDisk, Wal};
 
+use crate::billing::acknowledge::Acknowledgement;
 use crate::billing::apply::ApplyError;
 use crate::billing::closing::{CloseAccount, ClosedAccount, ClosingError};
 use crate::billing::error::BillingError;
@@ -392,6 +393,21 @@ impl Handle {
                         changes
                     });
                     let _ = reply.send(changes);
+                })
+            }))
+        })
+        .await
+    }
+
+    /// Writes down that a person has looked at a finding of the view `data_quality`.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one is the book's.
+    pub async fn acknowledge(&self, acknowledged: Acknowledgement) -> Result<Result<(), BookError>, Stopped> {
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let _ = reply.send(writer.acknowledge(acknowledged).await);
                 })
             }))
         })

@@ -38,6 +38,7 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
         "version_from",
         "price>",
         "amount>",
+        "allocation",
     ]);
     let day_type = site.calendar.day_type(day).name();
     let (mut quantity, mut amount) = (Quantity::ZERO, Amount::ZERO);
@@ -104,6 +105,7 @@ fn row(registry: &Registry, site: &engine::registry::Site, day_type: &str, item:
         version.map_or_else(String::new, |(_, version)| wall(version.valid_from)),
         part.price.to_string(),
         part.amount.to_string(),
+        part.allocation.name().to_owned(),
     ]
 }
 

@@ -9,6 +9,7 @@ mod meter;
 mod moment;
 mod money;
 pub(crate) mod probe;
+mod quality;
 pub(crate) mod report;
 mod sql;
 mod table;
@@ -35,6 +36,10 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         Call::Sql { statement, format } => sql::sql(node, statement, *format, events).await,
         Call::Audit => audit::audit(node, events).await,
         Call::Explain { account, day } => explain::explain(node, account, day, events).await,
+        Call::Quality { filter, format } => quality::list(node, filter, *format, events).await,
+        Call::QualityAck { issue, meter, from, reason } => {
+            quality::acknowledge(node, actor, &quality::Words { issue, meter, from, reason }, events).await
+        }
     }
 }
 

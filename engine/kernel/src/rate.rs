@@ -48,6 +48,26 @@ pub struct TierCounter {
     pub used: Quantity,
 }
 
+/// How it is known when within an interval energy flowed (domain.md, 3). The energy itself is measured either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// The whole interval lies in one stretch of one price, or nothing flowed in it.
+    Measured,
+    /// The interval was divided by time.
+    Linear,
+}
+
+impl Allocation {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Allocation::Measured => "measured",
+            Allocation::Linear => "linear",
+        }
+    }
+}
+
 /// A priced part of an interval: one contract, version, day, band and tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -73,6 +93,8 @@ pub struct Part {
     pub amount: Amount,
     /// The tier counter before this part.
     pub counter_before: Quantity,
+    /// How it is known that this much flowed here.
+    pub allocation: Allocation,
 }
 
 /// A stretch of time in which contract, version, day and band stay the same. Kept between intervals, because the
@@ -206,11 +228,13 @@ impl Terms {
             *cell = Some(self.cell_at(first)?);
         }
         if let Some(cell) = cell.as_ref().filter(|cell| last <= cell.to) {
-            price(cell, first, last, interval.quantity, counter, &mut each);
+            price(cell, first, last, (interval.quantity, Allocation::Measured), counter, &mut each);
             return Ok(());
         }
         self.days.at(last.plus(-1)).ok_or(OutsideDays(last))?;
         let span = i128::from(last.since(first).max(1));
+        // An outage is a run of zeros: there is nothing to allocate.
+        let allocation = if interval.quantity == Quantity::ZERO { Allocation::Measured } else { Allocation::Linear };
         let mut left = interval.quantity;
         let mut at = first;
         while at < last {
@@ -221,7 +245,7 @@ impl Terms {
             let end = here.to.min(last);
             let share = i128::from(interval.quantity.0) * i128::from(end.since(at)) / span;
             let quantity = if end == last { left } else { Quantity(i64::try_from(share).unwrap_or(0)) };
-            price(here, at, end, quantity, counter, &mut each);
+            price(here, at, end, (quantity, allocation), counter, &mut each);
             left -= quantity;
             at = end;
         }
@@ -234,7 +258,7 @@ fn price(
     cell: &Cell,
     from: Moment,
     to: Moment,
-    quantity: Quantity,
+    (quantity, allocation): (Quantity, Allocation),
     counter: &mut TierCounter,
     each: &mut impl FnMut(&Part),
 ) {
@@ -271,6 +295,7 @@ fn price(
             price,
             amount: step * price,
             counter_before: used,
+            allocation,
         });
         counter.used = Quantity(used.0.saturating_add(step.0));
         left -= step;

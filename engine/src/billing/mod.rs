@@ -14,9 +14,10 @@
 //! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`posting`] lines to transfers,
 //! [`settlement`] and [`packed`] what is written, [`writer`] the whole, [`money`] orders that move money, [`apply`] changes
 //! of the registry (and `contradiction`, what readings say against stated counts), [`closing`] those that end an account or
-//! hand a service point over, [`filing`] the lake, [`supply`] control at its side, [`recovery`] the start, [`service`] the
-//! running task, [`explain`] the way back.
+//! hand a service point over, [`acknowledge`] findings looked at, [`filing`] the lake, [`supply`] control at its side,
+//! [`recovery`] the start, [`service`] the running task, [`explain`] the way back.
 
+pub mod acknowledge;
 pub mod apply;
 pub mod closing;
 mod contradiction;

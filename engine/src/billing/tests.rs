@@ -299,5 +299,8 @@ mod apply;
 #[path = "tests_money.rs"]
 mod money;
 
+#[path = "tests_quality.rs"]
+mod quality;
+
 #[path = "tests_registers.rs"]
 mod registers;

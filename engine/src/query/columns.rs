@@ -434,6 +434,19 @@ pub const TABLES: &[BookTable] = &[
             ("actor", Text),
         ],
     },
+    BookTable { name: "meter_parents", columns: &[("id", Id), ("parent_id", Id)] },
+    BookTable {
+        name: "quality_acknowledgements",
+        columns: &[
+            ("id", Long),
+            ("meter_id", Id),
+            ("issue", Text),
+            ("since", Time),
+            ("reason", Text),
+            ("actor", Text),
+            ("at", Time),
+        ],
+    },
 ];
 
 #[cfg(test)]

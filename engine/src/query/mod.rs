@@ -18,6 +18,7 @@ mod error;
 pub mod header;
 mod lake_table;
 mod load;
+pub mod quality_rules;
 mod session;
 pub mod site_days;
 mod source;

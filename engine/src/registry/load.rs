@@ -309,6 +309,13 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
 }
 
 async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql = "SELECT id, parent_id FROM meter_parents WHERE parent_id IS NOT NULL";
+    let mut parents = std::collections::BTreeMap::new();
+    each(connection, "meter_parents", sql, |line| {
+        parents.insert(MeterId(line.id("id")?), MeterId(line.id("parent_id")?));
+        Ok(())
+    })
+    .await?;
     let sql = "SELECT id, site_id, serial, profile, utility, kind, resolution_numerator, resolution_denominator, bus, \
                unit, poll_micros, has_relay, rating_mw FROM meters ORDER BY id";
     each(connection, "meters", sql, |line| {
@@ -329,6 +336,7 @@ async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Resu
             poll_micros: line.get("poll_micros")?,
             has_relay: line.get::<i64>("has_relay")? != 0,
             rating_mw: line.get("rating_mw")?,
+            parent: parents.get(&id).copied(),
         };
         registry.meters.push(meter);
         Ok(())

@@ -272,4 +272,6 @@ pub struct Meter {
     pub has_relay: bool,
     /// The most power it is made for, in mW (electricity and heat).
     pub rating_mw: Option<i64>,
+    /// The meter that also measures what this one measures.
+    pub parent: Option<MeterId>,
 }

@@ -54,6 +54,21 @@ fn nonsense_is_refused_with_file_line_key_and_remedy() {
             "name = \"smith\"",
             "site.toml:53: account \"smith\".name: names account \"smith\" again (first in line 45)",
         ),
+        (
+            "serial = \"W-1\"",
+            "serial = \"W-1\"\nparent = \"W-0\"",
+            "meter \"W-1\".parent: is \"W-0\", which the file has no [[meter]] for; add that meter",
+        ),
+        (
+            "serial = \"W-1\"",
+            "serial = \"W-1\"\nparent = \"E-1\"",
+            "meter \"W-1\".parent: is \"E-1\", which measures electricity; name a meter of the same utility",
+        ),
+        (
+            "serial = \"W-1\"",
+            "serial = \"W-1\"\nparent = \"W-1\"",
+            "meter \"W-1\".parent: is \"W-1\", and so W-1 would be above itself; leave out",
+        ),
         ("serial = \"W-1\"", "serial = \"E-1\"", "names meter \"E-1\" again (first in line 70)"),
         ("policy = \"standard\"", "policy = \"hard\"", "account \"smith\".policy: is \"hard\", which neither"),
         (

@@ -37,7 +37,9 @@
 //! [[account]]                   # name, holder, kind, policy, location, credit_limit, cutoff, protected, confirmed
 //! [[service_point]]             # name, utility, location, account, tariff - or [[service_point.contract]], one by one
 //! [[meter]]                     # serial, profile, service_point, ct, pt, multiplier, modulus, opening_count, rating,
-//!                               # signed = true (counts down what flows back), bus, unit, poll, relay - or [[meter.installation]], one by one
+//!                               # signed = true (counts down what flows back), bus, unit, poll, relay - or
+//!                               # [[meter.installation]], one by one; parent = "SERIAL": the meter that also measures
+//!                               # what this one measures
 //! ```
 //!
 //! Times without an offset are local to the site. What a register counts is multiplied by profile x `ct` x `pt` x

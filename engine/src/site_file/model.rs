@@ -142,6 +142,7 @@ pub(super) struct MeterItem {
     pub(super) bus: Option<String>,
     pub(super) unit: Option<i64>,
     pub(super) poll_micros: Option<i64>,
+    pub(super) parent: Option<String>,
     pub(super) relay: Option<bool>,
     pub(super) installations: Vec<Stretch<Installation>>,
 }

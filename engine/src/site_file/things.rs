@@ -327,6 +327,7 @@ pub(super) fn meter(reader: Reader<'_>, sites: &[SiteItem]) -> Option<MeterItem>
         );
     }
     let relay = reader.boolean("relay");
+    let parent = reader.text("parent");
     let item = (|| {
         let poll_micros = bus.is_some().then(|| poll.unwrap_or(kernel::time::MINUTE));
         Some(MeterItem {
@@ -337,6 +338,7 @@ pub(super) fn meter(reader: Reader<'_>, sites: &[SiteItem]) -> Option<MeterItem>
             bus,
             unit,
             poll_micros,
+            parent,
             relay,
             installations,
         })

@@ -2,7 +2,7 @@
 
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
-use kernel::id::SiteId;
+use kernel::id::{MeterId, SiteId};
 use kernel::money::Amount;
 use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
@@ -32,6 +32,7 @@ pub(super) struct Rows {
     points: Cells<5>,
     contracts: Cells<6>,
     meters: Cells<13>,
+    meter_parents: Cells<2>,
     epochs: Cells<7>,
     /// The same as what they are.
     pub(super) new_epochs: Vec<Epoch>,
@@ -161,6 +162,10 @@ impl Rows {
         ]);
     }
 
+    pub(super) fn meter_parent(&mut self, meter: MeterId, parent: Option<MeterId>) {
+        self.meter_parents.push([meter.0.into(), parent.map(|id| id.0).into()]);
+    }
+
     pub(super) fn epoch(&mut self, epoch: &Epoch, reason: Option<&str>) {
         self.epochs.push([
             epoch.id.0.into(),
@@ -211,6 +216,7 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
     let columns = "site_id serial profile utility kind resolution_numerator resolution_denominator bus unit \
                    poll_micros has_relay rating_mw";
     upsert(tx, "meters", columns, rows.meters).await?;
+    upsert(tx, "meter_parents", "parent_id", rows.meter_parents).await?;
     upsert(tx, "epochs", "meter_id service_point_id valid_from valid_to definition reason", rows.epochs).await?;
     for (table, id) in rows.superseded {
         let sql = sqlx::AssertSqlSafe(format!("UPDATE {table} SET superseded_at = $1 WHERE id = $2"));

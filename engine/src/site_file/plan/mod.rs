@@ -4,6 +4,7 @@ mod accounts;
 mod handover;
 mod installations;
 mod meters;
+mod parents;
 mod points;
 mod registers;
 mod shared;
@@ -14,7 +15,7 @@ use std::fmt;
 
 use jiff::tz::TimeZone;
 use kernel::epoch::{Epoch, ProfileFacts};
-use kernel::id::{AccountId, ServicePointId, SiteId};
+use kernel::id::{AccountId, MeterId, ServicePointId, SiteId};
 use kernel::time::Moment;
 
 pub use registers::plan_registers;
@@ -134,6 +135,14 @@ struct Names {
     tariffs: HashMap<String, KnownTariff>,
     accounts: HashMap<String, KnownAccount>,
     points: HashMap<String, KnownPoint>,
+    /// The file's meters.
+    meters: HashMap<String, KnownMeter>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KnownMeter {
+    id: MeterId,
+    utility: kernel::id::Utility,
 }
 
 #[derive(Clone, Debug)]

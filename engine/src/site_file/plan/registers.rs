@@ -259,6 +259,8 @@ impl<'a> Draft<'a> {
             bus: meter.bus.as_ref().map(|(host, port)| format!("{host}:{port}")),
             unit: meter.unit.map(i64::from),
             poll_micros: meter.poll_micros,
+            // Which meter is above another is the site file's to say.
+            parent: None,
             relay: Some(meter.has_relay),
             installations,
         }
@@ -366,6 +368,8 @@ impl<'a> Draft<'a> {
             serial: new.serial.clone(),
             profile: new.profile.clone(),
             poll_micros: bus.is_some().then(|| old.poll_micros.unwrap_or(kernel::time::MINUTE)),
+            // Which meter is above another is the site file's to say.
+            parent: None,
             bus,
             unit,
             relay: None,
