@@ -2,20 +2,49 @@
 
 use std::path::PathBuf;
 
+use engine::site_file::Attached;
 use serde::{Deserialize, Serialize};
 
 /// One call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Call {
-    Apply { file: PathBuf, text: String, dry_run: bool },
-    Import { file: PathBuf, options: ImportArguments },
-    TopUp { account: String, amount: String, key: String, channel: String },
-    Balance { account: Option<String>, format: Tabular },
-    Report { name: String, period: Period, format: String },
+    Apply {
+        file: PathBuf,
+        text: String,
+        /// The files that the site file names: the server may have another working folder.
+        #[serde(default)]
+        attached: Attached,
+        dry_run: bool,
+    },
+    Import {
+        file: PathBuf,
+        options: ImportArguments,
+    },
+    TopUp {
+        account: String,
+        amount: String,
+        key: String,
+        channel: String,
+    },
+    Balance {
+        account: Option<String>,
+        format: Tabular,
+    },
+    Report {
+        name: String,
+        period: Period,
+        format: String,
+    },
     ReportList,
-    Sql { statement: String, format: Tabular },
+    Sql {
+        statement: String,
+        format: Tabular,
+    },
     Audit,
-    Explain { account: String, day: String },
+    Explain {
+        account: String,
+        day: String,
+    },
 }
 
 /// A call with the one who makes it.

@@ -1,4 +1,5 @@
--- purpose: Each charge line costs exactly its quantity times the published price of its tariff version, band and tier.
+-- purpose: Each charge line costs exactly its quantity times the published price of its tariff version, band and tier. Hours of
+--   a price series have a price each: charges_equal_intervals_by_tier recomputes them.
 -- column service_point_id: ; which
 -- column local_date: ; the local day
 -- column band: ; code
@@ -13,5 +14,6 @@ FROM book.tariff_prices AS p
 RIGHT JOIN lake.charges AS c
     ON p.tariff_version_id = c.tariff_version_id AND p.band = c.band AND p.tier = c.tier
 WHERE c.component = 'energy'
+    AND (c.band <> 6 OR c.tier = 0)
     AND (p.price IS NULL
         OR c.amount <> CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) * p.price)

@@ -21,6 +21,7 @@ mod load;
 mod session;
 pub mod site_days;
 mod source;
+mod tariffs;
 mod views;
 
 pub use error::QueryError;

@@ -52,7 +52,7 @@ pub(crate) fn berlin_days() -> SiteDays {
 
 pub(crate) fn calendar() -> Calendar {
     let national = (1..=7).filter_map(|day| LocalDate::new(2026, 10, day)).map(|date| (date, DayType::Holiday));
-    Calendar { name: "cn".to_owned(), exceptions: national.collect() }
+    Calendar { name: "cn".to_owned(), exceptions: national.collect(), ..Calendar::default() }
 }
 
 fn rule(day_types: &[DayType], ranges: &[(u16, u16, Band)]) -> Rule {
@@ -65,8 +65,8 @@ fn rule(day_types: &[DayType], ranges: &[(u16, u16, Band)]) -> Rule {
 }
 
 fn version(id: u32, from: i64, rules: Vec<Rule>, bounds: &[i64], prices: &[[Option<i64>; 6]]) -> Arc<TariffVersion> {
-    let tiers = (!bounds.is_empty())
-        .then(|| Tiers { period: TierPeriod::Monthly, bounds: bounds.iter().copied().map(Quantity).collect() });
+    let tiers =
+        (!bounds.is_empty()).then(|| Tiers::plain(TierPeriod::Monthly, bounds.iter().copied().map(Quantity).collect()));
     let prices = prices.iter().map(|row| row.map(|price| price.map(Price))).collect();
     let valid_from = Moment(from);
     let version =

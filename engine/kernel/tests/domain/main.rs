@@ -4,9 +4,12 @@
 
 mod contracts;
 mod days;
+mod dynamic;
 mod gaps;
+mod households;
 mod laws;
 mod order;
+mod partitions;
 mod registers;
 mod seams;
 mod splits;
