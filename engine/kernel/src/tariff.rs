@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Calendar, DayType};
+use crate::component::check::ComponentFault;
+use crate::component::{self, Component};
 use crate::id::TariffVersionId;
 use crate::money::{Price, Quantity};
 use crate::series::{PriceSeries, STEPS_MAX};
@@ -229,6 +231,9 @@ pub struct TariffVersion {
     /// The prices of the band [`Band::Dynamic`], to which `prices` adds its own.
     #[serde(default)]
     pub dynamic: Option<PriceSeries>,
+    /// Charges beside energy, in the order in which they are worked out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
     /// Where the prices come from, for people.
     pub source: String,
 }
@@ -276,6 +281,8 @@ pub enum TariffFault {
         /// Rows of prices.
         prices: usize,
     },
+    /// Charges beside energy that cannot be worked out.
+    Component(ComponentFault),
 }
 
 impl TariffVersion {
@@ -290,6 +297,7 @@ impl TariffVersion {
             return Err(TariffFault::TierCount { tiers: tier_count, prices: self.prices.len() });
         }
         self.check_series()?;
+        component::check::components(&self.components).map_err(TariffFault::Component)?;
         // A leap year has every date.
         let first = LocalMonth(2024 * 12).first_day();
         for offset in 0..366 {

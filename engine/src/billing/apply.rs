@@ -84,7 +84,7 @@ impl Writer {
             // Where there was no service point, nothing was charged: its meters' earlier readings are now.
             let old = match self.pricing.points.get(id) {
                 Some(point) => Arc::clone(&point.setup),
-                None => Arc::new(Setup { epochs: Vec::new(), ..new.as_ref().clone() }),
+                None => Arc::new(Setup { epochs: Arc::default(), ..new.as_ref().clone() }),
             };
             let (start, after) = self.checkpoint_before(*id, &old, *since).await?;
             work.push((*id, old, Arc::clone(new), start, after));

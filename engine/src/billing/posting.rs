@@ -55,7 +55,7 @@ pub struct Posting {
 }
 
 /// Which service points an account pays for.
-pub type PointsOf = BTreeMap<AccountId, BTreeSet<ServicePointId>>;
+pub type PointsOf = BTreeMap<AccountId, Vec<ServicePointId>>;
 
 /// The next numbers to settle under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct Numbers {
 
 /// Takes the lines of complete days out of the open ones.
 pub fn post(
-    points: &mut BTreeMap<ServicePointId, PointRuntime>,
+    points: &mut BTreeMap<ServicePointId, Box<PointRuntime>>,
     points_of: &PointsOf,
     utility_of: impl Fn(ServicePointId) -> Utility,
     now: Moment,

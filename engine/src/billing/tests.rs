@@ -42,6 +42,7 @@ fn version() -> TariffVersion {
         tiers: Some(Tiers::plain(TierPeriod::Monthly, vec![Quantity(200_000)])),
         prices: vec![cheap, dear],
         dynamic: None,
+        components: Vec::new(),
         source: "a test".into(),
     }
 }

@@ -79,7 +79,7 @@ pub fn setups(registry: &Registry) -> BTreeMap<ServicePointId, (Utility, Arc<Set
         .service_points()
         .filter_map(|point| {
             let terms = registry.terms(point.id)?;
-            let setup = Setup { id: point.id, epochs: point.epochs.clone(), terms: terms.as_ref().clone() };
+            let setup = Setup { id: point.id, epochs: Arc::clone(&point.epochs), terms: Arc::clone(terms) };
             Some((point.id, (point.utility, Arc::new(setup))))
         })
         .collect()

@@ -17,6 +17,9 @@
 //! name = "cn"
 //! holidays = [2026-10-01, 2026-10-02]
 //! workdays = [2026-10-10]
+//! named = { long-holiday = [2026-10-01] }        # dates that a tariff may treat apart: days = ["long-holiday"]
+//! until = 2026-12-31                             # up to where it is complete; else the end of the year of its last date
+//! # or: file = "calendars/cn.toml"               # [[calendar]] tables in a file of their own
 //!
 //! [[policy]]                    # kernel::control::policy
 //! name = "standard"
@@ -30,10 +33,16 @@
 //! bands = { peak = ["08:00-12:00"], flat = ["12:00-08:00"] }    # or [[tariff.version.season]] from, to, days, bands;
 //!                                                               # the first season that holds decides
 //! tiers = { period = "monthly", bounds = ["260"], surcharge = ["0", "0.05"] }   # or prices = [..], one for each tier
+//! #   period = "annual", reset = "MM-DD" | "cycle", day = 1 to 28; seasons = [{ from, to, bounds }]; allowance = "15" (free);
+//! #   persons = { from = 5, adder = "100" } | { above = 4, adder = "30" }; households = true: bounds for each household
+//! # dynamic = { file = "hours.csv", time = "time", price = "price", step = "1h", per = "MWh" }: a price for each step; the
+//! #   band `dynamic` adds its own. Only ever continued at its end; what flows beyond it is `unpriced` until then
+//! # or: file = "tariffs/hubei.toml"              # [[tariff]] tables in a file of their own
 //!
 //! [[location]]                  # name, title, parent, kind = building | floor | room | area, area = "85.50" (m2)
 //! [[account]]                   # name, holder, kind, policy, location, credit_limit, cutoff, protected, confirmed
-//! [[service_point]]             # name, utility, location, account, tariff - or [[service_point.contract]], one by one
+//! [[service_point]]             # name, utility, location, account, tariff, persons, households
+//!                               # - or [[service_point.contract]], one by one
 //! [[meter]]                     # serial, profile, service_point, ct, pt, multiplier, modulus, opening_count, rating,
 //!                               # bus, unit, poll, relay - or [[meter.installation]], one by one
 //! ```

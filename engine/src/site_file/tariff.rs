@@ -81,6 +81,7 @@ fn version(reader: Reader<'_>, zone: Option<&TimeZone>) -> Option<VersionItem> {
                 Some(series) => Some(series?),
                 None => None,
             },
+            components: Vec::new(),
             source,
         };
         if let Err(fault) = version.check() {
@@ -178,6 +179,11 @@ fn explain(version: &TariffVersion, fault: &TariffFault) -> (&'static str, Strin
             "tiers",
             format!("has {tiers} tiers, but {prices} rows of prices"),
             "write one row for each tier".to_owned(),
+        ),
+        TariffFault::Component(fault) => (
+            "component",
+            format!("cannot be worked out: {fault:?}"),
+            "put it within the bounds of the manual".to_owned(),
         ),
     }
 }

@@ -26,6 +26,7 @@ fn version(series: PriceSeries, ranges: &[(u16, u16, Band)], own: &[(Band, &str)
         tiers: None,
         prices: vec![prices(own)],
         dynamic: Some(series),
+        components: Vec::new(),
         source: String::new(),
     }
 }

@@ -37,6 +37,7 @@ fn version(tiers: Tiers) -> Arc<TariffVersion> {
         prices: steps.iter().take(tiers.bounds.len() + 1).map(|price| prices(&[(Band::Single, price)])).collect(),
         tiers: Some(tiers),
         dynamic: None,
+        components: Vec::new(),
         source: String::new(),
     };
     assert_eq!(version.check(), Ok(()));

@@ -39,6 +39,7 @@ fn sound() -> TariffVersion {
         tiers: None,
         prices: vec![prices(&[(Flat, "0.6"), (Peak, "1")])],
         dynamic: None,
+        components: Vec::new(),
         source: String::new(),
     }
 }

@@ -48,6 +48,7 @@ pub(crate) fn version(
         tiers,
         prices: rows.iter().map(|row| prices(row)).collect(),
         dynamic: None,
+        components: Vec::new(),
         source: String::new(),
     };
     assert_eq!(version.check(), Ok(()));
