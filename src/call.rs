@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use engine::site_file::Attached;
 use serde::{Deserialize, Serialize};
 
 use crate::money::{MoneyCommand, Suspend};
@@ -9,20 +10,59 @@ use crate::money::{MoneyCommand, Suspend};
 /// One call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Call {
-    Apply { file: PathBuf, text: String, dry_run: bool },
-    Meter { change: MeterCommand, dry_run: bool },
-    Import { file: PathBuf, options: ImportArguments },
-    TopUp { account: String, amount: String, key: String, channel: String },
+    Apply {
+        file: PathBuf,
+        text: String,
+        /// The files that the site file names: the server may have another working folder.
+        #[serde(default)]
+        attached: Attached,
+        dry_run: bool,
+    },
+    Meter {
+        change: MeterCommand,
+        dry_run: bool,
+    },
+    Import {
+        file: PathBuf,
+        options: ImportArguments,
+    },
+    TopUp {
+        account: String,
+        amount: String,
+        key: String,
+        channel: String,
+    },
     Suspend(Suspend),
     Money(MoneyCommand),
-    Balance { account: Option<String>, format: Tabular },
-    Report { name: String, period: Period, format: String },
+    Balance {
+        account: Option<String>,
+        format: Tabular,
+    },
+    Report {
+        name: String,
+        period: Period,
+        format: String,
+    },
     ReportList,
-    Sql { statement: String, format: Tabular },
+    Sql {
+        statement: String,
+        format: Tabular,
+    },
     Audit,
-    Explain { account: String, day: String },
-    Quality { filter: QualityFilter, format: Tabular },
-    QualityAck { issue: String, meter: String, from: String, reason: String },
+    Explain {
+        account: String,
+        day: String,
+    },
+    Quality {
+        filter: QualityFilter,
+        format: Tabular,
+    },
+    QualityAck {
+        issue: String,
+        meter: String,
+        from: String,
+        reason: String,
+    },
 }
 
 /// Which findings are listed.

@@ -126,6 +126,11 @@ enum Command {
         #[command(subcommand)]
         command: Option<QualityCommand>,
     },
+    /// Tariffs before they are published
+    Tariff {
+        #[command(subcommand)]
+        command: TariffCommand,
+    },
     /// Read one device once and show every register decoded
     Probe {
         /// A profile's name, such as acrel-adf400l
@@ -160,6 +165,18 @@ enum QualityCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum TariffCommand {
+    /// Prove that every instant has exactly one price, say in words what a tariff is, and draw its year
+    Check {
+        /// A file of [[tariff]] and [[calendar]] tables, or a site file (TOML)
+        file: PathBuf,
+        /// Draw the year, day by hour, to a file that ends with .svg or .png
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
 impl Arguments {
     pub(crate) fn serves(&self) -> bool {
         matches!(self.command, Command::Serve { .. })
@@ -172,12 +189,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut output = None;
     let call = match arguments.command {
         Command::Serve { simulate } => return serve::serve(&folder, simulate).await,
+        // Part of the program alone: it needs no folder.
+        Command::Tariff { command: TariffCommand::Check { file, output } } => {
+            return perform::tariff::check(&file, output.as_deref());
+        }
         Command::Probe { profile, address, unit } => return probe::probe(&profile, &address, unit).await,
         Command::Demo { out } => return crate::demo::demo(out).await,
         Command::Apply { file, dry_run } => {
-            let text = std::fs::read_to_string(&file)
-                .map_err(|error| Failure(format!("cannot read the site file {}: {error}", file.display())))?;
-            Call::Apply { file, text, dry_run }
+            let site = perform::apply::read(&file, "site file")?;
+            Call::Apply { file, text: site.text, attached: site.attached, dry_run }
         }
         Command::Meter { change, dry_run } => Call::Meter { change, dry_run },
         Command::Import { file, options } => {

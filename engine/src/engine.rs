@@ -31,7 +31,7 @@ use crate::book::payments::{PaymentError, TopUp, TopUpOutcome};
 use crate::book::refunds::{Decided, Decision};
 use crate::book::{Book, BookError};
 use crate::registry::{self, Registry};
-use crate::site_file::RegisterEdit;
+use crate::site_file::{RegisterEdit, SiteText};
 
 /// Hot rows above which the log's frames wait (16 M rows x 40 bytes = 640 MB): the doors wait with them.
 const HOT_ROWS_MAX: usize = 16_000_000;
@@ -376,18 +376,18 @@ impl Handle {
     /// [`Stopped`]; the inner one says what the file has wrong, all of it.
     pub async fn apply(
         &self,
-        text: &str,
+        site: impl Into<SiteText>,
         name: &str,
         profiles: BTreeMap<String, ProfileFacts>,
         actor: &str,
         dry_run: bool,
     ) -> Result<Result<Vec<String>, ApplyError>, Stopped> {
-        let (text, name, actor) = (text.to_owned(), name.to_owned(), actor.to_owned());
+        let (site, name, actor) = (site.into(), name.to_owned(), actor.to_owned());
         let current = Arc::clone(&self.registry);
         self.ask(|reply| {
             Request::With(Box::new(move |writer| {
                 Box::pin(async move {
-                    let applied = writer.apply(&text, &name, &profiles, &actor, dry_run).await;
+                    let applied = writer.apply(site, &name, &profiles, &actor, dry_run).await;
                     let changes = applied.map(|(changes, registry)| {
                         *current.write().unwrap_or_else(PoisonError::into_inner) = registry;
                         changes

@@ -1,5 +1,6 @@
 -- purpose: Each charge line costs exactly its quantity times the published price of its tariff version, band and tier; tier 0,
---   what flowed back and is not billed, costs nothing, and so does what was used while nobody had a contract.
+--   an allowance or what flowed back and is not billed, costs nothing, and so does what was used while nobody had a
+--   contract. Hours of a price series have a price each: charges_equal_intervals_by_tier recomputes them.
 -- column service_point_id: ; which
 -- column local_date: ; the local day
 -- column band: ; code
@@ -15,6 +16,7 @@ RIGHT JOIN lake.charges AS c
     ON p.tariff_version_id = c.tariff_version_id AND p.band = c.band AND p.tier = c.tier
 WHERE c.component = 'energy'
     AND NOT (c.account_id = 0 AND c.tariff_version_id = 0 AND c.amount = 0)
-    AND CASE WHEN c.tier = 0 THEN c.amount <> 0 OR c.quantity > 0
+    AND CASE WHEN c.tier = 0 THEN c.amount <> 0 OR (p.price IS NULL AND c.quantity > 0)
+        WHEN c.band = 6 THEN false
         ELSE p.price IS NULL
             OR c.amount <> CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) * p.price END

@@ -13,7 +13,10 @@ mod quality;
 pub(crate) mod report;
 mod sql;
 mod table;
+pub(crate) mod tariff;
 mod topup;
+
+use engine::site_file::SiteText;
 
 use crate::call::{Asked, Call, Events, Failure};
 use crate::node::Node;
@@ -22,7 +25,10 @@ use crate::node::Node;
 pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Result<(), Failure> {
     let actor = asked.actor.as_str();
     match &asked.call {
-        Call::Apply { file, text, dry_run } => apply::apply(node, actor, file, text, *dry_run, events).await,
+        Call::Apply { file, text, attached, dry_run } => {
+            let site = SiteText { text: text.clone(), attached: attached.clone() };
+            apply::apply(node, actor, file, site, *dry_run, events).await
+        }
         Call::Meter { change, dry_run } => meter::meter(node, actor, change, *dry_run, events).await,
         Call::Import { file, options } => import::import(node, file, options, events).await,
         Call::TopUp { account, amount, key, channel } => {

@@ -15,7 +15,7 @@ use super::supply::Rerated;
 use super::writer::{Writer, setups};
 use crate::book::{BookError, Tx};
 use crate::registry::{Registry, load_from};
-use crate::site_file::{self, Checks, Fault, Plan, RegisterEdit, WriteError};
+use crate::site_file::{self, Checks, Fault, Plan, RegisterEdit, SiteText, WriteError};
 
 /// Why a site file is not applied. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ impl Writer {
     /// [`ApplyError`].
     pub(crate) async fn apply(
         &mut self,
-        text: &str,
+        site: SiteText,
         name: &str,
         profiles: &BTreeMap<String, ProfileFacts>,
         actor: &str,
@@ -68,7 +68,7 @@ impl Writer {
         let now = self.clock.now();
         // What is rated anew is compared with what is charged by now, closing counts included.
         self.pricing.close(now);
-        let file = site_file::parse(text, name).map_err(ApplyError::Refused)?;
+        let file = site_file::parse(site, name).map_err(ApplyError::Refused)?;
         let checks = Checks { profiles, policy: &check_policy };
         let plan = site_file::plan(&file, &self.registry, &checks, now).map_err(ApplyError::Refused)?;
         self.carry_out(&plan, now, actor, dry_run).await

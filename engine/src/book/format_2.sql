@@ -42,3 +42,7 @@ CREATE TABLE meter_parents (id BIGINT PRIMARY KEY, parent_id BIGINT);
 CREATE TABLE quality_acknowledgements (
     id BIGINT PRIMARY KEY, meter_id BIGINT NOT NULL, issue TEXT NOT NULL, since BIGINT NOT NULL, reason TEXT NOT NULL,
     actor TEXT NOT NULL, at BIGINT NOT NULL);
+-- Tariffs ------------------------------------------------------------------------------------------------------------
+-- Who lives behind the service point: it moves the thresholds of tiers. Null: nobody said.
+ALTER TABLE contracts ADD COLUMN persons BIGINT;
+ALTER TABLE contracts ADD COLUMN households BIGINT;

@@ -31,6 +31,7 @@ audits![
     "conservation_of_energy",
     "charges_equal_intervals",
     "charges_equal_intervals_by_band",
+    "charges_equal_intervals_by_tier",
     "prices_recomputed",
     "readings_count_once",
     "one_open_command",

@@ -159,6 +159,8 @@ pub const TABLES: &[BookTable] = &[
             ("valid_from", Time),
             ("valid_to", Time),
             ("superseded_at", Time),
+            ("persons", Long),
+            ("households", Long),
         ],
     },
     BookTable {
@@ -453,12 +455,20 @@ pub const TABLES: &[BookTable] = &[
 mod tests {
     use super::*;
 
-    /// `(table, columns with their declared types)` of the schema's CREATE TABLE statements.
+    /// `(table, columns with their declared types)` of the scripts' CREATE TABLE and ALTER TABLE .. ADD COLUMN statements.
     fn declared() -> Vec<(String, Vec<(String, String)>)> {
         let scripts = crate::book::format::SCRIPTS.concat();
         let text: String = scripts.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join(" ");
-        let mut tables = Vec::new();
-        for statement in text.split(';').filter(|statement| statement.contains("CREATE TABLE")) {
+        let mut tables: Vec<(String, Vec<(String, String)>)> = Vec::new();
+        for statement in text.split(';') {
+            let words: Vec<&str> = statement.split_whitespace().collect();
+            if let ["ALTER", "TABLE", name, "ADD", "COLUMN", column, stored, ..] = words[..] {
+                let table = tables.iter_mut().find(|(known, _)| known == name).unwrap();
+                table.1.push((column.to_owned(), stored.to_owned()));
+            }
+            if !statement.contains("CREATE TABLE") {
+                continue;
+            }
             let (head, body) = statement.split_once('(').unwrap();
             let name = head.split_whitespace().last().unwrap().to_owned();
             let mut depth = 0;

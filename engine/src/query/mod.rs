@@ -22,6 +22,7 @@ pub mod quality_rules;
 mod session;
 pub mod site_days;
 mod source;
+mod tariffs;
 mod views;
 
 pub use error::QueryError;

@@ -8,7 +8,7 @@ use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
 use kernel::rate::Terms;
-use kernel::tariff::TariffVersion;
+use kernel::tariff::{Household, TariffVersion};
 use kernel::time::Moment;
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
@@ -78,6 +78,12 @@ impl<'a> Line<'a> {
     fn optional_id(&self, column: &str) -> Result<Option<u32>, BookError> {
         let id: Option<i64> = self.get(column)?;
         id.map(|id| u32::try_from(id).map_err(|_| self.fault(column, "is no identifier"))).transpose()
+    }
+
+    /// A count of at most 16 bits.
+    fn small(&self, column: &str) -> Result<Option<u16>, BookError> {
+        let count: Option<i64> = self.get(column)?;
+        count.map(|count| u16::try_from(count).map_err(|_| self.fault(column, "is above 65535"))).transpose()
     }
 
     fn moment(&self, column: &str) -> Result<Moment, BookError> {
@@ -272,8 +278,8 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
         Ok(())
     })
     .await?;
-    let sql = "SELECT id, service_point_id, account_id, tariff_id, valid_from, valid_to FROM contracts \
-               WHERE superseded_at IS NULL ORDER BY id";
+    let sql = "SELECT id, service_point_id, account_id, tariff_id, valid_from, valid_to, persons, households \
+               FROM contracts WHERE superseded_at IS NULL ORDER BY id";
     each(connection, "contracts", sql, |line| {
         let contract = Contract {
             id: line.get("id")?,
@@ -281,6 +287,10 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
             tariff: TariffId(line.id("tariff_id")?),
             valid_from: line.moment("valid_from")?,
             valid_to: line.optional_moment("valid_to")?,
+            household: Household {
+                persons: line.small("persons")?.unwrap_or(0),
+                households: line.small("households")?.unwrap_or(1),
+            },
         };
         let point = ServicePointId(line.id("service_point_id")?);
         let point = registry.points.get_mut(point).ok_or_else(|| line.fault("service_point_id", "names none"))?;
@@ -382,6 +392,7 @@ fn index(registry: &mut Registry) -> Result<(), BookError> {
                 account: contract.account,
                 valid_from: contract.valid_from,
                 valid_to: contract.valid_to,
+                household: contract.household,
                 versions: tariff.versions.clone(),
             });
         }

@@ -6,7 +6,7 @@ use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, Utility};
 use kernel::money::Amount;
-use kernel::tariff::TariffVersion;
+use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{Moment, SiteDays};
 
 macro_rules! identifiers {
@@ -201,6 +201,8 @@ pub struct Contract {
     pub valid_from: Moment,
     /// ... to here, exclusive.
     pub valid_to: Option<Moment>,
+    /// Who lives there.
+    pub household: Household,
 }
 
 impl Contract {

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use kernel::calendar::Calendar;
 use kernel::id::Utility;
 use kernel::money::Amount;
-use kernel::tariff::TariffVersion;
+use kernel::tariff::{Household, TariffVersion};
 use kernel::time::Moment;
 
 use super::fault::At;
@@ -130,6 +130,7 @@ pub(super) struct PointItem {
 pub(super) struct ContractTerms {
     pub(super) account: String,
     pub(super) tariff: String,
+    pub(super) household: Household,
 }
 
 #[derive(Clone, Debug)]

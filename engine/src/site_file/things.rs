@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use kernel::calendar::{Calendar, DayType};
 use kernel::id::Utility;
 use kernel::money::{Amount, Quantity};
+use kernel::tariff::Household;
 
 use super::model::{
     AccountItem, CalendarItem, ContractTerms, Installation, LocationItem, MeterItem, PointItem, PolicyItem, SiteItem,
@@ -108,6 +109,10 @@ pub(super) fn calendar(reader: Reader<'_>) -> Option<CalendarItem> {
             }
         }
     }
+    if let Some(inner) = reader.table("named") {
+        calendar.named = inner.dates_by_name(|name| DayType::ALL.iter().any(|day_type| day_type.name() == name));
+    }
+    calendar.until = reader.date("until");
     let item = CalendarItem { at: reader.at(), calendar, correct: correction(&reader) };
     reader.finish();
     Some(item)
@@ -257,11 +262,16 @@ pub(super) fn service_point(reader: Reader<'_>, sites: &[SiteItem]) -> Option<Po
     let read = |reader: &Reader<'_>| {
         let account = reader.need("account", "name the account that pays");
         let tariff = reader.need("tariff", "name the tariff");
-        Some(ContractTerms { account: account?, tariff: tariff? })
+        let counted = |key| reader.integer(key, 1..1_000).and_then(|count| u16::try_from(count).ok());
+        let (persons, households) = (counted("persons").unwrap_or(0), counted("households").unwrap_or(1));
+        Some(ContractTerms { account: account?, tariff: tariff?, household: Household { persons, households } })
     };
     // A service point that nobody pays for is measured only.
-    let contracts = match ["account", "tariff", "contract", "from", "until"].iter().any(|key| reader.has(key)) {
-        true => stretches(&reader, "contract", zone, &["account", "tariff"], read),
+    let contracts = match ["account", "tariff", "persons", "households", "contract", "from", "until"]
+        .iter()
+        .any(|key| reader.has(key))
+    {
+        true => stretches(&reader, "contract", zone, &["account", "tariff", "persons", "households"], read),
         false => Vec::new(),
     };
     let location = reader.text("location");

@@ -30,7 +30,7 @@ pub(super) struct Rows {
     tariffs: Cells<4>,
     versions: Cells<5>,
     points: Cells<5>,
-    contracts: Cells<6>,
+    contracts: Cells<8>,
     meters: Cells<13>,
     meter_parents: Cells<2>,
     epochs: Cells<7>,
@@ -39,6 +39,8 @@ pub(super) struct Rows {
     /// Installations that end, or are judged otherwise.
     pub(super) epoch_updates: Vec<Epoch>,
     pub(super) contract_ends: Vec<(i64, Moment)>,
+    /// Versions whose price series goes on.
+    pub(super) version_updates: Vec<TariffVersion>,
     /// Table and identifier of what was never so.
     pub(super) superseded: Vec<(&'static str, u32)>,
 }
@@ -141,6 +143,9 @@ impl Rows {
             contract.tariff.0.into(),
             contract.valid_from.0.into(),
             contract.valid_to.map(|moment| moment.0).into(),
+            // What nobody said stays unsaid.
+            (contract.household.persons > 0).then_some(u32::from(contract.household.persons)).into(),
+            Some(u32::from(contract.household.households)).into(),
         ]);
     }
 
@@ -212,7 +217,13 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
     upsert(tx, "tariffs", "name utility currency", rows.tariffs).await?;
     upsert(tx, "tariff_versions", "tariff_id valid_from definition published_at", rows.versions).await?;
     upsert(tx, "service_points", "site_id name utility location_id", rows.points).await?;
-    upsert(tx, "contracts", "service_point_id account_id tariff_id valid_from valid_to", rows.contracts).await?;
+    upsert(
+        tx,
+        "contracts",
+        "service_point_id account_id tariff_id valid_from valid_to persons households",
+        rows.contracts,
+    )
+    .await?;
     let columns = "site_id serial profile utility kind resolution_numerator resolution_denominator bus unit \
                    poll_micros has_relay rating_mw";
     upsert(tx, "meters", columns, rows.meters).await?;
@@ -221,6 +232,11 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
     for (table, id) in rows.superseded {
         let sql = sqlx::AssertSqlSafe(format!("UPDATE {table} SET superseded_at = $1 WHERE id = $2"));
         sqlx::query(sql).bind(at.0).bind(i64::from(id)).execute(tx.conn()).await.map_err(BookError::from)?;
+    }
+    for version in rows.version_updates {
+        let update = sqlx::query("UPDATE tariff_versions SET definition = $1 WHERE id = $2");
+        let update = update.bind(json(&version)).bind(i64::from(version.id.0));
+        update.execute(tx.conn()).await.map_err(BookError::from)?;
     }
     for (id, end) in rows.contract_ends {
         let update = sqlx::query("UPDATE contracts SET valid_to = $1 WHERE id = $2").bind(end.0).bind(id);

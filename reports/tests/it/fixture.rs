@@ -163,7 +163,7 @@ impl Writer {
         }
         for (id, (point, account, tariff, from, to)) in (1..).zip(site::contracts()) {
             let to = to.map_or("NULL".to_owned(), |to| to.to_string());
-            self.insert("contracts", &format!("{id}, {point}, {account}, {tariff}, {from}, {to}, NULL"));
+            self.insert("contracts", &format!("{id}, {point}, {account}, {tariff}, {from}, {to}, NULL, NULL, NULL"));
         }
         for (id, serial, utility, kind, site) in [
             (1, "E-1", "electricity", "register", 1),

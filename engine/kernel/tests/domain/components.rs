@@ -15,7 +15,7 @@ use kernel::component::{Charge, Component, DemandPrices, ENERGY, Excess, Taxatio
 use kernel::id::AccountId;
 use kernel::money::{Amount, Price, Quantity};
 use kernel::rate::Contract;
-use kernel::tariff::{Band, TariffFault, TariffVersion};
+use kernel::tariff::{Band, Household, TariffFault, TariffVersion};
 use kernel::time::{LocalMonth, Moment};
 
 use crate::support::scene::{single, terms};
@@ -127,6 +127,7 @@ fn a_day_belongs_to_the_contract_and_version_in_force_at_its_first_instant() {
         account: AccountId(account),
         valid_from: at(from),
         valid_to: to.map(at),
+        household: Household::default(),
         versions: versions(),
     };
     let contracts = vec![

@@ -10,7 +10,7 @@ use kernel::point::{PointState, Row};
 use kernel::rate::{Contract, Part, Terms, TierCounter};
 use kernel::reading::Value;
 use kernel::tariff::Band::{self, Flat, Peak};
-use kernel::tariff::{MonthDay, TariffVersion, TierPeriod};
+use kernel::tariff::{Household, MonthDay, TariffVersion, TierPeriod};
 use kernel::time::{DAY, HOUR, MINUTE, Moment};
 use proptest::prelude::*;
 
@@ -43,6 +43,7 @@ fn berlin() -> Terms {
         account: AccountId(account),
         valid_from: at(from),
         valid_to: to.map(at),
+        household: Household::default(),
         versions,
     };
     let contracts = vec![

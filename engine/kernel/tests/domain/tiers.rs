@@ -7,7 +7,7 @@ use kernel::judge::Interval;
 use kernel::money::{Amount, Quantity};
 use kernel::point::PointState;
 use kernel::rate::{Contract, Terms, TierCounter};
-use kernel::tariff::{Band, MonthDay, TariffVersion, TierPeriod};
+use kernel::tariff::{Band, Household, MonthDay, TariffVersion, TierPeriod};
 use kernel::time::{HOUR, Moment};
 
 use crate::support::driver::{Driver, run, run_from};
@@ -103,6 +103,7 @@ fn an_annual_counter_outlives_a_vacancy() {
         account: AccountId(account),
         valid_from,
         valid_to,
+        household: Household::default(),
         versions: vec![tariff(NEW_YEAR, 10_000)],
     };
     let contracts = vec![contract(1, zone.at("2026-01-01 00:00"), Some(out)), contract(2, back, None)];

@@ -1,6 +1,7 @@
 //! Comparing a site file with the registry: pure, all faults at once, every change in words.
 
 mod accounts;
+mod calendars;
 mod handover;
 mod installations;
 mod meters;
@@ -121,6 +122,7 @@ pub fn plan(file: &SiteFile, registry: &Registry, checks: &Checks<'_>, now: Mome
     planner.tariffs();
     planner.accounts();
     planner.service_points();
+    planner.calendars_fit();
     planner.meters();
     planner.finish()
 }
@@ -151,6 +153,19 @@ struct KnownTariff {
     utility: kernel::id::Utility,
     currency: String,
     first_version: Option<Moment>,
+    /// By version, in order.
+    demands: Vec<Demand>,
+}
+
+/// What a version asks a calendar for.
+#[derive(Clone, Debug)]
+struct Demand {
+    /// When the next version follows.
+    until: Option<Moment>,
+    /// Whether it matters which dates are holidays.
+    holidays: bool,
+    /// Names of dates.
+    names: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
