@@ -52,6 +52,7 @@ fn version() -> TariffVersion {
         rules: vec![rule],
         tiers: Some(Tiers { period: TierPeriod::Monthly, bounds: vec![Quantity(180_000), Quantity(400_000)] }),
         prices: vec![prices(0), prices(50_000), prices(300_000)],
+        components: Vec::new(),
         source: "a benchmark".into(),
     }
 }
