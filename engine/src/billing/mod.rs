@@ -12,10 +12,11 @@
 //!
 //! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`lines`] what it
 //! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`posting`] lines to transfers,
-//! [`settlement`] and [`packed`] what is written, [`writer`] the whole, [`apply`] changes of the registry, [`filing`] the
+//! [`settlement`] and [`packed`] what is written, [`writer`] the whole, [`apply`] changes of the registry (and `contradiction`, what readings say against stated counts), [`filing`] the
 //! lake, [`supply`] control at its side, [`recovery`] the start, [`service`] the running task, [`explain`] the way back.
 
 pub mod apply;
+mod contradiction;
 pub mod error;
 pub mod explain;
 pub mod filing;

@@ -111,7 +111,8 @@ impl Pricing {
             let meter = batch.meter[row];
             let end = batch.meter[row..].iter().position(|next| *next != meter).map_or(batch.len(), |run| row + run);
             let places = places_of(&self.places, MeterId(meter));
-            if let [(_, only)] = places
+            let only = places.first().filter(|(_, first)| places.iter().all(|(_, place)| place.point == first.point));
+            if let Some((_, only)) = only
                 && let Some(point) = self.points.get_mut(&only.point)
             {
                 for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
@@ -125,8 +126,13 @@ impl Pricing {
                 for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
                     let time = Moment(batch.time[at]);
                     let holds = |place: &&Place| place.from <= time && place.to.is_none_or(|end| time <= end);
-                    // At the moment of a move a reading closes the one place and opens the other.
+                    let mut asked: Option<ServicePointId> = None;
+                    // At the moment of a move a reading closes the one place and opens the other. Two installations at
+                    // one service point are one place: it takes a reading once.
                     for place in places.iter().map(|(_, place)| place).filter(holds) {
+                        if asked.replace(place.point) == Some(place.point) {
+                            continue;
+                        }
                         let Some(point) = self.points.get_mut(&place.point) else { continue };
                         let taken = take(point, batch, at, seq, received_at);
                         if matches!(*verdict, Verdict::NoEpoch | Verdict::Opening) {

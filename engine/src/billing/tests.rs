@@ -293,3 +293,6 @@ mod orders;
 
 #[path = "tests_apply.rs"]
 mod apply;
+
+#[path = "tests_registers.rs"]
+mod registers;

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
 use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
-use futures::TryStreamExt as _;
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Decode, Row, Type};

@@ -1,6 +1,7 @@
 //! Real input: what is billed and reported is what the source says, to the last digit.
 
 pub(crate) mod cambridge;
+mod daiad;
 mod rating;
 mod replay;
 mod source;
