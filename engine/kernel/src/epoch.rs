@@ -126,6 +126,7 @@ mod tests {
             numerator,
             denominator,
             modulus: Some(1_000),
+            signed: false,
             opening_count: opening,
             closing_count: None,
             jitter_counts: 2,

@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_series_is_read_exactly_or_refused_with_line_and_remedy() {
-        let table: [(&str, &str, Result<(i64, &[i64]), &str>); 11] = [
+        type Read = Result<(i64, &'static [i64]), &'static str>;
+        let table: [(&str, &str, Read); 11] = [
             (
                 "offsets",
                 "time,price\n1970-01-01T00:00Z,0.10\n1970-01-01T02:00+01:00,-0.05\n",

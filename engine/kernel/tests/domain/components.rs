@@ -70,7 +70,7 @@ fn whole(components: Vec<Component>) -> Facts {
 
 pub(crate) fn peak(demand: i64) -> Maxima {
     let peak = Some(Peak { start: Moment(1_793_520_000_000_000), demand: Quantity(demand), known: 900_000_000 });
-    Maxima { whole: peak, by_band: [None, peak, None, peak, None, None], known: 900_000_000 }
+    Maxima { whole: peak, by_band: [None, peak, None, peak, None, None, None, None], known: 900_000_000 }
 }
 
 /// The lines, of which every amount is what its measure says.
@@ -205,7 +205,7 @@ fn a_month_below_its_minimum_is_charged_the_shortfall() {
 
 #[test]
 fn demand_is_charged_by_the_months_maximum_or_that_of_each_band() {
-    let by_band = [None, Some(price("30")), Some(price("20")), Some(price("10")), None, None];
+    let by_band = [None, Some(price("30")), Some(price("20")), Some(price("10")), None, None, None, None];
     let demand = |prices| vec![component("demand", Charge::Demand { window: QUARTER, prices })];
     let measured = |facts: Facts| Facts { maxima: vec![(SLIDING, peak(70_000)), (QUARTER, peak(60_500))], ..facts };
     let one = || demand(DemandPrices::Whole(price("42")));
@@ -444,9 +444,9 @@ fn components_that_cannot_be_worked_out_are_refused_by_name() {
         (vec![demand(window(7), whole(Price(1)))], Err(Fault::Window(own("d"), window(7)))),
         (vec![demand(window(120), whole(Price(1)))], Err(Fault::Window(own("d"), window(120)))),
         (vec![demand(QUARTER, whole(high))], Err(Fault::Price(own("d"), high))),
-        (vec![demand(QUARTER, DemandPrices::ByBand([None; 6]))], Err(Fault::NoPrice(own("d")))),
+        (vec![demand(QUARTER, DemandPrices::ByBand([None; Band::ALL.len()]))], Err(Fault::NoPrice(own("d")))),
         (
-            vec![demand(QUARTER, DemandPrices::ByBand([None, None, None, None, None, Some(high)]))],
+            vec![demand(QUARTER, DemandPrices::ByBand([None, None, None, None, None, Some(high), None, None]))],
             Err(Fault::Price(own("d"), high)),
         ),
         (vec![capacity(excess)], Ok(())),

@@ -8,7 +8,7 @@ use kernel::money::{Amount, Price, Quantity};
 use kernel::rate::{Part, Terms, TierCounter};
 use kernel::series::PriceSeries;
 use kernel::tariff::Band::{self, Dynamic, Flat, Unpriced};
-use kernel::tariff::{TariffFault, TariffVersion, TierPeriod, Tiers};
+use kernel::tariff::{Reverse, TariffFault, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{HOUR, MINUTE, Moment};
 
 use crate::support::scene::{all_year, for_ever, prices, terms};
@@ -27,6 +27,7 @@ fn version(series: PriceSeries, ranges: &[(u16, u16, Band)], own: &[(Band, &str)
         prices: vec![prices(own)],
         dynamic: Some(series),
         components: Vec::new(),
+        reverse: Reverse::Ignore,
         source: String::new(),
     }
 }

@@ -6,6 +6,7 @@ use kernel::id::{AccountId, TariffVersionId};
 use kernel::judge::Interval;
 use kernel::money::{Amount, Quantity};
 use kernel::rate::{Contract, Part, Terms, TierCounter};
+use kernel::tariff::Reverse;
 use kernel::tariff::{
     Band, Household, MonthDay, PersonRule, TariffFault, TariffVersion, TierPeriod, TierSeason, Tiers,
 };
@@ -38,6 +39,7 @@ fn version(tiers: Tiers) -> Arc<TariffVersion> {
         tiers: Some(tiers),
         dynamic: None,
         components: Vec::new(),
+        reverse: Reverse::Ignore,
         source: String::new(),
     };
     assert_eq!(version.check(), Ok(()));

@@ -124,8 +124,8 @@ fn a_version_that_would_begin_when_the_contract_ends_changes_no_counter() {
     let out = zone.at("2026-05-01 00:00");
     let never = TariffVersion { valid_from: out, ..(*tariff(TierPeriod::Monthly, 10_000)).clone() };
     let versions = vec![tariff(NEW_YEAR, 10_000), Arc::new(never)];
-    let contract =
-        Contract { account: AccountId(1), valid_from: zone.at("2026-01-01 00:00"), valid_to: Some(out), versions };
+    let (account, valid_from, household) = (AccountId(1), zone.at("2026-01-01 00:00"), Household::default());
+    let contract = Contract { account, valid_from, valid_to: Some(out), versions, household };
     let scene = Scene { epochs: vec![epoch(1)], terms: terms(zone.days("2026-01-01", "2026-12-31"), vec![contract]) };
     let hour = |moment: Moment, milli| usage(1, moment, moment.plus(HOUR), milli);
     let outcome = run(&scene, &[hour(out.plus(-HOUR), 9_000), hour(out.plus(HOUR), 500)]);

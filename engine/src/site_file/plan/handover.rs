@@ -3,6 +3,7 @@
 
 use jiff::tz::TimeZone;
 use kernel::id::{AccountId, ServicePointId};
+use kernel::tariff::Household;
 use kernel::time::Moment;
 
 use super::{Change, ChangeKind, Plan};
@@ -137,7 +138,9 @@ pub fn move_point(
     }
     let contracts = TABLES.iter().position(|table| *table == "contracts").unwrap_or_default();
     let id = i64::from(registry.last_ids()[contracts]) + 1;
-    let contract = Contract { id, account: to, tariff: old.tariff, valid_from: at, valid_to: None };
+    // Who lives there now is not known before the site file says it.
+    let (tariff, household) = (old.tariff, Household::default());
+    let contract = Contract { id, account: to, tariff, valid_from: at, valid_to: None, household };
     plan.rows.contract(point.id, &contract);
     let tariff = registry.tariff(old.tariff).map_or("?", |tariff| tariff.name.as_str());
     let text = format!("{} pays by tariff {tariff} from {shown}", new.name);
