@@ -1,8 +1,8 @@
 //! `meterledger`: prepaid utility metering from the register to the relay, in one binary.
 //!
-//! Thin on purpose: [`cli`] says what can be asked, [`call`] is the same as data ([`money`]: what moves money), [`perform`] does it on an open
-//! [`node`], and [`door`] carries calls to a running server. [`serve`] keeps a node open, and [`supply`] joins its
-//! field, control and notices.
+//! Thin on purpose: [`cli`] says what can be asked, [`call`] is the same as data ([`money`]: what moves money),
+//! [`perform`] does it on an open [`node`], and [`door`] carries calls to a running server. [`serve`] keeps a node open,
+//! and [`supply`] joins its field, control and notices.
 
 mod call;
 mod cli;
