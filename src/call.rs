@@ -16,6 +16,19 @@ pub(crate) enum Call {
     Sql { statement: String, format: Tabular },
     Audit,
     Explain { account: String, day: String },
+    PeriodList { format: Tabular },
+    PeriodChange { action: PeriodAction, month: String, site: Option<String>, reason: String },
+    AdjustmentList { all: bool, lines: Option<i64>, format: Tabular },
+    AdjustmentDecide { id: i64, approve: bool, reason: String },
+    Statement { account: String, month: String, format: Tabular },
+}
+
+/// What is done with a month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum PeriodAction {
+    Review,
+    Close,
+    Reopen,
 }
 
 /// A call with the one who makes it.

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use wal::clock::Clock;
 
-use crate::call::{Asked, Call, Event, Failure, ImportArguments, Period, Tabular, failed};
+use crate::call::{Asked, Call, Event, Failure, ImportArguments, Period, PeriodAction, Tabular, failed};
 use crate::door;
 use crate::node::Node;
 use crate::perform::{self, probe};
@@ -96,6 +96,25 @@ enum Command {
         #[arg(long, value_name = "D")]
         day: String,
     },
+    /// Review and close months: a closed month changes only by approved adjustments
+    Period {
+        #[command(subcommand)]
+        command: PeriodCommand,
+    },
+    /// What a closed month should have cost more or less: look at it, approve or reject it
+    Adjustment {
+        #[command(subcommand)]
+        command: AdjustmentCommand,
+    },
+    /// An account's month: opening balance, payments, charges, closing balance
+    Statement {
+        account: String,
+        /// Such as 2026-03
+        #[arg(long, value_name = "M")]
+        month: String,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
     /// Read one device once and show every register decoded
     Probe {
         /// A profile's name, such as acrel-adf400l
@@ -110,6 +129,64 @@ enum Command {
         /// Where its data and pictures go (a fresh folder under the system's temporary one by default)
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum PeriodCommand {
+    /// The months that were reviewed or closed; all others after them are open
+    List {
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
+    /// Mark a month as being looked at; charges go on as before
+    Review(MonthArguments),
+    /// Close a month that has ended: post all its charges and freeze its statements
+    Close(MonthArguments),
+    /// Open the last closed month again and withdraw its statements
+    Reopen {
+        #[command(flatten)]
+        month: MonthArguments,
+        /// Why; it is kept in the audit log
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(clap::Args)]
+struct MonthArguments {
+    /// Such as 2026-03
+    #[arg(long, value_name = "M")]
+    month: String,
+    /// Of this site; of all sites without it
+    #[arg(long, value_name = "S")]
+    site: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum AdjustmentCommand {
+    /// Those that wait for a decision
+    List {
+        /// Those that were decided too
+        #[arg(long)]
+        all: bool,
+        /// The lines of one of them: before, after, difference
+        #[arg(long, value_name = "ID")]
+        lines: Option<i64>,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
+    /// Post it in the current month; not by the one who proposed it
+    Approve {
+        id: i64,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Never post it
+    Reject {
+        id: i64,
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -147,9 +224,26 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Sql { statement, format } => Call::Sql { statement, format },
         Command::Audit => Call::Audit,
         Command::Explain { account, day } => Call::Explain { account, day },
+        Command::Period { command } => period_call(command),
+        Command::Adjustment { command } => match command {
+            AdjustmentCommand::List { all, lines, format } => Call::AdjustmentList { all, lines, format },
+            AdjustmentCommand::Approve { id, reason } => Call::AdjustmentDecide { id, approve: true, reason },
+            AdjustmentCommand::Reject { id, reason } => Call::AdjustmentDecide { id, approve: false, reason },
+        },
+        Command::Statement { account, month, format } => Call::Statement { account, month, format },
     };
     let actor = std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "cli".to_owned());
     ask(&folder, Asked { actor, call }, output.as_deref()).await
+}
+
+fn period_call(command: PeriodCommand) -> Call {
+    let change = |action, MonthArguments { month, site }, reason| Call::PeriodChange { action, month, site, reason };
+    match command {
+        PeriodCommand::List { format } => Call::PeriodList { format },
+        PeriodCommand::Review(month) => change(PeriodAction::Review, month, String::new()),
+        PeriodCommand::Close(month) => change(PeriodAction::Close, month, String::new()),
+        PeriodCommand::Reopen { month, reason } => change(PeriodAction::Reopen, month, reason),
+    }
 }
 
 /// Sends a call to the server of this folder, or opens the folder where none runs; prints what comes back.

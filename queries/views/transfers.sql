@@ -1,7 +1,7 @@
 -- title: Transfers | 记账
 -- purpose: Immutable double-entry money movements; a debit and a credit of the same amount.
 -- column transfer_id: ; its number
--- column kind: ; topup, usage, usage_difference, reversal or adjustment
+-- column kind: ; topup, usage, usage_difference, reversal or adjustment (of a closed month, or by a person)
 -- column debit: ; the ledger account that gives
 -- column credit: ; the ledger account that receives
 -- column amount: currency; above zero

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kernel::control::policy::Policy;
 use kernel::epoch::ProfileFacts;
 
+use super::adjustments::{Cause, Origin};
 use super::error::BillingError;
 use super::late::{Task, agree, resolve};
 use super::point::Setup;
@@ -86,7 +87,7 @@ impl Writer {
                 Some(point) => Arc::clone(&point.setup),
                 None => Arc::new(Setup { epochs: Vec::new(), ..new.as_ref().clone() }),
             };
-            let (start, after) = self.checkpoint_before(*id, &old, *since).await?;
+            let (start, after) = self.checkpoint_before(*id, &old, old.rated_from(*since)).await?;
             work.push((*id, old, Arc::clone(new), start, after));
         }
         let tasks: Vec<Task<'_>> = work
@@ -117,6 +118,8 @@ impl Writer {
             self.take_outcome(outcome);
         }
         self.rerated.extend(rerated);
+        let detail = format!("{name} was applied");
+        self.origin = Some(Origin { cause: Cause::Apply, actor: actor.to_owned(), detail });
         self.registry_changed(now);
         match self.write_with(tx).await {
             Ok(mut settlement) => self.settled_through(&mut settlement),
@@ -129,7 +132,7 @@ impl Writer {
     }
 
     /// Settles in this transaction and commits it.
-    async fn write_with(&mut self, mut tx: Tx) -> Result<Settlement, BillingError> {
+    pub(super) async fn write_with(&mut self, mut tx: Tx) -> Result<Settlement, BillingError> {
         let settlement = self.prepare().await?;
         self.write_in(&mut tx, &settlement).await?;
         tx.commit().await?;

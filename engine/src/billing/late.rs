@@ -45,8 +45,10 @@ pub struct Outcome {
     pub after: Moment,
     /// The state from now on, with the states of months; `None` where only duplicates had arrived.
     pub state: Option<(PointState, Checkpoints)>,
-    /// What is charged more, line by line.
+    /// What is charged more, line by line ...
     pub difference: Sums,
+    /// ... and what those lines cost before.
+    pub before: Sums,
     /// New verdicts of hot rows.
     pub hot: Vec<(u64, usize, Verdict)>,
     /// New verdicts of filed rows.
@@ -155,6 +157,7 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         after: task.after,
         state: None,
         difference: Sums::new(),
+        before: Sums::new(),
         hot: Vec::new(),
         filed: Overrides::new(),
         earlier: Vec::new(),
@@ -183,6 +186,8 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         }
     }
     outcome.difference = difference(&old.sums, new.sums);
+    outcome.before = old.sums;
+    outcome.before.retain(|key, _| outcome.difference.contains_key(key));
     outcome.earlier = new.earlier_changed;
     outcome.state = Some((new.state, new.checkpoints));
     outcome

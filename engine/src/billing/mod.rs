@@ -11,11 +11,15 @@
 //! **Survives a crash:** what was settled, and every frame of the log. Files that no settlement listed are swept.
 //!
 //! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`lines`] what it
-//! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`posting`] lines to transfers,
+//! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`posting`] lines to transfers, [`adjustments`],
+//! [`approval`], [`periods`] and [`statements`] what is closed, [`charged`] what the book and the lake say was charged,
 //! [`settlement`] and [`packed`] what is written, [`writer`] the whole, [`apply`] changes of the registry, [`filing`] the
 //! lake, [`supply`] control at its side, [`recovery`] the start, [`service`] the running task, [`explain`] the way back.
 
+pub mod adjustments;
 pub mod apply;
+pub mod approval;
+pub mod charged;
 pub mod error;
 pub mod explain;
 pub mod filing;
@@ -23,6 +27,7 @@ pub mod hot;
 pub mod late;
 pub mod lines;
 pub(crate) mod packed;
+pub mod periods;
 pub mod point;
 pub mod posting;
 pub mod pricing;
@@ -30,6 +35,7 @@ pub mod recovery;
 pub mod rerate;
 pub mod service;
 pub mod settlement;
+pub mod statements;
 pub mod supply;
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,11 @@ use kernel::reading::Verdict;
 use kernel::time::{LocalMonth, Moment};
 use sqlx::Row as _;
 
+use super::adjustments::AdjustmentWrites;
 use super::lines::{ENERGY, LineKey, Sum};
 use super::packed;
 use super::posting::Posting;
+use super::supply::Rerated;
 use crate::book::bulk::{self, Cell};
 use crate::book::{BookError, Tx};
 use crate::control::output::ControlOutput;
@@ -31,6 +33,10 @@ pub struct Settlement {
     pub posting: Posting,
     /// Verdicts of hot rows that are not `accepted`, by frame and row.
     pub hot_verdicts: BTreeMap<(u64, usize), Verdict>,
+    /// Adjustments of closed months.
+    pub adjustments: AdjustmentWrites,
+    /// Accounts that owe more by an adjustment that is posted now.
+    pub rerated: Rerated,
     /// What control decided.
     pub control: ControlOutput,
     /// Verdicts of filed rows that changed, by meter, time and value.
@@ -143,6 +149,7 @@ impl Settlement {
             && self.hot_verdicts.is_empty()
             && self.overrides.is_empty()
             && self.checkpoints.is_empty()
+            && self.adjustments.is_empty()
             && self.control.is_empty()
     }
 }

@@ -292,3 +292,6 @@ mod orders;
 
 #[path = "tests_apply.rs"]
 mod apply;
+
+#[path = "tests_periods.rs"]
+mod periods;

@@ -10,25 +10,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::batch::Payload;
-use kernel::id::{AccountId, Seq, ServicePointId, Utility};
+use kernel::id::{AccountId, Seq, ServicePointId, SiteId, Utility};
 use kernel::money::Amount;
 use kernel::point::PointState;
 use kernel::reading::Verdict;
-use kernel::time::{LocalMonth, Moment};
+use kernel::time::{DAY, LocalDate, LocalMonth, Moment};
 use sqlx::Row as _;
 use wal::clock::Clock;
 
+use super::adjustments::{AdjustmentWrites, Adjustments, Decision, Origin, Place, SetApart};
 use super::error::BillingError;
 use super::hot::Hot;
 use super::late::{Outcome, Overrides, Task, resolve};
 use super::point::Setup;
-use super::posting::{Numbers, UsageTransfer, post};
+use super::posting::{Numbers, Posting, UsageTransfer, post};
 use super::pricing::Pricing;
 use super::settlement::Settlement;
+use super::supply::Rerated;
 use crate::book::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
 use crate::book::{Book, BookError, Tx};
 use crate::lake::flush::LakeFile;
-use crate::registry::Registry;
+use crate::registry::{Registry, Site};
 
 /// Service points whose stored readings are held in memory together when they are rated anew
 /// (64 x 5 years of hourly readings x 72 bytes = 200 MB).
@@ -66,6 +68,14 @@ pub struct Writer {
     pub(super) control: Option<super::supply::Supply>,
     /// When a change of the registry last rated an account's charges anew: nobody is cut on it at once.
     pub(super) rerated: super::supply::Rerated,
+    /// What waits for approval.
+    pub(super) adjustments: Adjustments,
+    /// Why the next settlement charges closed months differently, where it is not for late readings.
+    pub(super) origin: Option<Origin>,
+    /// The site and month that the next settlement closes: it posts all their lines.
+    pub(super) closing: Option<(SiteId, LocalMonth)>,
+    /// What the next settlement posts because a person approved it.
+    pub(super) approval: Option<(i64, Decision)>,
     /// Why memory no longer agrees with the book: billing must stop and recover.
     pub(super) broken: Option<String>,
     /// The last day for which each account has a usage transfer: later ones cannot be differences.
@@ -79,10 +89,40 @@ pub fn setups(registry: &Registry) -> BTreeMap<ServicePointId, (Utility, Arc<Set
         .service_points()
         .filter_map(|point| {
             let terms = registry.terms(point.id)?;
-            let setup = Setup { id: point.id, epochs: point.epochs.clone(), terms: terms.as_ref().clone() };
+            let setup = Setup {
+                id: point.id,
+                epochs: point.epochs.clone(),
+                terms: terms.as_ref().clone(),
+                site: point.site,
+                closed_through: registry.site(point.site).and_then(|site| site.closed_through),
+            };
             Some((point.id, (point.utility, Arc::new(setup))))
         })
         .collect()
+}
+
+/// Where adjustments are posted: at each account's site, on the day of now.
+struct Sites<'a> {
+    registry: &'a Registry,
+    now: Moment,
+}
+
+impl Sites<'_> {
+    fn site(&self, account: AccountId) -> Option<&Site> {
+        self.registry.site(self.registry.account(account)?.site)
+    }
+}
+
+impl Place for Sites<'_> {
+    fn today(&self, account: AccountId) -> LocalDate {
+        let day = self.site(account).and_then(|site| site.days.at(self.now));
+        let utc = || LocalDate(i32::try_from(self.now.0.div_euclid(DAY)).unwrap_or(i32::MAX));
+        day.map_or_else(utc, |day| day.date)
+    }
+
+    fn limit(&self, account: AccountId) -> Amount {
+        self.site(account).map_or(Amount::ZERO, |site| site.adjustment_limit)
+    }
 }
 
 impl Writer {
@@ -147,17 +187,21 @@ impl Writer {
         self.resolve_late(now).await?;
         overrides.append(&mut self.filed);
         overrides.extend(self.apply_changed_verdicts());
+        let (apart, stored) = self.pricing.set_apart_closed();
         let Pricing { points, points_of, .. } = &mut self.pricing;
         let utilities: BTreeMap<ServicePointId, Utility> =
             self.registry.service_points().map(|point| (point.id, point.utility)).collect();
         let utility_of = |id| utilities.get(&id).copied().unwrap_or(Utility::Electricity);
-        let posting = post(points, points_of, utility_of, now, &mut self.numbers);
+        let mut posting = post(points, points_of, utility_of, self.closing.take(), now, &mut self.numbers);
         for transfer in &posting.transfers {
             let wallet = self.pricing.wallets.entry(transfer.account).or_default();
             wallet.posted -= transfer.amount;
             wallet.unposted -= transfer.amount;
         }
-        let mut settlement = Settlement { applied: self.priced.0, posting, ..Settlement::default() };
+        posting.removed.extend(stored);
+        let (adjustments, rerated) = self.adjust(apart, now, &mut posting);
+        let mut settlement =
+            Settlement { applied: self.priced.0, posting, adjustments, rerated, ..Settlement::default() };
         for (id, point) in &mut self.pricing.points {
             if !point.changed {
                 continue;
@@ -197,6 +241,8 @@ impl Writer {
 
     pub(super) async fn write_in(&mut self, tx: &mut Tx, settlement: &Settlement) -> Result<(), BookError> {
         settlement.write(tx).await?;
+        settlement.adjustments.write(tx).await?;
+        super::supply::write_rerated(tx, &settlement.rerated).await?;
         self.book_usage(tx, &settlement.posting.transfers).await?;
         super::supply::write(tx, &settlement.control).await
     }
@@ -232,7 +278,9 @@ impl Writer {
         let mut oldest: BTreeMap<AccountId, i64> = BTreeMap::new();
         for transfer in usage {
             let date = i64::from(transfer.date.0);
-            if self.posted_until.get(&transfer.account).is_some_and(|until| date <= *until) {
+            if transfer.adjustment.is_some()
+                || self.posted_until.get(&transfer.account).is_some_and(|until| date <= *until)
+            {
                 let first = oldest.entry(transfer.account).or_insert(date);
                 *first = (*first).min(date);
             }
@@ -260,8 +308,13 @@ impl Writer {
             // Usage debits the wallet; what turns out to be less is given back to it.
             let charged = item.amount > Amount::ZERO;
             let (debit, credit) = if charged { (wallet, revenue) } else { (revenue, wallet) };
+            let (kind, what) = match (item.adjustment, linked) {
+                (Some(id), _) => (TransferKind::Adjustment, format!("adjustment {id} of ")),
+                (None, Some(_)) => (TransferKind::UsageDifference, String::new()),
+                (None, None) => (TransferKind::Usage, String::new()),
+            };
             transfers.push(Transfer {
-                kind: if linked.is_some() { TransferKind::UsageDifference } else { TransferKind::Usage },
+                kind,
                 debit,
                 credit,
                 amount: if charged { item.amount } else { -item.amount },
@@ -270,12 +323,36 @@ impl Writer {
                 linked,
                 booked_at,
                 effective_at: item.effective_at,
-                memo: format!("{} of {}", item.utility.name(), item.date),
+                memo: format!("{what}{} of {}", item.utility.name(), item.date),
             });
         }
         let written = ledger::insert(tx, &transfers).await?;
         debug_assert_eq!(Some(written.start), usage.first().map(|first| first.id), "transfers are numbered here alone");
         Ok(())
+    }
+
+    /// Proposes what closed months cost differently, and posts what was approved.
+    fn adjust(&mut self, apart: SetApart, now: Moment, posting: &mut Posting) -> (AdjustmentWrites, Rerated) {
+        let origin = self.origin.take().unwrap_or_default();
+        let place = Sites { registry: &self.registry, now };
+        let usage = posting.transfers.len();
+        let mut writes = self.adjustments.propose(apart, &origin, &place, now, &mut self.numbers, posting);
+        if let Some((id, decision)) = self.approval.take() {
+            self.adjustments.approve(id, decision, &place, &mut self.numbers, posting, &mut writes);
+        }
+        for transfer in &posting.transfers[usage..] {
+            self.pricing.wallets.entry(transfer.account).or_default().posted -= transfer.amount;
+            self.pricing.touched.insert(transfer.account);
+        }
+        let held: BTreeSet<AccountId> = self.adjustments.waiting().collect();
+        self.pricing.touched.extend(held.symmetric_difference(&self.pricing.held));
+        self.pricing.held = held;
+        let rerated: Rerated = writes.debited().map(|account| (account, now)).collect();
+        if !rerated.is_empty() {
+            self.rerated.extend(rerated.iter().map(|(account, at)| (*account, *at)));
+            self.registry_changed(now);
+        }
+        (writes, rerated)
     }
 
     /// Verdicts that later readings of the stream changed: found among the hot rows, or else filed.
@@ -312,7 +389,7 @@ impl Writer {
                 let Some(first) = rows.iter().map(|row| row.time).min() else { continue };
                 let setup = point.setup.clone();
                 let late: BTreeSet<(u64, usize)> = rows.iter().filter_map(|row| Some((row.seq, row.row?))).collect();
-                let (start, after) = self.checkpoint_before(*id, &setup, first).await?;
+                let (start, after) = self.checkpoint_before(*id, &setup, setup.rated_from(first)).await?;
                 work.push((*id, setup, start, after, late));
             }
             let tasks: Vec<Task<'_>> = work
@@ -339,7 +416,7 @@ impl Writer {
             self.hot_verdicts.insert((seq, row), verdict);
             self.hot.set_verdicts(Seq(seq), [(row, verdict)]);
         }
-        self.pricing.add_difference(outcome.id, &outcome.difference);
+        self.pricing.add_difference(outcome.id, &outcome.difference, outcome.before);
         self.filed.extend(outcome.filed);
         if let Some((state, checkpoints)) = outcome.state
             && let Some(point) = self.pricing.points.get_mut(&outcome.id)

@@ -53,6 +53,18 @@ pub fn read_all(root: &Path, path: &str) -> Result<Vec<RecordBatch>, LakeError> 
     reader.collect::<Result<_, _>>().map_err(|source| LakeError::Arrow { path: full, source })
 }
 
+/// Calls `each` for the batches of one file, one at a time in memory.
+///
+/// # Errors
+/// [`LakeError`].
+pub fn for_each_batch(root: &Path, path: &str, mut each: impl FnMut(&RecordBatch)) -> Result<(), LakeError> {
+    let full = root.join(path);
+    for batch in open(root, path)?.build().map_err(LakeError::parquet(&full))? {
+        each(&batch.map_err(|source| LakeError::Arrow { path: full.clone(), source })?);
+    }
+    Ok(())
+}
+
 /// The readings of `meters` with an event time after `after`, in no particular order.
 ///
 /// # Errors

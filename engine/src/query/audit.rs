@@ -22,6 +22,8 @@ audits![
     "balances_equal_transfers_and_lines",
     "payments_have_one_transfer",
     "usage_transfers_equal_their_lines",
+    "adjustments_equal_their_lines",
+    "statements_equal_charges",
     "conservation_of_energy",
     "charges_equal_intervals",
     "charges_equal_intervals_by_band",

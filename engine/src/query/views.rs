@@ -38,6 +38,9 @@ views![
     "notices",
     "data_quality",
     "site_days",
+    "periods",
+    "adjustments",
+    "adjustment_lines",
 ];
 
 /// A view that energy managers rely on.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
+use kernel::money::Amount;
 use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
-use kernel::time::Moment;
+use kernel::time::{LocalMonth, Moment};
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Decode, Row, Type};
@@ -131,6 +132,26 @@ async fn calendars_and_policies(registry: &mut Registry, connection: &mut AnyCon
     Ok(())
 }
 
+/// What each site has closed, and up to what it adjusts by itself.
+async fn periods(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql = "SELECT site_id, MAX(local_month) AS closed FROM periods WHERE state = 'closed' GROUP BY site_id";
+    for line in lines(&rows(connection, "periods", sql).await?) {
+        let month = i32::try_from(line.get::<i64>("closed")?).map_err(|_| line.fault("local_month", "is no month"))?;
+        if let Some(site) = registry.sites.get_mut(&SiteId(line.id("site_id")?)) {
+            site.closed_through = Some(LocalMonth(month));
+        }
+    }
+    let sql = "SELECT site_id, amount FROM adjustment_limits";
+    for line in lines(&rows(connection, "adjustment_limits", sql).await?) {
+        let limit =
+            Amount::parse(&line.get::<String>("amount")?).ok_or_else(|| line.fault("amount", "is no amount"))?;
+        if let Some(site) = registry.sites.get_mut(&SiteId(line.id("site_id")?)) {
+            site.adjustment_limit = limit;
+        }
+    }
+    Ok(())
+}
+
 async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let sql =
         "SELECT id, name, title, time_zone, currency, calendar_id, mode, webhook, created_at FROM sites ORDER BY id";
@@ -159,9 +180,12 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
             calendar_id,
             calendar,
             created_at: line.moment("created_at")?,
+            closed_through: None,
+            adjustment_limit: Amount::ZERO,
         };
         registry.sites.insert(id, site);
     }
+    periods(registry, connection).await?;
     let sql = "SELECT id, site_id, parent_id, name, title, kind, area_centi_m2 FROM locations ORDER BY id";
     for line in lines(&rows(connection, "locations", sql).await?) {
         let id = LocationId(line.id("id")?);

@@ -11,6 +11,7 @@
 //! name = "mall"                 # title, calendar, webhook; mode = "off" | "shadow" (default) | "ask" | "auto"
 //! time_zone = "Asia/Shanghai"
 //! currency = "CNY"
+//! adjustment_limit = "5.00"     # up to this much a closed month is adjusted without a person; 0 by default
 //! from = 2024-01-01             # where accounts, contracts and meters begin that say nothing else
 //!
 //! [[calendar]]                  # holidays, make-up workdays, extra weekends
