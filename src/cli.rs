@@ -8,7 +8,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use wal::clock::Clock;
 
-use crate::call::{Asked, Call, Event, Failure, ImportArguments, Period, PeriodAction, Tabular, failed};
+use crate::call::{
+    Asked, Call, CorrectedValue, Event, Failure, ImportArguments, Period, PeriodAction, Tabular, failed,
+};
 use crate::door;
 use crate::node::Node;
 use crate::perform::{self, probe};
@@ -96,6 +98,11 @@ enum Command {
         #[arg(long, value_name = "D")]
         day: String,
     },
+    /// Readings of a meter: list them, show what is known of one, correct one
+    Readings {
+        #[command(subcommand)]
+        command: ReadingsCommand,
+    },
     /// Review and close months: a closed month changes only by approved adjustments
     Period {
         #[command(subcommand)]
@@ -129,6 +136,42 @@ enum Command {
         /// Where its data and pictures go (a fresh folder under the system's temporary one by default)
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum ReadingsCommand {
+    /// Those of a span, with what billing made of each
+    List {
+        /// Its serial number
+        meter: String,
+        /// From this time on, such as 2026-03-01 or 2026-03-01T12:00 (local to the site) or 2026-03-01T12:00:00Z
+        #[arg(long, value_name = "T")]
+        from: Option<String>,
+        /// Up to and with this time
+        #[arg(long, value_name = "T")]
+        to: Option<String>,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
+    /// All values of one moment, and its corrections
+    Show {
+        meter: String,
+        #[arg(long, value_name = "T")]
+        at: String,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
+    /// Say what the meter said at a moment: it takes the place of all values there, for ever or until the next correction
+    Correct {
+        meter: String,
+        #[arg(long, value_name = "T")]
+        at: String,
+        #[command(flatten)]
+        value: CorrectedValue,
+        /// Why; it is kept in the audit log
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -224,6 +267,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Sql { statement, format } => Call::Sql { statement, format },
         Command::Audit => Call::Audit,
         Command::Explain { account, day } => Call::Explain { account, day },
+        Command::Readings { command } => match command {
+            ReadingsCommand::List { meter, from, to, format } => Call::ReadingList { meter, from, to, format },
+            ReadingsCommand::Show { meter, at, format } => Call::ReadingShow { meter, at, format },
+            ReadingsCommand::Correct { meter, at, value, reason } => Call::ReadingCorrect { meter, at, value, reason },
+        },
         Command::Period { command } => period_call(command),
         Command::Adjustment { command } => match command {
             AdjustmentCommand::List { all, lines, format } => Call::AdjustmentList { all, lines, format },

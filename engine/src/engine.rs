@@ -18,6 +18,7 @@ use wal::{Appender, LogId, RealDisk, Wal};
 
 use crate::billing::adjustments::Proposal;
 use crate::billing::apply::ApplyError;
+use crate::billing::correct::CorrectReading;
 use crate::billing::error::BillingError;
 use crate::billing::explain::ExplainedPart;
 use crate::billing::hot::Hot;
@@ -419,6 +420,14 @@ impl Handle {
             })
         })
         .await
+    }
+
+    /// Corrects a reading; gives the correction's number and what billing makes of it.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not.
+    pub async fn correct(&self, asked: CorrectReading) -> Result<Result<(i64, Verdict), Refused>, Stopped> {
+        self.change(move |writer| Box::pin(async move { Ok((writer.correct(&asked).await?, None)) })).await
     }
 
     /// An account's statement of a month; none where the site has no such month.

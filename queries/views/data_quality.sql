@@ -28,7 +28,7 @@ SELECT
     meter, service_point, utility, verdict AS issue, coalesce(interval_start, time) AS start_time, time AS end_time,
     register_count, quantity
 FROM readings
-WHERE verdict NOT IN ('accepted', 'opening')
+WHERE verdict NOT IN ('accepted', 'opening', 'superseded')
 UNION ALL
 SELECT meter, service_point, utility, 'gap', start_time, end_time, CAST(NULL AS BIGINT), quantity
 FROM intervals

@@ -8,6 +8,7 @@ mod explain;
 mod import;
 mod period;
 pub(crate) mod probe;
+mod readings;
 pub(crate) mod report;
 mod sql;
 mod statement;
@@ -39,6 +40,13 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         Call::AdjustmentList { all, lines, format } => adjustment::list(node, *all, *lines, *format, events).await,
         Call::AdjustmentDecide { id, approve, reason } => {
             adjustment::decide(node, actor, *id, *approve, reason, events).await
+        }
+        Call::ReadingCorrect { meter, at, value, reason } => {
+            readings::correct(node, actor, meter, at, value, reason, events).await
+        }
+        Call::ReadingShow { meter, at, format } => readings::show(node, meter, at, *format, events).await,
+        Call::ReadingList { meter, from, to, format } => {
+            readings::list(node, meter, from.as_deref(), to.as_deref(), *format, events).await
         }
         Call::Statement { account, month, format } => statement::statement(node, account, month, *format, events).await,
     }

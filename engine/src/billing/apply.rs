@@ -99,6 +99,7 @@ impl Writer {
                 start: start.clone(),
                 after: *after,
                 late: BTreeSet::new(),
+                corrections: [self.corrections.as_ref(); 2],
             })
             .collect();
         let mut outcomes = Vec::new();

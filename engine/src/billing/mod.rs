@@ -11,7 +11,8 @@
 //! **Survives a crash:** what was settled, and every frame of the log. Files that no settlement listed are swept.
 //!
 //! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`lines`] what it
-//! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`posting`] lines to transfers, [`adjustments`],
+//! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`corrections`] and [`correct`] what
+//! people say instead, [`posting`] lines to transfers, [`adjustments`],
 //! [`approval`], [`periods`] and [`statements`] what is closed, [`charged`] what the book and the lake say was charged,
 //! [`settlement`] and [`packed`] what is written, [`writer`] the whole, [`apply`] changes of the registry, [`filing`] the
 //! lake, [`supply`] control at its side, [`recovery`] the start, [`service`] the running task, [`explain`] the way back.
@@ -20,6 +21,8 @@ pub mod adjustments;
 pub mod apply;
 pub mod approval;
 pub mod charged;
+pub mod correct;
+pub mod corrections;
 pub mod error;
 pub mod explain;
 pub mod filing;

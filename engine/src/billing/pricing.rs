@@ -217,7 +217,16 @@ fn take(point: &mut PointRuntime, batch: &Batch, at: usize, seq: Seq, received_a
         Step::Late => {
             let Row { time, value, .. } = row;
             let verdict = Verdict::Pending;
-            point.late.push(StoredRow { meter, time, value, received_at, seq: seq.0, row: Some(at), verdict });
+            point.late.push(StoredRow {
+                meter,
+                time,
+                value,
+                received_at,
+                seq: seq.0,
+                row: Some(at),
+                verdict,
+                correction: None,
+            });
             verdict
         }
     }

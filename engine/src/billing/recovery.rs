@@ -88,6 +88,8 @@ impl Writer {
             posted_until: posted_until(&book).await?,
             rerated: super::supply::load_rerated(&book).await?,
             adjustments: Adjustments::load(&book).await?,
+            corrections: Arc::new(super::corrections::load(&book).await?),
+            corrected: std::collections::BTreeMap::new(),
             book,
             clock,
             lake: places.lake.clone(),

@@ -55,7 +55,11 @@ pub fn rate(
     for index in order {
         let StoredRow { meter, time, value, received_at, .. } = rows[index];
         let begun = marks.before(setup, &state, time);
-        if verdicts[index] == Verdict::Conflict {
+        if rows[index].is_void() {
+            // Whatever comes for the key later is late, and then replaced.
+            verdicts[index] = Verdict::Superseded;
+        }
+        if matches!(verdicts[index], Verdict::Conflict | Verdict::Superseded) {
             state.hold(time, meter);
             marks.after(begun, &state, time, &mut checkpoints);
             continue;

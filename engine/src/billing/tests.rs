@@ -295,3 +295,6 @@ mod apply;
 
 #[path = "tests_periods.rs"]
 mod periods;
+
+#[path = "tests_corrections.rs"]
+mod corrections;

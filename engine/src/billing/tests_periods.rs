@@ -17,7 +17,7 @@ fn month(text: &str) -> LocalMonth {
 }
 
 /// Why not; empty where it is done.
-async fn close(engine: &Engine, text: &str) -> String {
+pub(super) async fn close(engine: &Engine, text: &str) -> String {
     let closed = engine.handle().close_period(vec![SITE], month(text), "finance").await.unwrap();
     closed.err().map_or_else(String::new, |error| error.to_string())
 }
@@ -33,25 +33,25 @@ async fn decide(engine: &Engine, id: i64, approve: bool, actor: &str) -> String 
 }
 
 /// A statement's rows as text.
-async fn ask(engine: &Engine, sql: &str) -> String {
+pub(super) async fn ask(engine: &Engine, sql: &str) -> String {
     let session = QuerySession::new(std::sync::Arc::new(engine.handle()), query::Options::default()).unwrap();
     let table = session.query(sql).await.unwrap();
     arrow::util::pretty::pretty_format_batches(&table.batches).unwrap().to_string()
 }
 
-async fn pending(engine: &Engine) -> Vec<i64> {
+pub(super) async fn pending(engine: &Engine) -> Vec<i64> {
     let sql = "SELECT id FROM adjustments WHERE state = 'pending' ORDER BY id";
     sqlx::query_scalar(sql).fetch_all(engine.handle().book().reader()).await.unwrap()
 }
 
-async fn approve_all(engine: &Engine) {
+pub(super) async fn approve_all(engine: &Engine) {
     for id in pending(engine).await {
         assert_eq!(decide(engine, id, true, "second person").await, "");
     }
 }
 
 /// What all readings cost when they come in order.
-async fn in_order(rows: &[Reading]) -> Amount {
+pub(super) async fn in_order(rows: &[Reading]) -> Amount {
     let folder = tempfile::tempdir().unwrap();
     site(folder.path()).await;
     let engine = open(folder.path()).await;
@@ -213,7 +213,10 @@ async fn what_begins_before_the_last_close_is_refused_with_its_line_and_the_reme
     let cheaper = text.replacen("[[account]]\nname = \"smith\"", version, 1);
     let point =
         "\n[[service_point]]\nname = \"c/E\"\nutility = \"electricity\"\naccount = \"jones\"\ntariff = \"power\"\n";
-    let moved = text.replace(AT_FIRST, "[[meter.installation]]\nservice_point = \"a/E\"\nuntil = 2026-03-20");
+    let moved = text.replace(
+        &format!("rating = \"75 kW\"\n{AT_FIRST}"),
+        &format!("[[meter.installation]]\n{AT_FIRST}\nrating = \"75 kW\"\nuntil = 2026-03-20"),
+    );
     let cases =
         [(cheaper.clone(), "valid_from"), (text.clone() + point, "service_point \"c/E\".from"), (moved, "until")];
     for (text, place) in cases {

@@ -19,6 +19,7 @@ use sqlx::Row as _;
 use wal::clock::Clock;
 
 use super::adjustments::{AdjustmentWrites, Adjustments, Decision, Origin, Place, SetApart};
+use super::corrections::Corrections;
 use super::error::BillingError;
 use super::hot::Hot;
 use super::late::{Outcome, Overrides, Task, resolve};
@@ -68,6 +69,10 @@ pub struct Writer {
     pub(super) control: Option<super::supply::Supply>,
     /// When a change of the registry last rated an account's charges anew: nobody is cut on it at once.
     pub(super) rerated: super::supply::Rerated,
+    /// What people said that meters said.
+    pub(super) corrections: Arc<Corrections>,
+    /// Verdicts of corrections that the book does not know yet.
+    pub(super) corrected: BTreeMap<i64, Verdict>,
     /// What waits for approval.
     pub(super) adjustments: Adjustments,
     /// Why the next settlement charges closed months differently, where it is not for late readings.
@@ -214,6 +219,7 @@ impl Writer {
             settlement.open_lines.extend(lines.map(|(key, line)| (*id, *key, line.sum)));
         }
         settlement.hot_verdicts = std::mem::take(&mut self.hot_verdicts);
+        settlement.corrected = std::mem::take(&mut self.corrected);
         for ((seq, row), verdict) in &settlement.hot_verdicts {
             // A filing that did not come to its end has left overrides of rows that are still hot.
             let left = !self.overrides.is_empty() && !matches!(verdict, Verdict::Duplicate | Verdict::Future);
@@ -355,6 +361,14 @@ impl Writer {
         (writes, rerated)
     }
 
+    fn judge_correction(&mut self, id: i64, verdict: Verdict) {
+        let corrections = Arc::make_mut(&mut self.corrections);
+        if let Some(correction) = corrections.values_mut().find(|correction| correction.id == id) {
+            correction.verdict = verdict;
+            self.corrected.insert(id, verdict);
+        }
+    }
+
     /// Verdicts that later readings of the stream changed: found among the hot rows, or else filed.
     fn apply_changed_verdicts(&mut self) -> Overrides {
         let mut changed = BTreeMap::new();
@@ -366,6 +380,15 @@ impl Writer {
         if changed.is_empty() {
             return Overrides::new();
         }
+        let mut corrected = Vec::new();
+        changed.retain(|key, (_, verdict)| match self.corrections.get(key) {
+            Some(correction) => {
+                corrected.push((correction.id, *verdict));
+                false
+            }
+            None => true,
+        });
+        corrected.into_iter().for_each(|(id, verdict)| self.judge_correction(id, verdict));
         // A repetition of the reading, or one from the future, has its own verdict.
         let judged = |verdict| matches!(verdict, Verdict::Suspended | Verdict::Exception | Verdict::Glitch);
         let wanted = |meter, time, verdict| judged(verdict) && changed.contains_key(&(meter, time));
@@ -401,6 +424,7 @@ impl Writer {
                     start: start.clone(),
                     after: *after,
                     late: late.clone(),
+                    corrections: [self.corrections.as_ref(); 2],
                 })
                 .collect();
             for outcome in resolve(&self.lake, &self.files, &self.hot, &self.overrides, &tasks, until)? {
@@ -418,6 +442,9 @@ impl Writer {
         }
         self.pricing.add_difference(outcome.id, &outcome.difference, outcome.before);
         self.filed.extend(outcome.filed);
+        for (id, verdict) in outcome.corrected {
+            self.judge_correction(id, verdict);
+        }
         if let Some((state, checkpoints)) = outcome.state
             && let Some(point) = self.pricing.points.get_mut(&outcome.id)
         {

@@ -35,6 +35,16 @@ pub struct StoredRow {
     pub row: Option<usize>,
     /// What billing made of it when it was filed.
     pub verdict: Verdict,
+    /// The correction that it is: then no device said so, and nobody sent it.
+    pub correction: Option<i64>,
+}
+
+impl StoredRow {
+    /// Whether it says that the meter said nothing.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        self.correction.is_some() && self.verdict == Verdict::Superseded
+    }
 }
 
 fn open(root: &Path, path: &str) -> Result<ParquetRecordBatchReaderBuilder<File>, LakeError> {
@@ -135,6 +145,7 @@ fn collect(batch: &RecordBatch, meters: &BTreeSet<MeterId>, after: Moment, rows:
             seq: seq.value(row).unsigned_abs(),
             row: None,
             verdict: Verdict::from_code(verdict.value(row).unsigned_abs()).unwrap_or(Verdict::Pending),
+            correction: None,
         });
     }
 }

@@ -41,6 +41,7 @@ views![
     "periods",
     "adjustments",
     "adjustment_lines",
+    "corrections",
 ];
 
 /// A view that energy managers rely on.

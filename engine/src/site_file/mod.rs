@@ -62,6 +62,7 @@ pub use fault::Fault;
 pub use model::SiteFile;
 pub use plan::{Change, ChangeKind, Checks, Plan, plan};
 pub use words::Ratio;
+pub use words::instant;
 pub use write::{WriteError, write};
 
 use fault::Faults;
