@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Call {
     Apply { file: PathBuf, text: String, dry_run: bool },
+    Meter { change: MeterCommand, dry_run: bool },
     Import { file: PathBuf, options: ImportArguments },
     TopUp { account: String, amount: String, key: String, channel: String },
     Balance { account: Option<String>, format: Tabular },
@@ -57,6 +58,97 @@ pub(crate) enum PeriodAction {
 pub(crate) struct Asked {
     pub(crate) actor: String,
     pub(crate) call: Call,
+}
+
+/// A change at one meter.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Subcommand)]
+pub(crate) enum MeterCommand {
+    /// Put another meter in the place of one: closes its installation and opens the new one's
+    Replace {
+        /// The service point, or the serial number of the meter that was taken out
+        place: String,
+        /// The new meter's serial number
+        #[arg(long, value_name = "S")]
+        new_serial: String,
+        /// The new meter's profile (register map)
+        #[arg(long, value_name = "P")]
+        profile: String,
+        /// What the old register showed last, as it shows it, without the decimal point
+        #[arg(long, value_name = "C")]
+        closing_count: i64,
+        /// What the new register showed first
+        #[arg(long, value_name = "C")]
+        opening_count: i64,
+        #[command(flatten)]
+        seam: Seam,
+        #[command(flatten)]
+        ratio: RatioArguments,
+        /// Where its register wraps to 0, as the profile says by default; 0 for never
+        #[arg(long, value_name = "M")]
+        modulus: Option<i64>,
+        /// What it is made for, such as "75 kW" or "10 m3/h"
+        #[arg(long, value_name = "R")]
+        rating: Option<String>,
+        /// HOST:PORT; by default that of the old meter
+        #[arg(long, value_name = "B")]
+        bus: Option<String>,
+        /// Its address on the bus, 1 to 247; by default that of the old meter
+        #[arg(long, value_name = "U", value_parser = clap::value_parser!(u8).range(1..=247))]
+        unit: Option<u8>,
+    },
+    /// Let a meter count by another multiplier, or wrap at another count
+    Retype {
+        /// Its serial number
+        serial: String,
+        #[command(flatten)]
+        seam: Seam,
+        #[command(flatten)]
+        ratio: RatioArguments,
+        /// Where its register wraps to 0 from now on; 0 for never
+        #[arg(long, value_name = "M")]
+        modulus: Option<i64>,
+        /// What the register showed at that moment; without it nothing is charged between the readings around it
+        #[arg(long, value_name = "C")]
+        count: Option<i64>,
+    },
+    /// Let a register go on from another count, after a reset or jump
+    Reset {
+        /// Its serial number
+        serial: String,
+        /// From which count it goes on
+        #[arg(long, value_name = "C")]
+        opening_count: i64,
+        /// What it showed last before; without it nothing is charged after the last accepted reading
+        #[arg(long, value_name = "C")]
+        closing_count: Option<i64>,
+        #[command(flatten)]
+        seam: Seam,
+    },
+}
+
+/// When and why.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub(crate) struct Seam {
+    /// When it was done: local to the site, such as 2026-03-01T12:00:00, or with an offset
+    #[arg(long, value_name = "T")]
+    pub(crate) at: String,
+    /// Why, for the book and the audit log
+    #[arg(long, value_name = "R")]
+    pub(crate) reason: String,
+}
+
+/// What a count is multiplied by: the product of those that are given.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub(crate) struct RatioArguments {
+    /// Current transformer, such as 40 or 200/5
+    #[arg(long, value_name = "N")]
+    pub(crate) ct: Option<String>,
+    /// Voltage transformer
+    #[arg(long, value_name = "N")]
+    pub(crate) pt: Option<String>,
+    /// Pulse weight
+    #[arg(long, value_name = "M")]
+    pub(crate) multiplier: Option<String>,
 }
 
 /// How a table is written.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use wal::clock::Clock;
 
 use crate::call::{
-    Asked, Call, CorrectedValue, Event, Failure, ImportArguments, Period, PeriodAction, Tabular, failed,
+    Asked, Call, CorrectedValue, Event, Failure, ImportArguments, MeterCommand, Period, PeriodAction, Tabular, failed,
 };
 use crate::door;
 use crate::node::Node;
@@ -35,6 +35,14 @@ enum Command {
         file: PathBuf,
         /// Print what would change, and change nothing
         #[arg(long)]
+        dry_run: bool,
+    },
+    /// Replace a meter, change its multiplier, or let its register begin anew, from a moment on
+    Meter {
+        #[command(subcommand)]
+        change: MeterCommand,
+        /// Print what would change, and change nothing
+        #[arg(long, global = true)]
         dry_run: bool,
     },
     /// Import readings from a CSV (also .gz) or Parquet file
@@ -252,6 +260,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                 .map_err(|error| Failure(format!("cannot read the site file {}: {error}", file.display())))?;
             Call::Apply { file, text, dry_run }
         }
+        Command::Meter { change, dry_run } => Call::Meter { change, dry_run },
         Command::Import { file, options } => {
             // The server may have another working folder.
             let file = std::path::absolute(&file).map_err(failed)?;

@@ -104,7 +104,7 @@ impl Node {
         let registry = self.engine.registry();
         self.directory.replace(meters(&registry)?);
         match self.side.lock().await.as_ref() {
-            Some(side) => side.configure(&registry).await,
+            Some(side) => side.configure(&registry, self.clock.now()).await,
             None => Ok(()),
         }
     }

@@ -19,7 +19,7 @@ pub(crate) async fn serve(folder: &Path, simulate: bool) -> Result<(), Failure> 
     Node::must_exist(folder)?;
     let node = Arc::new(Node::open(folder, Clock::live()).await?);
     let listener = door::server::listen(folder)?;
-    let real = ports(&node.engine.registry())?;
+    let real = ports(&node.engine.registry(), node.clock.now())?;
     // Held until the end: dropping it ends its servers.
     let field = if simulate { Some(simulate_field(&node, &real).await?) } else { None };
     let (accounts, meters) = (node.engine.registry().accounts().len(), real.len());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::billing::supply::Doors;
 use engine::control::outbox::{self, Deliver};
-use engine::registry::Registry;
+use engine::registry::{Meter, Registry};
 use futures::{StreamExt as _, stream};
 use ingest::field::{Field, FieldEvent, MeterPort, Settings};
 use ingest::intake::Intake;
@@ -16,7 +16,7 @@ use ingest::profile;
 use kernel::control::FieldCommand;
 use kernel::id::MeterId;
 use kernel::reading::{Observation, Seen};
-use kernel::time::MINUTE;
+use kernel::time::{MINUTE, Moment};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -47,10 +47,15 @@ pub(crate) struct SupplySide {
     simulated: Option<Places>,
 }
 
-/// The meters of the registry that are on a bus.
-pub(crate) fn ports(registry: &Registry) -> Result<Vec<MeterPort>, Failure> {
+/// The meters of the registry that are on a bus; not those that were taken out, in whose place another may answer.
+pub(crate) fn ports(registry: &Registry, now: Moment) -> Result<Vec<MeterPort>, Failure> {
+    let taken_out = |meter: &Meter| {
+        let mut epochs = registry.epochs_of(meter.id).peekable();
+        epochs.peek().is_some() && epochs.all(|epoch| epoch.valid_to.is_some_and(|end| end <= now))
+    };
     registry
         .meters()
+        .filter(|meter| !taken_out(meter))
         .filter_map(|meter| {
             let ((host, port), unit) = (meter.bus.clone()?, meter.unit?);
             Some(profile::find(&meter.profile).map_err(failed).map(|profile| MeterPort {
@@ -104,8 +109,8 @@ impl SupplySide {
     }
 
     /// Polls what the registry says now.
-    pub(crate) async fn configure(&self, registry: &Registry) -> Result<(), Failure> {
-        let ports = ports(registry)?;
+    pub(crate) async fn configure(&self, registry: &Registry, now: Moment) -> Result<(), Failure> {
+        let ports = ports(registry, now)?;
         let ports = match &self.simulated {
             Some(places) => simulated(ports, places),
             None => ports,

@@ -31,6 +31,7 @@ use crate::billing::writer::Writer;
 use crate::book::payments::{PaymentError, TopUp, TopUpOutcome};
 use crate::book::{Book, BookError};
 use crate::registry::{self, Registry};
+use crate::site_file::RegisterEdit;
 
 /// Hot rows above which the log's frames wait (16 M rows x 40 bytes = 640 MB): the doors wait with them.
 const HOT_ROWS_MAX: usize = 16_000_000;
@@ -440,6 +441,35 @@ impl Handle {
         month: LocalMonth,
     ) -> Result<Result<Option<Statement>, Refused>, Stopped> {
         self.change(move |writer| Box::pin(async move { Ok((writer.statement(account, month).await?, None)) })).await
+    }
+
+    /// Changes one register: a meter replaced, a multiplier changed, a register that began anew; gives what changes, in
+    /// words. With `dry_run` nothing is written. Made twice, it changes nothing the second time.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says all that is wrong with it.
+    pub async fn change_register(
+        &self,
+        edit: RegisterEdit,
+        profiles: BTreeMap<String, ProfileFacts>,
+        actor: &str,
+        dry_run: bool,
+    ) -> Result<Result<Vec<String>, ApplyError>, Stopped> {
+        let actor = actor.to_owned();
+        let current = Arc::clone(&self.registry);
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let applied = writer.change_register(&edit, &profiles, &actor, dry_run).await;
+                    let changes = applied.map(|(changes, registry)| {
+                        *current.write().unwrap_or_else(PoisonError::into_inner) = registry;
+                        changes
+                    });
+                    let _ = reply.send(changes);
+                })
+            }))
+        })
+        .await
     }
 
     /// Starts the control loop: from now on supply is cut and reconnected by policy. To be called once, by the process

@@ -10,7 +10,7 @@
 //! **Survives a crash:** the log and the book. Everything in memory is derived from them by [`billing::recovery`].
 //!
 //! Modules in reading order: [`registry`] and [`site_days`] are what pricing reads, [`book`] and [`lake`] the stores,
-//! [`billing`] the one writer, [`control`] the loop that cuts and reconnects, [`query`] SQL, and [`engine`] an open data
+//! [`billing`] the one writer, [`rating`] the same rating over the lake on all cores, [`control`] the loop that cuts and reconnects, [`query`] SQL, and [`engine`] an open data
 //! folder with all of them running.
 pub mod billing;
 pub mod book;
@@ -18,6 +18,7 @@ pub mod control;
 pub mod engine;
 pub mod lake;
 pub mod query;
+pub mod rating;
 pub mod registry;
 pub mod site_days;
 pub mod site_file;

@@ -6,6 +6,7 @@ mod audit;
 mod balance;
 mod explain;
 mod import;
+mod meter;
 mod period;
 pub(crate) mod probe;
 mod readings;
@@ -23,6 +24,7 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
     let actor = asked.actor.as_str();
     match &asked.call {
         Call::Apply { file, text, dry_run } => apply::apply(node, actor, file, text, *dry_run, events).await,
+        Call::Meter { change, dry_run } => meter::meter(node, actor, change, *dry_run, events).await,
         Call::Import { file, options } => import::import(node, file, options, events).await,
         Call::TopUp { account, amount, key, channel } => {
             topup::topup(node, actor, account, amount, key, channel, events).await

@@ -7,6 +7,7 @@ mod field;
 mod harness;
 mod kill;
 mod real_data;
+mod registers;
 mod site;
 mod socket;
 mod webhook;

@@ -57,6 +57,7 @@ fn terms(bands: &[(u16, u16, Band)], bounds: &[i64]) -> Terms {
         rules: vec![rule],
         tiers: (!bounds.is_empty()).then_some(tiers),
         prices: vec![[Some(Price(612_345)); Band::ALL.len()]; bounds.len() + 1],
+        components: Vec::new(),
         source: String::new(),
     };
     version.check().expect("a sound tariff");

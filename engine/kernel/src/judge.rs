@@ -283,6 +283,50 @@ mod tests {
         assert_eq!(state.exception, Some(Exception::Reset));
     }
 
+    /// Fast enough for any wrap, so that only the places near the top and the bottom decide.
+    #[test]
+    fn a_register_rolls_over_only_from_its_last_tenth_into_its_first() {
+        use Verdict::{Accepted, Opening, Suspended};
+        let fast = epoch(1, Some(1_000), 1_000_000);
+        for (counts, last, billed) in [
+            ([900, 100], Accepted, 2_000),
+            ([999, 0], Accepted, 10),
+            ([899, 100], Suspended, 0),
+            ([900, 101], Suspended, 0),
+            ([899, 0], Suspended, 0),
+            ([999, 101], Suspended, 0),
+            ([500, 400], Suspended, 0),
+        ] {
+            check(&fast, &counts, &[Opening, last], billed, None);
+        }
+        // Too fast for the meter: not even near the seam.
+        check(&epoch(1, Some(1_000), 1), &[900, 100], &[Opening, Suspended], 0, None);
+        // Without a modulus nothing rolls over.
+        check(&epoch(1, None, 1_000_000), &[999, 0], &[Opening, Suspended], 0, None);
+    }
+
+    /// With an open exception, the run's first mark is its last reading and not one of the suspended.
+    #[test]
+    fn what_is_forgotten_within_an_exception_is_the_oldest_suspended_reading() {
+        let mut state = RegisterState::default();
+        let epoch = epoch(1, None, 3_000);
+        let mut judge = |hour: i64, count| state.judge(&epoch, Moment(hour * HOUR), count);
+        judge(0, 1_000_000);
+        for hour in 1..=3 {
+            judge(hour, hour);
+        }
+        let mut changed = Vec::new();
+        for hour in 4..=40 {
+            let count = if hour % 2 == 0 { 5_000_000 + 5_000 * hour } else { 9_000_000 - 5_000 * hour };
+            changed.extend(judge(hour, count).changed);
+        }
+        // One for the exception, and as many suspended as are remembered.
+        assert_eq!((state.run.len(), changed.len()), (1 + RUN_LIMIT, 37 - RUN_LIMIT));
+        let expected: Vec<i64> = (4..).take(changed.len()).collect();
+        let hours: Vec<i64> = changed.iter().map(|(mark, _)| mark.time.0 / HOUR).collect();
+        assert_eq!((hours, state.run[0].count), (expected, 3));
+    }
+
     #[test]
     fn noise_that_never_agrees_stays_suspended_and_is_forgotten_as_glitches() {
         let mut state = RegisterState::default();

@@ -8,8 +8,9 @@
 //!
 //! **Survives a crash:** nothing. State that must survive is a value that the engine stores in the book.
 //!
-//! Modules in reading order: [`id`], [`time`], [`money`], [`reading`] and [`batch`] are the words; [`control`] cuts off and
-//! reconnects.
+//! Modules in reading order: [`id`], [`time`], [`money`], [`reading`] and [`batch`] are the words; [`epoch`], [`judge`],
+//! [`calendar`], [`tariff`], [`rate`] and [`point`] price what meters read; [`component`] and [`statement`] make bills of
+//! it; [`control`] cuts off and reconnects.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::float_cmp, clippy::lossy_float_literal)]
@@ -18,6 +19,7 @@ extern crate alloc;
 
 pub mod batch;
 pub mod calendar;
+pub mod component;
 pub mod control;
 pub mod epoch;
 pub mod id;
@@ -26,5 +28,6 @@ pub mod money;
 pub mod point;
 pub mod rate;
 pub mod reading;
+pub mod statement;
 pub mod tariff;
 pub mod time;

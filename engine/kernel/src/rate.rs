@@ -175,6 +175,17 @@ impl Terms {
         Ok(Cell { from, to, date: day.date, account, version: version.cloned(), band, period })
     }
 
+    /// The band in force at a moment; `cell` is the caller's memory, as in [`Terms::rate`].
+    ///
+    /// # Errors
+    /// [`OutsideDays`] when the site's table of days does not reach there.
+    pub fn band_at(&self, moment: Moment, cell: &mut Option<Cell>) -> Result<Band, OutsideDays> {
+        match cell {
+            Some(cell) if cell.holds(moment) => Ok(cell.band),
+            _ => Ok(cell.insert(self.cell_at(moment)?).band),
+        }
+    }
+
     /// Splits an interval, prices its parts in order and moves the tier counter. `cell` is the caller's memory of the
     /// last stretch; any stale one must be dropped when the terms change.
     ///

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::DayType;
+use crate::component::check::ComponentFault;
+use crate::component::{self, Component};
 use crate::id::TariffVersionId;
 use crate::money::{Price, Quantity};
 use crate::time::{LocalDate, LocalMonth, Moment};
@@ -222,6 +224,9 @@ pub struct TariffVersion {
     /// Price by tier (outer, one entry where there are no tiers) and band ([`Band::ALL`] order; `None` where the band
     /// is not used).
     pub prices: Vec<[Option<Price>; Band::ALL.len()]>,
+    /// Charges beside energy, in the order in which they are worked out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
     /// Where the prices come from, for people.
     pub source: String,
 }
@@ -242,6 +247,8 @@ pub enum TariffFault {
         /// Rows of prices.
         prices: usize,
     },
+    /// Charges beside energy that cannot be worked out.
+    Component(ComponentFault),
 }
 
 impl TariffVersion {
@@ -259,6 +266,7 @@ impl TariffVersion {
         if self.prices.len() != bounds.len() + 1 {
             return Err(TariffFault::TierCount { tiers: bounds.len() + 1, prices: self.prices.len() });
         }
+        component::check::components(&self.components).map_err(TariffFault::Component)?;
         // A leap year has every date.
         let first = LocalMonth(2024 * 12).first_day();
         for offset in 0..366 {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kernel::control::policy::Policy;
 use kernel::epoch::ProfileFacts;
+use kernel::time::Moment;
 
 use super::adjustments::{Cause, Origin};
 use super::error::BillingError;
@@ -15,7 +16,7 @@ use super::supply::Rerated;
 use super::writer::{Writer, setups};
 use crate::book::{BookError, Tx};
 use crate::registry::{Registry, load_from};
-use crate::site_file::{self, Checks, Fault, WriteError};
+use crate::site_file::{self, Checks, Fault, Plan, RegisterEdit, WriteError};
 
 /// Why a site file is not applied. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -71,12 +72,46 @@ impl Writer {
         let file = site_file::parse(text, name).map_err(ApplyError::Refused)?;
         let checks = Checks { profiles, policy: &check_policy };
         let plan = site_file::plan(&file, &self.registry, &checks, now).map_err(ApplyError::Refused)?;
+        self.carry_out(&plan, now, actor, dry_run).await
+    }
+
+    /// Changes one register: a meter replaced, a multiplier changed, a register that began anew. As [`Writer::apply`],
+    /// by the same plan; counts that the stored readings contradict are refused.
+    ///
+    /// # Errors
+    /// [`ApplyError`].
+    pub(crate) async fn change_register(
+        &mut self,
+        edit: &RegisterEdit,
+        profiles: &BTreeMap<String, ProfileFacts>,
+        actor: &str,
+        dry_run: bool,
+    ) -> Result<(Vec<String>, Arc<Registry>), ApplyError> {
+        let now = self.clock.now();
+        self.pricing.close(now);
+        let checks = Checks { profiles, policy: &check_policy };
+        let plan = site_file::plan_registers(edit, &self.registry, &checks, now).map_err(ApplyError::Refused)?;
+        let faults = self.contradictions(edit.name(), &plan.installations())?;
+        if !faults.is_empty() {
+            return Err(ApplyError::Refused(faults));
+        }
+        self.carry_out(&plan, now, actor, dry_run).await
+    }
+
+    /// Performs a plan in one transaction with what it re-rates.
+    async fn carry_out(
+        &mut self,
+        plan: &Plan,
+        now: Moment,
+        actor: &str,
+        dry_run: bool,
+    ) -> Result<(Vec<String>, Arc<Registry>), ApplyError> {
         let changes: Vec<String> = plan.changes.iter().map(ToString::to_string).collect();
         if plan.is_empty() || dry_run {
             return Ok((changes, Arc::clone(&self.registry)));
         }
         let mut tx = self.book.begin().await?;
-        site_file::write(&mut tx, &plan, now, actor).await?;
+        site_file::write(&mut tx, plan, now, actor).await?;
         let registry = Arc::new(load_from(tx.conn()).await?);
         let new_setups = setups(&registry);
         let mut work = Vec::new();
@@ -85,7 +120,7 @@ impl Writer {
             // Where there was no service point, nothing was charged: its meters' earlier readings are now.
             let old = match self.pricing.points.get(id) {
                 Some(point) => Arc::clone(&point.setup),
-                None => Arc::new(Setup { epochs: Vec::new(), ..new.as_ref().clone() }),
+                None => Arc::new(Setup { epochs: Arc::default(), ..new.as_ref().clone() }),
             };
             let (start, after) = self.checkpoint_before(*id, &old, old.rated_from(*since)).await?;
             work.push((*id, old, Arc::clone(new), start, after));
@@ -119,7 +154,8 @@ impl Writer {
             self.take_outcome(outcome);
         }
         self.rerated.extend(rerated);
-        let detail = format!("{name} was applied");
+        let more = if changes.len() > 1 { format!(" and {} more", changes.len() - 1) } else { String::new() };
+        let detail = format!("{}{more}", changes.first().map_or("", String::as_str));
         self.origin = Some(Origin { cause: Cause::Apply, actor: actor.to_owned(), detail });
         self.registry_changed(now);
         match self.write_with(tx).await {

@@ -14,13 +14,15 @@
 //! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`corrections`] and [`correct`] what
 //! people say instead, [`posting`] lines to transfers, [`adjustments`],
 //! [`approval`], [`periods`] and [`statements`] what is closed, [`charged`] what the book and the lake say was charged,
-//! [`settlement`] and [`packed`] what is written, [`writer`] the whole, [`apply`] changes of the registry, [`filing`] the
+//! [`settlement`] and [`packed`] what is written, [`writer`] the whole, [`apply`] changes of the registry (and
+//! `contradiction`, what readings say against stated counts), [`filing`] the
 //! lake, [`supply`] control at its side, [`recovery`] the start, [`service`] the running task, [`explain`] the way back.
 
 pub mod adjustments;
 pub mod apply;
 pub mod approval;
 pub mod charged;
+mod contradiction;
 pub mod correct;
 pub mod corrections;
 pub mod error;

@@ -264,7 +264,7 @@ impl Writer {
                 continue;
             };
             let until = last.map_or(end, |to| to.min(end));
-            for epoch in &point.epochs {
+            for epoch in point.epochs.iter() {
                 let stands = epoch.valid_from < until && epoch.valid_to.is_none_or(|to| to >= until);
                 let state = runtime.state.epochs.iter().find(|known| known.epoch == epoch.id);
                 let read = state.and_then(|known| known.register.measured_until());

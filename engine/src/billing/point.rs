@@ -21,10 +21,10 @@ use crate::lake::read::StoredRow;
 pub struct Setup {
     /// Which.
     pub id: ServicePointId,
-    /// Its installations, by `valid_from`.
-    pub epochs: Vec<Epoch>,
-    /// Contracts, tariffs, local days, day types.
-    pub terms: Terms,
+    /// Its installations, by `valid_from`; the registry's own.
+    pub epochs: Arc<[Epoch]>,
+    /// Contracts, tariffs, local days, day types; the registry's own.
+    pub terms: Arc<Terms>,
     /// Its site.
     pub site: SiteId,
     /// The site's last closed month.
@@ -62,8 +62,14 @@ impl Setup {
     /// Whether a stored reading falls into one of its installations, the ends included.
     #[must_use]
     pub fn holds(&self, row: &StoredRow) -> bool {
+        self.holds_at(row.meter, row.time)
+    }
+
+    /// Whether a meter was installed here at a moment, the ends included.
+    #[must_use]
+    pub fn holds_at(&self, meter: MeterId, time: Moment) -> bool {
         self.epochs.iter().any(|epoch| {
-            epoch.meter == row.meter && epoch.valid_from <= row.time && epoch.valid_to.is_none_or(|end| row.time <= end)
+            epoch.meter == meter && epoch.valid_from <= time && epoch.valid_to.is_none_or(|end| time <= end)
         })
     }
 

@@ -58,7 +58,7 @@ pub struct Posting {
 }
 
 /// Which service points an account pays for.
-pub type PointsOf = BTreeMap<AccountId, BTreeSet<ServicePointId>>;
+pub type PointsOf = BTreeMap<AccountId, Vec<ServicePointId>>;
 
 /// The next numbers to settle under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Numbers {
 /// Takes the lines of complete days out of the open ones. Days of closed months, and of the one
 /// that is `closing`, are complete whatever was read.
 pub fn post(
-    points: &mut BTreeMap<ServicePointId, PointRuntime>,
+    points: &mut BTreeMap<ServicePointId, Box<PointRuntime>>,
     points_of: &PointsOf,
     utility_of: impl Fn(ServicePointId) -> Utility,
     closing: Option<(SiteId, LocalMonth)>,

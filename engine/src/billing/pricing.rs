@@ -45,8 +45,8 @@ struct Place {
 /// Everything that pricing holds in memory.
 #[derive(Debug, Default)]
 pub struct Pricing {
-    /// All service points.
-    pub points: BTreeMap<ServicePointId, PointRuntime>,
+    /// All service points; boxed, because a tree's nodes stand half empty.
+    pub points: BTreeMap<ServicePointId, Box<PointRuntime>>,
     /// All wallets.
     pub wallets: BTreeMap<AccountId, Wallet>,
     /// Which service points each account pays for, ever.
@@ -59,7 +59,8 @@ pub struct Pricing {
     pub touched: BTreeSet<AccountId>,
     utilities: BTreeMap<ServicePointId, Utility>,
     meter_utilities: BTreeMap<u32, Utility>,
-    places: BTreeMap<MeterId, Vec<Place>>,
+    /// By meter, and by service point where it has several.
+    places: Vec<(MeterId, Place)>,
 }
 
 impl Pricing {
@@ -69,21 +70,27 @@ impl Pricing {
         self.points_of.clear();
         for (id, (utility, setup)) in setups {
             self.utilities.insert(*id, *utility);
-            for epoch in &setup.epochs {
+            for epoch in setup.epochs.iter() {
                 self.meter_utilities.insert(epoch.meter.0, *utility);
                 let place = Place { from: epoch.valid_from, to: epoch.valid_to, point: *id };
-                self.places.entry(epoch.meter).or_default().push(place);
+                self.places.push((epoch.meter, place));
             }
             for contract in &setup.terms.contracts {
-                self.points_of.entry(contract.account).or_default().insert(*id);
+                let points = self.points_of.entry(contract.account).or_default();
+                if points.last() != Some(id) {
+                    points.push(*id);
+                }
             }
             match self.points.get_mut(id) {
                 Some(point) => point.replace_setup(setup.clone()),
                 None => {
-                    self.points.insert(*id, PointRuntime::new(setup.clone(), PointState::default()));
+                    self.points.insert(*id, Box::new(PointRuntime::new(setup.clone(), PointState::default())));
                 }
             }
         }
+        // Stable: the places of one meter stay in the order of its service points.
+        self.places.sort_by_key(|(meter, _)| *meter);
+        self.places.shrink_to_fit();
     }
 
     /// What a service point delivers.
@@ -107,8 +114,9 @@ impl Pricing {
             // Rows of one meter mostly come together.
             let meter = batch.meter[row];
             let end = batch.meter[row..].iter().position(|next| *next != meter).map_or(batch.len(), |run| row + run);
-            let places = self.places.get(&MeterId(meter)).map_or(&[][..], Vec::as_slice);
-            if let [only] = places
+            let places = places_of(&self.places, MeterId(meter));
+            let only = places.first().filter(|(_, first)| places.iter().all(|(_, place)| place.point == first.point));
+            if let Some((_, only)) = only
                 && let Some(point) = self.points.get_mut(&only.point)
             {
                 for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
@@ -122,8 +130,13 @@ impl Pricing {
                 for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
                     let time = Moment(batch.time[at]);
                     let holds = |place: &&Place| place.from <= time && place.to.is_none_or(|end| time <= end);
-                    // At the moment of a move a reading closes the one place and opens the other.
-                    for place in places.iter().filter(holds) {
+                    let mut asked: Option<ServicePointId> = None;
+                    // At the moment of a move a reading closes the one place and opens the other. Two installations at
+                    // one service point are one place: it takes a reading once.
+                    for place in places.iter().map(|(_, place)| place).filter(holds) {
+                        if asked.replace(place.point) == Some(place.point) {
+                            continue;
+                        }
                         let Some(point) = self.points.get_mut(&place.point) else { continue };
                         let taken = take(point, batch, at, seq, received_at);
                         if matches!(*verdict, Verdict::NoEpoch | Verdict::Opening) {
@@ -207,6 +220,13 @@ impl Pricing {
         }
         (as_of, doubt)
     }
+}
+
+/// Where one meter's readings belong.
+fn places_of(places: &[(MeterId, Place)], meter: MeterId) -> &[(MeterId, Place)] {
+    let first = places.partition_point(|(other, _)| *other < meter);
+    let count = places[first..].iter().take_while(|(other, _)| *other == meter).count();
+    &places[first..first + count]
 }
 
 fn take(point: &mut PointRuntime, batch: &Batch, at: usize, seq: Seq, received_at: Moment) -> Verdict {

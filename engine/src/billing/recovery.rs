@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use kernel::id::{AccountId, Seq, ServicePointId, TariffVersionId, Utility};
 use kernel::money::Quantity;
 use kernel::point::PointState;
 use kernel::reading::Verdict;
 use kernel::time::{LocalDate, LocalMonth, Moment};
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 use wal::clock::Clock;
 use wal::{Disk, Recovered};
 
@@ -17,7 +18,7 @@ use super::error::BillingError;
 use super::hot::Hot;
 use super::lines::{LineKey, Sum};
 use super::posting::Numbers;
-use super::pricing::Pricing;
+use super::pricing::{Pricing, Wallet};
 use super::writer::{Writer, setups};
 use crate::book::ledger::{self, LedgerAccounts};
 use crate::book::{Book, BookError};
@@ -74,7 +75,7 @@ impl Writer {
                 log.last_seq.0
             )));
         }
-        let files = lake_files(&book).await?;
+        let files = lake_files(&mut *book.snapshot().await?).await?;
         if let Some(lost) = files.iter().find(|file| !places.lake.join(&file.path).exists()) {
             return Err(BillingError::Apart(format!(
                 "the book lists {}, which is not in {}: put the folder back together from one backup; nothing was changed",
@@ -128,7 +129,9 @@ impl Writer {
     async fn load_points(&mut self) -> Result<(), BillingError> {
         let reader = self.book.reader();
         let sql = "SELECT service_point_id, state FROM service_point_states";
-        for row in sqlx::query(sql).fetch_all(reader).await.map_err(BookError::from)? {
+        // Row by row: a table of a million rows is never in memory as rows.
+        let mut rows = sqlx::query(sql).fetch(reader);
+        while let Some(row) = rows.try_next().await.map_err(BookError::from)? {
             let id = point_id(row.try_get(0).map_err(BookError::from)?);
             let bytes: Vec<u8> = row.try_get(1).map_err(BookError::from)?;
             let state = PointState::decode(&bytes).map_err(|fault| BillingError::State { point: id, fault })?;
@@ -136,12 +139,13 @@ impl Writer {
                 point.state = state;
             }
         }
-        for (account, posted) in ledger::wallets(&self.book).await? {
-            self.pricing.wallets.entry(account).or_default().posted = posted;
-        }
+        let wallet = |posted| Wallet { posted, ..Wallet::default() };
+        self.pricing.wallets =
+            ledger::wallets(&self.book).await?.into_iter().map(|(account, posted)| (account, wallet(posted))).collect();
         let sql = "SELECT service_point_id, account_id, local_date, band, tier, tariff_version_id, quantity, amount \
                    FROM usage_lines WHERE transfer_id = 0";
-        for row in sqlx::query(sql).fetch_all(reader).await.map_err(BookError::from)? {
+        let mut rows = sqlx::query(sql).fetch(reader);
+        while let Some(row) = rows.try_next().await.map_err(BookError::from)? {
             let int = |column: usize| row.try_get::<i64, _>(column).map_err(BookError::from);
             let key = LineKey {
                 account: AccountId(u32::try_from(int(1)?).unwrap_or(u32::MAX)),
@@ -220,18 +224,20 @@ async fn overrides(book: &Book) -> Result<super::late::Overrides, BookError> {
 async fn posted_until(book: &Book) -> Result<std::collections::BTreeMap<AccountId, i64>, BookError> {
     let sql = "SELECT account_id, MAX(local_date) FROM transfers WHERE kind = 'usage' GROUP BY account_id";
     let mut until = std::collections::BTreeMap::new();
-    for row in sqlx::query(sql).fetch_all(book.reader()).await? {
+    let mut rows = sqlx::query(sql).fetch(book.reader());
+    while let Some(row) = rows.try_next().await? {
         let account = AccountId(u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(u32::MAX));
         until.insert(account, row.try_get(1)?);
     }
     Ok(until)
 }
 
-async fn lake_files(book: &Book) -> Result<Vec<LakeFile>, BookError> {
+/// All files of the lake as one connection sees them, oldest first.
+pub(crate) async fn lake_files(connection: &mut AnyConnection) -> Result<Vec<LakeFile>, BookError> {
     let sql = "SELECT table_name, path, utility, month, row_count, byte_count, first_seq, last_seq FROM lake_files \
                ORDER BY id";
     let mut files = Vec::new();
-    for row in sqlx::query(sql).fetch_all(book.reader()).await? {
+    for row in sqlx::query(sql).fetch_all(connection).await? {
         let (table, utility, month): (String, String, String) = (row.try_get(0)?, row.try_get(2)?, row.try_get(3)?);
         let place =
             || crate::book::malformed(format!("lake_files: table {table:?}, utility {utility:?}, month {month:?}"));

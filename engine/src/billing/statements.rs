@@ -256,7 +256,8 @@ impl Writer {
             return Ok(Some(statement(Some(closed), opening, lines)));
         }
         // Months that are still open before it are rounded as they would be.
-        let points: BTreeSet<ServicePointId> = self.pricing.points_of.get(&account).cloned().unwrap_or_default();
+        let points: BTreeSet<ServicePointId> =
+            self.pricing.points_of.get(&account).into_iter().flatten().copied().collect();
         let mut carries = carries(&mut snapshot, Some(account)).await?;
         let charged = self.files.iter().filter(|file| file.table == "charges").map(|file| file.month).min();
         let begun = site.days.at(owner.opened_at).map(|day| day.date.month());

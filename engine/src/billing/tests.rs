@@ -40,6 +40,7 @@ fn version() -> TariffVersion {
         rules: vec![year(DayPlan::from_ranges(&day).unwrap())],
         tiers: Some(Tiers { period: TierPeriod::Monthly, bounds: vec![Quantity(200_000)] }),
         prices: vec![cheap, dear],
+        components: Vec::new(),
         source: "a test".into(),
     }
 }
@@ -298,3 +299,6 @@ mod periods;
 
 #[path = "tests_corrections.rs"]
 mod corrections;
+
+#[path = "tests_registers.rs"]
+mod registers;

@@ -96,8 +96,8 @@ pub fn setups(registry: &Registry) -> BTreeMap<ServicePointId, (Utility, Arc<Set
             let terms = registry.terms(point.id)?;
             let setup = Setup {
                 id: point.id,
-                epochs: point.epochs.clone(),
-                terms: terms.as_ref().clone(),
+                epochs: Arc::clone(&point.epochs),
+                terms: Arc::clone(terms),
                 site: point.site,
                 closed_through: registry.site(point.site).and_then(|site| site.closed_through),
             };

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
+use futures::TryStreamExt as _;
 use kernel::id::{AccountId, Utility};
 use kernel::money::Amount;
 use kernel::time::{LocalDate, Moment};
@@ -238,14 +239,14 @@ async fn move_wallets(tx: &mut Tx, changes: BTreeMap<AccountId, Amount>) -> Resu
 /// # Errors
 /// What the database says.
 pub async fn wallets(book: &Book) -> Result<BTreeMap<AccountId, Amount>, BookError> {
-    let rows: Vec<(i64, String)> =
-        sqlx::query_as("SELECT account_id, posted FROM wallets").fetch_all(book.reader()).await?;
-    rows.into_iter()
-        .map(|(id, posted)| {
-            let account = u32::try_from(id).map_err(|_| malformed(format!("wallets.account_id {id}")))?;
-            Ok((AccountId(account), amount(&posted, "wallets.posted")?))
-        })
-        .collect()
+    let sql = "SELECT account_id, posted FROM wallets ORDER BY account_id";
+    let mut rows = sqlx::query_as::<_, (i64, String)>(sql).fetch(book.reader());
+    let mut wallets = Vec::new();
+    while let Some((id, posted)) = rows.try_next().await? {
+        let account = u32::try_from(id).map_err(|_| malformed(format!("wallets.account_id {id}")))?;
+        wallets.push((AccountId(account), amount(&posted, "wallets.posted")?));
+    }
+    Ok(wallets.into_iter().collect())
 }
 
 /// An amount as the book writes it.

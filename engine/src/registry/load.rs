@@ -1,8 +1,8 @@
 //! Reading the registry out of the book, in one snapshot, each value checked.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Decode, Row, Type};
 
+use super::table::{Installed, Paid};
 use super::{
     Account, AccountKind, CalendarEntry, CalendarId, Contract, LastIds, Location, LocationId, Meter, MeterKind, Mode,
     Policy, PolicyId, Registry, ServicePoint, Site, TABLES, Tariff, TariffId,
@@ -103,59 +104,67 @@ impl<'a> Line<'a> {
     }
 }
 
-async fn rows(
+/// Takes the rows of a statement one by one, as they come: a table of a million rows is never in memory as rows.
+async fn each(
     connection: &mut AnyConnection,
     table: &'static str,
     sql: &'static str,
-) -> Result<Vec<(&'static str, AnyRow)>, BookError> {
-    let rows = sqlx::query(sql).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|row| (table, row)).collect())
-}
-
-fn lines<'a>(rows: &'a [(&'static str, AnyRow)]) -> impl Iterator<Item = Line<'a>> {
-    rows.iter().map(|(table, row)| Line { table, row })
+    mut take: impl FnMut(Line<'_>) -> Result<(), BookError>,
+) -> Result<(), BookError> {
+    let mut rows = sqlx::query(sql).fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        take(Line { table, row: &row })?;
+    }
+    Ok(())
 }
 
 async fn calendars_and_policies(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let sql = "SELECT id, name, definition FROM calendars ORDER BY id";
-    for line in lines(&rows(connection, "calendars", sql).await?) {
+    each(connection, "calendars", sql, |line| {
         let id = CalendarId(line.id("id")?);
         let calendar: Calendar = line.json("definition")?;
         registry.calendars.insert(id, CalendarEntry { id, calendar: Arc::new(calendar) });
-    }
+        Ok(())
+    })
+    .await?;
     let sql = "SELECT id, name, definition FROM policies ORDER BY id";
-    for line in lines(&rows(connection, "policies", sql).await?) {
+    each(connection, "policies", sql, |line| {
         let id = PolicyId(line.id("id")?);
         let policy = Policy { id, name: line.get("name")?, definition: line.get("definition")? };
         registry.policies.insert(id, policy);
-    }
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
 /// What each site has closed, and up to what it adjusts by itself.
 async fn periods(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let sql = "SELECT site_id, MAX(local_month) AS closed FROM periods WHERE state = 'closed' GROUP BY site_id";
-    for line in lines(&rows(connection, "periods", sql).await?) {
+    each(connection, "periods", sql, |line| {
         let month = i32::try_from(line.get::<i64>("closed")?).map_err(|_| line.fault("local_month", "is no month"))?;
         if let Some(site) = registry.sites.get_mut(&SiteId(line.id("site_id")?)) {
             site.closed_through = Some(LocalMonth(month));
         }
-    }
+        Ok(())
+    })
+    .await?;
     let sql = "SELECT site_id, amount FROM adjustment_limits";
-    for line in lines(&rows(connection, "adjustment_limits", sql).await?) {
+    each(connection, "adjustment_limits", sql, |line| {
         let limit =
             Amount::parse(&line.get::<String>("amount")?).ok_or_else(|| line.fault("amount", "is no amount"))?;
         if let Some(site) = registry.sites.get_mut(&SiteId(line.id("site_id")?)) {
             site.adjustment_limit = limit;
         }
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let sql =
         "SELECT id, name, title, time_zone, currency, calendar_id, mode, webhook, created_at FROM sites ORDER BY id";
-    for line in lines(&rows(connection, "sites", sql).await?) {
+    each(connection, "sites", sql, |line| {
         let zone: String = line.get("time_zone")?;
         let days = site_days::of_zone(&zone).map_err(|error| line.fault("time_zone", &error.to_string()))?;
         let calendar_id = line.optional_id("calendar_id")?.map(CalendarId);
@@ -184,10 +193,12 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
             adjustment_limit: Amount::ZERO,
         };
         registry.sites.insert(id, site);
-    }
+        Ok(())
+    })
+    .await?;
     periods(registry, connection).await?;
     let sql = "SELECT id, site_id, parent_id, name, title, kind, area_centi_m2 FROM locations ORDER BY id";
-    for line in lines(&rows(connection, "locations", sql).await?) {
+    each(connection, "locations", sql, |line| {
         let id = LocationId(line.id("id")?);
         let location = Location {
             id,
@@ -199,14 +210,16 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
             area_centi_m2: line.get("area_centi_m2")?,
         };
         registry.locations.insert(id, location);
-    }
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
 async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let sql = "SELECT id, site_id, name, holder, kind, policy_id, location_id, credit_limit, cutoff_enabled, protected, \
                confirmed_at, opened_at, closed_at FROM accounts ORDER BY id";
-    for line in lines(&rows(connection, "accounts", sql).await?) {
+    each(connection, "accounts", sql, |line| {
         let id = AccountId(line.id("id")?);
         let account = Account {
             id,
@@ -223,25 +236,26 @@ async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Re
             opened_at: line.moment("opened_at")?,
             closed_at: line.optional_moment("closed_at")?,
         };
-        registry.account_names.insert(account.name.clone(), id);
-        registry.accounts.insert(id, account);
-    }
+        registry.accounts.push(account);
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
 async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    for line in
-        lines(&rows(connection, "tariffs", "SELECT id, name, utility, currency FROM tariffs ORDER BY id").await?)
-    {
+    each(connection, "tariffs", "SELECT id, name, utility, currency FROM tariffs ORDER BY id", |line| {
         let id = TariffId(line.id("id")?);
         let utility = line.word("utility", Utility::parse)?;
         let tariff =
             Tariff { id, name: line.get("name")?, utility, currency: line.get("currency")?, versions: Vec::new() };
         registry.tariffs.insert(id, tariff);
-    }
+        Ok(())
+    })
+    .await?;
     let sql =
         "SELECT id, tariff_id, valid_from, definition, superseded_at FROM tariff_versions ORDER BY valid_from, id";
-    for line in lines(&rows(connection, "tariff_versions", sql).await?) {
+    each(connection, "tariff_versions", sql, |line| {
         let (id, tariff_id) = (TariffVersionId(line.id("id")?), TariffId(line.id("tariff_id")?));
         let version: TariffVersion = line.json("definition")?;
         if (version.id, version.valid_from) != (id, line.moment("valid_from")?) {
@@ -254,13 +268,15 @@ async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Res
                 registry.tariffs.get_mut(&tariff_id).ok_or_else(|| line.fault("tariff_id", "names no tariff"))?;
             tariff.versions.push(version);
         }
-    }
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
 async fn service_points(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let sql = "SELECT id, site_id, name, utility, location_id FROM service_points ORDER BY id";
-    for line in lines(&rows(connection, "service_points", sql).await?) {
+    each(connection, "service_points", sql, |line| {
         let id = ServicePointId(line.id("id")?);
         let point = ServicePoint {
             id,
@@ -268,15 +284,16 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
             name: line.get("name")?,
             utility: line.word("utility", Utility::parse)?,
             location: line.optional_id("location_id")?.map(LocationId),
-            epochs: Vec::new(),
+            epochs: Arc::default(),
             contracts: Vec::new(),
         };
-        registry.point_names.insert(point.name.clone(), id);
-        registry.points.insert(id, point);
-    }
+        registry.points.push(point);
+        Ok(())
+    })
+    .await?;
     let sql = "SELECT id, service_point_id, account_id, tariff_id, valid_from, valid_to FROM contracts \
-               WHERE superseded_at IS NULL ORDER BY valid_from, id";
-    for line in lines(&rows(connection, "contracts", sql).await?) {
+               WHERE superseded_at IS NULL ORDER BY id";
+    each(connection, "contracts", sql, |line| {
         let contract = Contract {
             id: line.get("id")?,
             account: AccountId(line.id("account_id")?),
@@ -285,12 +302,15 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
             valid_to: line.optional_moment("valid_to")?,
         };
         let point = ServicePointId(line.id("service_point_id")?);
-        let point = registry.points.get_mut(&point).ok_or_else(|| line.fault("service_point_id", "names none"))?;
+        let point = registry.points.get_mut(point).ok_or_else(|| line.fault("service_point_id", "names none"))?;
+        point.contracts.reserve_exact(1);
         point.contracts.push(contract);
-    }
+        Ok(())
+    })
+    .await?;
     let sql = "SELECT id, meter_id, service_point_id, valid_from, valid_to, definition FROM epochs \
-               WHERE superseded_at IS NULL ORDER BY valid_from, id";
-    for line in lines(&rows(connection, "epochs", sql).await?) {
+               WHERE superseded_at IS NULL ORDER BY id";
+    each(connection, "epochs", sql, |line| {
         let epoch: Epoch = line.json("definition")?;
         let columns = (line.id("id")?, line.id("meter_id")?, line.id("service_point_id")?);
         let times = (line.moment("valid_from")?, line.optional_moment("valid_to")?);
@@ -298,16 +318,19 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
         {
             return Err(line.fault("definition", "is the definition of another installation"));
         }
-        let point = registry.points.get_mut(&epoch.service_point);
-        point.ok_or_else(|| line.fault("service_point_id", "names none"))?.epochs.push(epoch);
-    }
+        let point = registry.points.get_mut(epoch.service_point);
+        let epochs = &mut point.ok_or_else(|| line.fault("service_point_id", "names none"))?.epochs;
+        *epochs = epochs.iter().cloned().chain([epoch]).collect();
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
 async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let sql = "SELECT id, site_id, serial, profile, utility, kind, resolution_numerator, resolution_denominator, bus, \
                unit, poll_micros, has_relay, rating_mw FROM meters ORDER BY id";
-    for line in lines(&rows(connection, "meters", sql).await?) {
+    each(connection, "meters", sql, |line| {
         let id = MeterId(line.id("id")?);
         let bus: Option<String> = line.get("bus")?;
         let bus = bus.map(|bus| host_port(&bus).ok_or_else(|| line.fault("bus", "is not HOST:PORT"))).transpose()?;
@@ -326,9 +349,10 @@ async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Resu
             has_relay: line.get::<i64>("has_relay")? != 0,
             rating_mw: line.get("rating_mw")?,
         };
-        registry.serials.insert(meter.serial.clone(), id);
-        registry.meters.insert(id, meter);
-    }
+        registry.meters.push(meter);
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
@@ -340,11 +364,24 @@ pub(crate) fn host_port(text: &str) -> Option<(String, u16)> {
     plain.then(|| (host.to_owned(), port))
 }
 
-/// What follows from the rows: each service point's terms, each meter's installations.
+/// What follows from the rows: names, each service point's terms, each meter's installations.
 fn index(registry: &mut Registry) -> Result<(), BookError> {
-    let mut terms = HashMap::new();
-    let mut installations: HashMap<MeterId, BTreeMap<(Moment, ServicePointId), ServicePointId>> = HashMap::new();
-    for point in registry.points.values() {
+    registry.accounts.seal();
+    registry.points.seal();
+    registry.meters.seal();
+    registry.points.for_each_mut(|point| {
+        // They came by identifier; only where there are several can their order be another.
+        point.contracts.sort_by_key(|contract| (contract.valid_from, contract.id));
+        if !point.epochs.is_sorted_by_key(|epoch| (epoch.valid_from, epoch.id)) {
+            let mut epochs = point.epochs.to_vec();
+            epochs.sort_by_key(|epoch| (epoch.valid_from, epoch.id));
+            point.epochs = epochs.into();
+        }
+    });
+    let mut terms = Vec::with_capacity(registry.points.rows().len());
+    let mut installed = Vec::with_capacity(registry.points.rows().len());
+    let mut paid = Vec::with_capacity(registry.points.rows().len());
+    for point in registry.points.rows() {
         let place = || format!("service point {} ({})", point.id, point.name);
         let site = registry.sites.get(&point.site);
         let site = site.ok_or_else(|| crate::book::malformed(format!("{} is in no site", place())))?;
@@ -361,20 +398,12 @@ fn index(registry: &mut Registry) -> Result<(), BookError> {
         }
         let days = Arc::clone(&site.days);
         let calendar = Arc::clone(&site.calendar);
-        terms.insert(point.id, Arc::new(Terms { days, calendar, contracts }));
-        for epoch in &point.epochs {
-            installations.entry(epoch.meter).or_default().insert((epoch.valid_from, point.id), point.id);
-        }
+        terms.push(Arc::new(Terms { days, calendar, contracts }));
+        paid.extend(point.contracts.iter().map(|contract| (contract.account, point.id)));
+        installed.extend(point.epochs.iter().map(|epoch| (epoch.meter, epoch.valid_from, point.id)));
     }
     registry.terms = terms;
-    for (meter, points) in installations {
-        let mut ordered: Vec<ServicePointId> = Vec::new();
-        for point in points.into_values() {
-            if !ordered.contains(&point) {
-                ordered.push(point);
-            }
-        }
-        registry.installations.insert(meter, ordered);
-    }
+    registry.installed = Installed::new(installed);
+    registry.paid = Paid::new(paid);
     Ok(())
 }

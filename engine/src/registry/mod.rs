@@ -5,6 +5,7 @@
 //! tariff versions, because charges name them for ever.
 
 mod load;
+mod table;
 mod types;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,6 +16,7 @@ use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId};
 use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
+use table::{Installed, Paid, Table};
 
 pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
@@ -30,16 +32,15 @@ pub struct Registry {
     locations: BTreeMap<LocationId, Location>,
     calendars: BTreeMap<CalendarId, CalendarEntry>,
     policies: BTreeMap<PolicyId, Policy>,
-    accounts: BTreeMap<AccountId, Account>,
+    accounts: Table<Account>,
     tariffs: BTreeMap<TariffId, Tariff>,
-    points: BTreeMap<ServicePointId, ServicePoint>,
-    meters: BTreeMap<MeterId, Meter>,
+    points: Table<ServicePoint>,
+    meters: Table<Meter>,
     versions: HashMap<TariffVersionId, (TariffId, Arc<TariffVersion>)>,
-    terms: HashMap<ServicePointId, Arc<Terms>>,
-    installations: HashMap<MeterId, Vec<ServicePointId>>,
-    account_names: HashMap<String, AccountId>,
-    point_names: HashMap<String, ServicePointId>,
-    serials: HashMap<String, MeterId>,
+    /// Of each service point, in the order of `points`.
+    terms: Vec<Arc<Terms>>,
+    installed: Installed,
+    paid: Paid,
     last_ids: LastIds,
 }
 
@@ -112,19 +113,19 @@ impl Registry {
 
     /// All accounts, by identifier.
     pub fn accounts(&self) -> impl ExactSizeIterator<Item = &Account> {
-        self.accounts.values()
+        self.accounts.rows().iter()
     }
 
     /// An account.
     #[must_use]
     pub fn account(&self, id: AccountId) -> Option<&Account> {
-        self.accounts.get(&id)
+        self.accounts.get(id)
     }
 
     /// The account of that name.
     #[must_use]
     pub fn account_named(&self, name: &str) -> Option<&Account> {
-        self.account(*self.account_names.get(name)?)
+        self.accounts.named(name)
     }
 
     /// All tariffs, by identifier.
@@ -153,54 +154,54 @@ impl Registry {
 
     /// All service points, by identifier.
     pub fn service_points(&self) -> impl ExactSizeIterator<Item = &ServicePoint> {
-        self.points.values()
+        self.points.rows().iter()
     }
 
     /// A service point.
     #[must_use]
     pub fn service_point(&self, id: ServicePointId) -> Option<&ServicePoint> {
-        self.points.get(&id)
+        self.points.get(id)
     }
 
     /// The service point of that name.
     #[must_use]
     pub fn service_point_named(&self, name: &str) -> Option<&ServicePoint> {
-        self.service_point(*self.point_names.get(name)?)
+        self.points.named(name)
     }
 
     /// What the kernel prices a service point by: days, calendar, contracts with their tariffs' versions.
     #[must_use]
     pub fn terms(&self, id: ServicePointId) -> Option<&Arc<Terms>> {
-        self.terms.get(&id)
+        self.terms.get(self.points.place(id)?)
     }
 
     /// All meters, by identifier.
     pub fn meters(&self) -> impl ExactSizeIterator<Item = &Meter> {
-        self.meters.values()
+        self.meters.rows().iter()
     }
 
     /// A meter.
     #[must_use]
     pub fn meter(&self, id: MeterId) -> Option<&Meter> {
-        self.meters.get(&id)
+        self.meters.get(id)
     }
 
     /// The meter of that serial number.
     #[must_use]
     pub fn meter_by_serial(&self, serial: &str) -> Option<&Meter> {
-        self.meter(*self.serials.get(serial)?)
+        self.meters.named(serial)
     }
 
     /// The service points at which a meter was ever installed, in order of time.
     #[must_use]
     pub fn points_of(&self, meter: MeterId) -> &[ServicePointId] {
-        self.installations.get(&meter).map_or(&[], Vec::as_slice)
+        self.installed.of(meter)
     }
 
     /// A meter's installations, by service point and start.
     pub fn epochs_of(&self, meter: MeterId) -> impl Iterator<Item = &Epoch> {
-        let points = self.points_of(meter).iter().filter_map(|id| self.points.get(id));
-        points.flat_map(|point| &point.epochs).filter(move |epoch| epoch.meter == meter)
+        let points = self.points_of(meter).iter().filter_map(|id| self.points.get(*id));
+        points.flat_map(|point| point.epochs.iter()).filter(move |epoch| epoch.meter == meter)
     }
 
     /// The installation that holds a meter at a moment. At a seam the one that begins wins; after the last one's end
@@ -215,13 +216,13 @@ impl Registry {
     /// The account that pays for a service point at a moment.
     #[must_use]
     pub fn payer_at(&self, point: ServicePointId, moment: Moment) -> Option<&Account> {
-        let contracts = &self.points.get(&point)?.contracts;
+        let contracts = &self.points.get(point)?.contracts;
         let contract = contracts.iter().rev().find(|contract| contract.holds(moment))?;
         self.account(contract.account)
     }
 
     /// The service points that an account ever paid for.
     pub fn points_of_account(&self, account: AccountId) -> impl Iterator<Item = &ServicePoint> {
-        self.points.values().filter(move |point| point.contracts.iter().any(|contract| contract.account == account))
+        self.paid.by(account).filter_map(|id| self.points.get(id))
     }
 }

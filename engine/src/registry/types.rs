@@ -247,8 +247,8 @@ pub struct ServicePoint {
     pub utility: Utility,
     /// Where.
     pub location: Option<LocationId>,
-    /// Its installations, by `valid_from`, without overlaps.
-    pub epochs: Vec<Epoch>,
+    /// Its installations, by `valid_from`, without overlaps; billing shares them.
+    pub epochs: Arc<[Epoch]>,
     /// Its contracts, by `valid_from`, without overlaps.
     pub contracts: Vec<Contract>,
 }

@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Fault {
     /// The file's name as the user gave it.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1; 0 for a command.
     pub line: usize,
     /// The thing and its key, such as `meter "E-101".ct`.
     pub key: String,
@@ -19,10 +19,15 @@ pub struct Fault {
     pub remedy: String,
 }
 
-/// `mall.toml:41: meter "E-101".ct: what is wrong; what to do`.
+/// `mall.toml:41: meter "E-101".ct: what is wrong; what to do`; without a line where a command was given.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}: {}; {}", self.file, self.line, self.key, self.what, self.remedy)
+        let Fault { file, line, key, what, remedy } = self;
+        let place = if *line == 0 { file.clone() } else { format!("{file}:{line}") };
+        match key.as_str() {
+            "" => write!(f, "{place}: {what}; {remedy}"),
+            key => write!(f, "{place}: {key}: {what}; {remedy}"),
+        }
     }
 }
 

@@ -52,6 +52,7 @@ mod model;
 mod plan;
 mod prices;
 mod reader;
+mod registers;
 mod tariff;
 mod things;
 mod timeline;
@@ -60,7 +61,8 @@ mod write;
 
 pub use fault::Fault;
 pub use model::SiteFile;
-pub use plan::{Change, ChangeKind, Checks, Plan, plan};
+pub use plan::{Change, ChangeKind, Checks, Plan, plan, plan_registers};
+pub use registers::{NewMeter, RegisterChange, RegisterEdit};
 pub use words::Ratio;
 pub use words::instant;
 pub use write::{WriteError, write};
@@ -118,5 +120,7 @@ fn read(context: &Context, table: &DeTable<'_>, name: &str) -> SiteFile {
 mod changes_tests;
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod registers_tests;
 #[cfg(test)]
 mod tests;

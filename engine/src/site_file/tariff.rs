@@ -75,6 +75,7 @@ fn version(reader: Reader<'_>, zone: Option<&TimeZone>) -> Option<VersionItem> {
             rules: rules?,
             tiers,
             prices: prices?,
+            components: Vec::new(),
             source,
         };
         if let Err(fault) = version.check() {
@@ -126,6 +127,11 @@ fn explain(version: &TariffVersion, fault: &TariffFault) -> (&'static str, Strin
             "tiers",
             format!("has {tiers} tiers, but {prices} rows of prices"),
             "write one row for each tier".to_owned(),
+        ),
+        TariffFault::Component(fault) => (
+            "component",
+            format!("cannot be worked out: {fault:?}"),
+            "put it within the bounds of the manual".to_owned(),
         ),
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Rows {
     contracts: Cells<6>,
     meters: Cells<13>,
     epochs: Cells<7>,
+    /// The same as what they are.
+    pub(super) new_epochs: Vec<Epoch>,
     /// Installations that end, or are judged otherwise.
     pub(super) epoch_updates: Vec<Epoch>,
     pub(super) contract_ends: Vec<(i64, Moment)>,
@@ -169,6 +171,7 @@ impl Rows {
             json(epoch).into(),
             reason.map(str::to_owned).into(),
         ]);
+        self.new_epochs.push(epoch.clone());
     }
 }
 

@@ -69,8 +69,15 @@ fn version(id: u32, from: i64, rules: Vec<Rule>, bounds: &[i64], prices: &[[Opti
         .then(|| Tiers { period: TierPeriod::Monthly, bounds: bounds.iter().copied().map(Quantity).collect() });
     let prices = prices.iter().map(|row| row.map(|price| price.map(Price))).collect();
     let valid_from = Moment(from);
-    let version =
-        TariffVersion { id: TariffVersionId(id), valid_from, rules, tiers, prices, source: "fixture".to_owned() };
+    let version = TariffVersion {
+        id: TariffVersionId(id),
+        valid_from,
+        rules,
+        tiers,
+        prices,
+        components: Vec::new(),
+        source: "fixture".to_owned(),
+    };
     version.check().unwrap();
     Arc::new(version)
 }

@@ -1,6 +1,8 @@
 //! Real input: what is billed and reported is what the source says, to the last digit.
 
 pub(crate) mod cambridge;
+mod daiad;
+mod rating;
 mod replay;
 mod source;
 
@@ -90,4 +92,5 @@ fn two_years_of_thirty_real_meters_are_billed_and_reported_as_the_source_says() 
     assert_eq!(books(&data), before);
     assert_sums(&data, &source);
     run(&data, &["audit"]);
+    assert_eq!(rating::assert_rated_alike(&data), 65_700, "30 meters x 730 days x their bands");
 }

@@ -1,12 +1,17 @@
 //! Case 11: local days of every shape, and the proof that bands partition each of them.
 
+use std::collections::BTreeMap;
+
+use kernel::epoch::Epoch;
 use kernel::judge::Interval;
 use kernel::money::Quantity;
 use kernel::rate::{Terms, TierCounter};
 use kernel::tariff::Band::{self, DeepValley, Flat, Peak, Sharp, Valley};
-use kernel::time::{HOUR, MINUTE, Moment, SiteDay};
+use kernel::tariff::TierPeriod;
+use kernel::time::{HOUR, LocalDate, LocalMonth, MINUTE, Moment, SiteDay};
 
-use crate::support::scene::{for_ever, terms, version};
+use crate::support::driver::run;
+use crate::support::scene::{Scene, count, epoch, for_ever, terms, version};
 use crate::support::zone::{Zone, date};
 
 /// Bands that switch on odd minutes, within the hours that clocks skip and repeat, and at midnight.
@@ -34,6 +39,7 @@ fn table() -> Vec<Day> {
     // Half an hour forward at 02:00 local (15:30 UTC the day before) and back at 02:00 local.
     let lord_howe = || Zone::with(660, &[("2026-04-04 15:00", 630), ("2026-10-03 15:30", 660)]);
     let sao_paulo = || Zone::with(-180, &[("2017-10-15 03:00", -120), ("2018-02-18 02:00", -180)]);
+    let new_york = || Zone::with(-300, &[("2026-03-08 07:00", -240), ("2026-11-01 06:00", -300)]);
     let kathmandu = || Zone::fixed(345);
     let plain = [0, 45, 812, 493, 30, 60];
     let day = |name, zone, date, minutes, bands| Day { name, zone, date, minutes, bands };
@@ -44,6 +50,9 @@ fn table() -> Vec<Day> {
         day("Berlin autumn", berlin(), "2026-10-25", 25 * 60, [0, 60, 844, 506, 30, 60]),
         day("Berlin, the day before", berlin(), "2026-03-28", 24 * 60, plain),
         day("Berlin, the day after", berlin(), "2026-10-26", 24 * 60, plain),
+        // 02:00 to 03:00 does not exist, and 01:00 to 02:00 comes twice: 30 minutes deep valley and 30 sharp.
+        day("New York spring", new_york(), "2026-03-08", 23 * 60, [0, 30, 780, 480, 30, 60]),
+        day("New York autumn", new_york(), "2026-11-01", 25 * 60, [0, 75, 812, 493, 30, 90]),
         // 01:30 to 02:00 comes twice: 30 minutes sharp.
         day("Lord Howe autumn", lord_howe(), "2026-04-05", 24 * 60 + 30, [0, 75, 812, 493, 30, 60]),
         // 02:00 to 02:30 does not exist: 15 minutes sharp and 15 peak.
@@ -54,7 +63,10 @@ fn table() -> Vec<Day> {
         day("Sao Paulo autumn", sao_paulo(), "2018-02-17", 25 * 60, [0, 45, 812, 553, 30, 60]),
         day("Kathmandu", kathmandu(), "2026-11-20", 24 * 60, plain),
         day("leap day", kathmandu(), "2024-02-29", 24 * 60, plain),
+        day("leap day in New York", new_york(), "2024-02-29", 24 * 60, plain),
         day("the year's last day", Zone::china(), "2026-12-31", 24 * 60, plain),
+        day("the year's last day in Kathmandu", kathmandu(), "2026-12-31", 24 * 60, plain),
+        day("the year's first day on Lord Howe", lord_howe(), "2026-01-01", 24 * 60, plain),
     ]
 }
 
@@ -162,4 +174,63 @@ fn by_band(terms: &Terms, day: &SiteDay, intervals: &[Interval]) -> [i64; 6] {
         terms.rate(interval, &mut None, &mut TierCounter::default(), each).unwrap();
     }
     sums
+}
+
+/// A leap year in four zones, read at the hours of UTC, which are no hours of local time in two of them: one unit a minute
+/// gives each local day as many units as it has minutes, nothing is lost at midnight, at a change of the clocks or at the
+/// year's ends, and monthly counters start at local midnight.
+#[test]
+fn a_leap_year_of_hourly_readings_falls_on_local_days_and_months_without_loss() {
+    let zones = [
+        ("Kathmandu", Zone::fixed(345), vec![]),
+        (
+            "New York",
+            Zone::with(-300, &[("2024-03-10 07:00", -240), ("2024-11-03 06:00", -300)]),
+            vec![("2024-03-10", 23 * 60), ("2024-11-03", 25 * 60)],
+        ),
+        (
+            "Berlin",
+            Zone::with(60, &[("2024-03-31 01:00", 120), ("2024-10-27 01:00", 60)]),
+            vec![("2024-03-31", 23 * 60), ("2024-10-27", 25 * 60)],
+        ),
+        (
+            "Lord Howe",
+            Zone::with(660, &[("2024-04-06 15:00", 630), ("2024-10-05 15:30", 660)]),
+            vec![("2024-04-07", 24 * 60 + 30), ("2024-10-06", 23 * 60 + 30)],
+        ),
+    ];
+    for (name, zone, odd) in zones {
+        let tiers = Some((TierPeriod::Monthly, &[10_000_i64][..]));
+        let rows: &[&[(Band, &str)]] = &[&[(Band::Single, "1")], &[(Band::Single, "2")]];
+        let tariff = version(1, zone.at("2020-01-01 00:00"), &[(0, 1_440, Band::Single)], tiers, rows);
+        let terms = terms(zone.days("2023-12-30", "2025-01-02"), vec![for_ever(vec![tariff])]);
+        let minute = Epoch { numerator: 1, max_rate: 60, ..epoch(1) };
+        let scene = Scene { epochs: vec![minute], terms };
+        // A register that counts the minutes since 2023-12-31T00:00:00Z, to beyond the year's end everywhere.
+        let start = Zone::fixed(0).at("2023-12-31 00:00");
+        let rows: Vec<_> = (0..=368 * 24).map(|hour| count(1, start.plus(hour * HOUR), hour * 60)).collect();
+        let outcome = run(&scene, &rows);
+        assert_eq!(outcome.quantity(), 368 * 1_440, "{name}");
+        let mut by_day: BTreeMap<LocalDate, i64> = BTreeMap::new();
+        for part in &outcome.parts {
+            *by_day.entry(part.date).or_default() += part.quantity.0;
+        }
+        let year: Vec<_> = by_day.into_iter().filter(|(date, _)| date.ymd().0 == 2024).collect();
+        assert_eq!((year.len(), year[0].0, year[365].0), (366, date("2024-01-01"), date("2024-12-31")), "{name}");
+        for (on, units) in &year {
+            let odd = odd.iter().find(|(odd, _)| date(odd) == *on);
+            assert_eq!(*units, odd.map_or(1_440, |(_, minutes)| *minutes), "{name} {on}");
+        }
+        // The first 10,000 units of each local month are in the first tier: 2024 has twelve such months, a leap day's
+        // units are in February's second.
+        let in_tier = |tier, month: LocalMonth| {
+            let parts = outcome.parts.iter().filter(|part| part.tier == tier && part.date.month() == month);
+            parts.map(|part| part.quantity.0).sum::<i64>()
+        };
+        for month in 0..12 {
+            let month = LocalMonth(2024 * 12 + month);
+            let units: i64 = year.iter().filter(|(on, _)| on.month() == month).map(|(_, units)| units).sum();
+            assert_eq!((in_tier(1, month), in_tier(2, month)), (10_000, units - 10_000), "{name} {month}");
+        }
+    }
 }

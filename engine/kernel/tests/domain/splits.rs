@@ -71,6 +71,25 @@ fn case_12_a_version_from_seven_past_midnight_leaves_nothing_unpriced() {
 }
 
 #[test]
+fn an_interval_is_rated_up_to_the_last_instant_of_the_table_of_days() {
+    let terms = china(vec![two_bands(1, begin())]);
+    let days = terms.days.all();
+    let (first, end) = (days[0].start, days[days.len() - 1].end);
+    for (from, to, expected) in [
+        (end.plus(-12 * 60 * MINUTE), end, Ok(())),
+        (first, end, Ok(())),
+        (end.plus(-12 * 60 * MINUTE), end.plus(1), Err(end.plus(1))),
+        (first.plus(-1), end, Err(first.plus(-1))),
+    ] {
+        let interval = Interval { from, to, quantity: Quantity(1_000) };
+        let mut parts = 0;
+        let rated = terms.rate(&interval, &mut None, &mut TierCounter::default(), |_| parts += 1);
+        assert_eq!(rated.map_err(|outside| outside.0), expected);
+        assert_eq!(parts > 0, expected.is_ok(), "before anything was priced");
+    }
+}
+
+#[test]
 fn an_interval_over_midnight_belongs_to_both_days() {
     let terms = china(vec![single(1, begin(), "0.60")]);
     let zone = Zone::china();

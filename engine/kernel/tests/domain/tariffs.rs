@@ -38,6 +38,7 @@ fn sound() -> TariffVersion {
         rules: vec![all_year(&[(0, 600, Flat), (600, 1_440, Peak)])],
         tiers: None,
         prices: vec![prices(&[(Flat, "0.6"), (Peak, "1")])],
+        components: Vec::new(),
         source: String::new(),
     }
 }

@@ -260,7 +260,7 @@ impl Planner<'_> {
                 let (point, from_shown) = (&stretch.terms.point, self.show(item.site, from));
                 let mut text = format!("at {point}{times} from {from_shown}{until}{opens}");
                 text += &because(stretch.correct.as_deref(), kind);
-                self.rows.epoch(&epoch, stretch.correct.as_deref());
+                self.rows.epoch(&epoch, stretch.correct.as_deref().or(self.reason.as_deref()));
                 self.change(kind, subject, text);
                 // A known meter may have been read since then, also where the service point is new.
                 if self.registry.meter(meter).is_some() && from < self.now {

@@ -16,7 +16,7 @@ use crate::site_file::timeline::{self, New, Old, Step};
 use crate::site_file::words;
 
 /// An installation as it will be, to look for overlaps.
-struct Span {
+pub(super) struct Span {
     serial: String,
     meter: MeterId,
     point: ServicePointId,
@@ -27,7 +27,7 @@ struct Span {
 }
 
 impl Span {
-    fn of(epoch: &Epoch, serial: &str) -> Span {
+    pub(super) fn of(epoch: &Epoch, serial: &str) -> Span {
         Span {
             serial: serial.to_owned(),
             meter: epoch.meter,
@@ -52,7 +52,7 @@ impl Planner<'_> {
         self.buses();
     }
 
-    fn meter(&mut self, item: &MeterItem, spans: &mut HashMap<ServicePointId, Vec<Span>>) {
+    pub(super) fn meter(&mut self, item: &MeterItem, spans: &mut HashMap<ServicePointId, Vec<Span>>) {
         let site = self.site_ids[item.site];
         let old = self.registry.meter_by_serial(&item.serial);
         if old.is_some_and(|old| old.site != site) {
@@ -194,7 +194,7 @@ impl Planner<'_> {
     }
 
     /// Two meters at one service point at once would charge twice.
-    fn overlaps(&self, spans: HashMap<ServicePointId, Vec<Span>>) {
+    pub(super) fn overlaps(&self, spans: HashMap<ServicePointId, Vec<Span>>) {
         for (point, mut list) in spans {
             list.sort_by_key(|span| span.from);
             for (place, a) in list.iter().enumerate() {

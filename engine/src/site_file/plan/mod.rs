@@ -4,6 +4,7 @@ mod accounts;
 mod installations;
 mod meters;
 mod points;
+mod registers;
 mod shared;
 mod tariffs;
 
@@ -11,9 +12,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use jiff::tz::TimeZone;
-use kernel::epoch::ProfileFacts;
+use kernel::epoch::{Epoch, ProfileFacts};
 use kernel::id::{AccountId, ServicePointId, SiteId};
 use kernel::time::Moment;
+
+pub use registers::plan_registers;
 
 use super::fault::{At, Fault, Faults};
 use super::model::SiteFile;
@@ -79,6 +82,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The installations as they will be that this plan ends or begins.
+    #[must_use]
+    pub fn installations(&self) -> Vec<Epoch> {
+        self.rows.epoch_updates.iter().chain(&self.rows.new_epochs).cloned().collect()
+    }
+
     /// Whether the book is what the file says already.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -101,19 +110,7 @@ impl fmt::Display for Plan {
 /// # Errors
 /// Every fault, in the order of the file's lines; then nothing is to be changed.
 pub fn plan(file: &SiteFile, registry: &Registry, checks: &Checks<'_>, now: Moment) -> Result<Plan, Vec<Fault>> {
-    let mut planner = Planner {
-        file,
-        registry,
-        checks,
-        now,
-        faults: Faults::new(&file.name),
-        changes: Vec::new(),
-        dirty: BTreeMap::new(),
-        rows: Rows::default(),
-        last: registry.last_ids(),
-        site_ids: Vec::new(),
-        names: Names::default(),
-    };
+    let mut planner = Planner::new(file, registry, checks, now);
     planner.calendars();
     planner.policies();
     planner.sites();
@@ -122,8 +119,7 @@ pub fn plan(file: &SiteFile, registry: &Registry, checks: &Checks<'_>, now: Mome
     planner.accounts();
     planner.service_points();
     planner.meters();
-    let Planner { faults, changes, dirty, rows, .. } = planner;
-    faults.or(Plan { changes, dirty: dirty.into_iter().collect(), rows, base: registry.last_ids() })
+    planner.finish()
 }
 
 /// What names mean: in the file, else in the book.
@@ -173,6 +169,32 @@ struct Planner<'a> {
     /// Of the file's sites, in order.
     site_ids: Vec<SiteId>,
     names: Names,
+    /// Why, where one reason is given for all changes.
+    reason: Option<String>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(file: &'a SiteFile, registry: &'a Registry, checks: &'a Checks<'a>, now: Moment) -> Planner<'a> {
+        Planner {
+            file,
+            registry,
+            checks,
+            now,
+            faults: Faults::new(&file.name),
+            changes: Vec::new(),
+            dirty: BTreeMap::new(),
+            rows: Rows::default(),
+            last: registry.last_ids(),
+            site_ids: Vec::new(),
+            names: Names::default(),
+            reason: None,
+        }
+    }
+
+    fn finish(self) -> Result<Plan, Vec<Fault>> {
+        let Planner { faults, changes, dirty, rows, registry, .. } = self;
+        faults.or(Plan { changes, dirty: dirty.into_iter().collect(), rows, base: registry.last_ids() })
+    }
 }
 
 impl Planner<'_> {
@@ -183,7 +205,10 @@ impl Planner<'_> {
         self.last[place]
     }
 
-    fn change(&mut self, kind: ChangeKind, subject: String, text: String) {
+    fn change(&mut self, kind: ChangeKind, subject: String, mut text: String) {
+        if let Some(reason) = &self.reason {
+            text += &format!(" ({reason})");
+        }
         self.changes.push(Change { kind, subject, text });
     }
 

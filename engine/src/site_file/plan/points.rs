@@ -1,5 +1,7 @@
 //! Service points and their contracts: who pays, by which tariff, from when to when.
 
+use std::sync::Arc;
+
 use kernel::id::{AccountId, ServicePointId};
 use kernel::time::Moment;
 
@@ -40,7 +42,7 @@ impl Planner<'_> {
                 name: item.name.clone(),
                 utility: item.utility,
                 location,
-                epochs: Vec::new(),
+                epochs: Arc::default(),
                 contracts: Vec::new(),
             };
             match old {

@@ -133,11 +133,22 @@ impl<'a> Driver<'a> {
 
     /// Ends the run: bills stated closing counts up to `until`, and proves that nothing was lost.
     pub(crate) fn finish(mut self, until: Moment) -> Outcome {
+        self.close(until);
+        self.assert_conserved();
+        self.outcome
+    }
+
+    /// The same for a meter that brought registers and usage by turns: a register opens anew after usage, so that its last
+    /// less its first count is not what was billed.
+    pub(crate) fn finish_by_turns(mut self, until: Moment) -> Outcome {
+        self.close(until);
+        self.outcome
+    }
+
+    fn close(&mut self, until: Moment) {
         let mut state = std::mem::take(&mut self.outcome.state);
         self.scene.point().close(&mut state, &mut self.cell, until, &mut self.outcome);
         self.outcome.state = state;
-        self.assert_conserved();
-        self.outcome
     }
 
     /// Conservation: what was charged is Q(last) - Q(first) of every installation, and all accepted usage.
@@ -154,8 +165,13 @@ impl<'a> Driver<'a> {
         let state = self.outcome.state.epochs.iter().find(|known| known.epoch == epoch.id);
         let Some(last) = state.and_then(|known| known.register.baseline) else { return 0 };
         let within = |row: &Row| {
-            let counted = self.outcome.verdicts.get(&(row.time, row.meter)).is_some_and(|verdict| verdict.counts());
-            counted && row.meter == epoch.meter && epoch.valid_from <= row.time
+            let verdict = self.outcome.verdicts.get(&(row.time, row.meter)).copied();
+            let counted = verdict.is_some_and(Verdict::counts);
+            // A reading at the seam opens the new installation also where it does not fit the old one.
+            let suspended = matches!(verdict, Some(Verdict::Suspended | Verdict::Glitch | Verdict::Exception));
+            (counted || suspended && row.time == epoch.valid_from)
+                && row.meter == epoch.meter
+                && epoch.valid_from <= row.time
         };
         let first = self.known.values().flatten().find(|row| within(row)).map(|row| row.value);
         let first = match (epoch.opening_count, first) {

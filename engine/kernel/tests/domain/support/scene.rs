@@ -46,6 +46,7 @@ pub(crate) fn version(
         rules: vec![all_year(ranges)],
         tiers,
         prices: rows.iter().map(|row| prices(row)).collect(),
+        components: Vec::new(),
         source: String::new(),
     };
     assert_eq!(version.check(), Ok(()));

@@ -1,0 +1,297 @@
+//! The rating itself: groups of service points, each on one thread, month by month.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::Stream;
+use kernel::id::{AccountId, MeterId, ServicePointId};
+use kernel::judge::Mark;
+use kernel::point::{PointState, Row, Sink};
+use kernel::rate::Part;
+use kernel::reading::Verdict;
+use kernel::time::Moment;
+use tokio::sync::mpsc;
+
+use super::files::{Readings, instants};
+use super::snapshot::{RatingError, Snapshot, earliest};
+use super::work::{Pair, Span, Work};
+use crate::billing::lines::Sum;
+use crate::billing::point::{Checkpoints, Setup};
+use crate::billing::rerate::{Rater, Sums, Totals, difference};
+use crate::engine::Handle;
+use crate::lake::file::LakeError;
+
+/// Service points that a thread rates together; see the bound in [`crate::rating`].
+pub const POINTS_AT_ONCE: usize = 64;
+/// Results that wait for whoever takes them (a year of lines: 8 x 365 x 56 bytes x 2 = 330 kB each).
+const RESULTS_WAITING: usize = 16;
+
+/// What rating one service point gave.
+#[derive(Debug)]
+pub struct Rated {
+    /// Which.
+    pub id: ServicePointId,
+    /// What the old terms charge on the days of the span, where there were such.
+    pub old: Option<Sums>,
+    /// What the new terms charge.
+    pub new: Sums,
+    /// Readings that were rated, those in quarantine included.
+    pub readings: u64,
+    /// The state after the last reading by the new terms, with the states of months; none where what comes after the span
+    /// was not read.
+    pub end: Option<(PointState, Checkpoints)>,
+}
+
+impl Rated {
+    /// What the new terms charge more than the old, line by line; lines without a difference are left out. Where there
+    /// were no old terms, all that the new ones charge: also the lines that come to nothing, as the stream has them.
+    #[must_use]
+    pub fn difference(self) -> Sums {
+        match self.old {
+            Some(old) => difference(&old, self.new),
+            None => self.new,
+        }
+    }
+}
+
+/// Lines added up by account. Account 0 owes what flowed while no contract was in force.
+#[must_use]
+pub fn by_account<'a>(sums: impl IntoIterator<Item = &'a Sums>) -> BTreeMap<AccountId, Sum> {
+    let mut accounts: BTreeMap<AccountId, Sum> = BTreeMap::new();
+    for (key, sum) in sums.into_iter().flatten() {
+        accounts.entry(key.account).or_default().add(*sum);
+    }
+    accounts
+}
+
+/// Rates service points over all priced readings and gives the lines of `span`, on `threads` threads, in no particular
+/// order. Installations that ended by `until` (now, mostly) are billed up to their closing counts.
+///
+/// # Errors
+/// [`RatingError`] where the snapshot cannot be taken; in the stream, where a file cannot be read: it ends there.
+pub async fn rate_span(
+    handle: &Handle,
+    pairs: Vec<Pair>,
+    span: Span,
+    until: Moment,
+    threads: usize,
+) -> Result<impl Stream<Item = Result<Rated, RatingError>> + Unpin + use<>, RatingError> {
+    let (snapshot, work) = handle.rating_work(pairs, span).await?;
+    let made = tokio::task::spawn_blocking(move || Rating::new(snapshot, work, span, until));
+    let rating = made.await.map_err(|error| RatingError::Stopped(error.to_string()))?;
+    Ok(Arc::new(rating).stream(threads))
+}
+
+/// Work on one snapshot, ready to run on any number of threads.
+#[derive(Debug)]
+pub struct Rating {
+    readings: Readings,
+    /// By their lowest meter, so that those that are rated together lie together in the files.
+    work: Vec<Work>,
+    span: Span,
+    until: Moment,
+}
+
+impl Rating {
+    /// Prepares work on a snapshot.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, mut work: Vec<Work>, span: Span, until: Moment) -> Rating {
+        work.sort_by_cached_key(|work| meters(work).min());
+        let wanted: BTreeSet<u32> = work.iter().flat_map(|work| meters(work).map(|meter| meter.0)).collect();
+        let readings = Readings::new(snapshot, &wanted, earliest(&work));
+        Rating { readings, work, span, until }
+    }
+
+    /// How many service points.
+    #[must_use]
+    pub fn points(&self) -> usize {
+        self.work.len()
+    }
+
+    /// Rates the groups of service points whose number leaves `part` when divided by `parts`. `emit` takes each result,
+    /// and `goes_on` is asked before each month; either ends the work by saying no.
+    ///
+    /// # Errors
+    /// [`LakeError`].
+    pub fn run(
+        &self,
+        part: usize,
+        parts: usize,
+        goes_on: &dyn Fn() -> bool,
+        emit: &mut dyn FnMut(Rated) -> bool,
+    ) -> Result<(), LakeError> {
+        // Fewer at once where there would be too few groups for all threads.
+        let group = self.work.len().div_ceil(parts.max(1)).clamp(1, POINTS_AT_ONCE);
+        for group in self.work.chunks(group).skip(part).step_by(parts.max(1)) {
+            let Some(rated) = self.group(group, goes_on)? else { return Ok(()) };
+            if !rated.into_iter().all(&mut *emit) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The results as they come from `threads` threads.
+    pub fn stream(self: Arc<Self>, threads: usize) -> impl Stream<Item = Result<Rated, RatingError>> + Unpin + use<> {
+        let (out, mut results) = mpsc::channel(RESULTS_WAITING);
+        for part in 0..threads.max(1) {
+            let (rating, out) = (Arc::clone(&self), out.clone());
+            tokio::task::spawn_blocking(move || {
+                let goes_on = || !out.is_closed();
+                let mut emit = |rated| out.blocking_send(Ok(rated)).is_ok();
+                if let Err(error) = rating.run(part, threads.max(1), &goes_on, &mut emit) {
+                    // Whoever has gone need not hear of it.
+                    let _ = out.blocking_send(Err(error.into()));
+                }
+            });
+        }
+        futures::stream::poll_fn(move |context| results.poll_recv(context))
+    }
+
+    /// Rates service points together; none when told to stop.
+    fn group(&self, group: &[Work], goes_on: &dyn Fn() -> bool) -> Result<Option<Vec<Rated>>, LakeError> {
+        let mut points: Vec<Running<'_>> = group.iter().map(|work| Running::new(work, self.span)).collect();
+        let mut points_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (index, work) in group.iter().enumerate() {
+            for meter in meters(work).collect::<BTreeSet<_>>() {
+                points_of.entry(meter.0).or_default().push(index);
+            }
+        }
+        let wanted: Vec<u32> = points_of.keys().copied().collect();
+        let after = earliest(group);
+        for month in self.readings.months(after) {
+            if !goes_on() {
+                return Ok(None);
+            }
+            let start = Moment(instants(month).0);
+            points.iter_mut().for_each(|point| point.stop_beyond(start));
+            if points.iter().all(|point| point.stopped) {
+                break;
+            }
+            self.readings.read(month, &wanted, after, |meter, rows| {
+                match points_of.get(&meter).map(Vec::as_slice) {
+                    Some([only]) => points[*only].collect(rows),
+                    several => {
+                        let rows: Vec<Row> = rows.collect();
+                        for index in several.into_iter().flatten() {
+                            points[*index].collect(&mut rows.iter().copied());
+                        }
+                    }
+                }
+            })?;
+            points.iter_mut().for_each(Running::rate);
+        }
+        Ok(Some(points.into_iter().map(|point| point.finish(self.until)).collect()))
+    }
+}
+
+fn meters(work: &Work) -> impl Iterator<Item = MeterId> {
+    work.pair.old.iter().flat_map(|old| old.meters()).chain(work.pair.new.meters())
+}
+
+/// One set of terms under way.
+struct Side<'a> {
+    rater: Rater<'a>,
+    totals: Totals,
+}
+
+/// A service point under way.
+struct Running<'a> {
+    work: &'a Work,
+    span: Span,
+    end: Moment,
+    old: Option<Side<'a>>,
+    new: Side<'a>,
+    /// What came of this month so far.
+    rows: Vec<Row>,
+    readings: u64,
+    /// Nothing that is still to come can touch the span.
+    stopped: bool,
+}
+
+impl<'a> Running<'a> {
+    fn new(work: &'a Work, span: Span) -> Running<'a> {
+        let side =
+            |setup: &'a Arc<Setup>| Side { rater: Rater::new(setup, work.start.clone()), totals: Totals::default() };
+        Running {
+            work,
+            span,
+            end: span.end(&work.pair.new),
+            old: work.pair.old.as_ref().map(side),
+            new: side(&work.pair.new),
+            rows: Vec::new(),
+            readings: 0,
+            stopped: false,
+        }
+    }
+
+    /// Stops where all readings from `next` on are of no account for the span.
+    fn stop_beyond(&mut self, next: Moment) {
+        if !self.stopped && next >= self.end {
+            let (old, new) = (self.old.as_ref(), &self.new);
+            self.stopped =
+                new.rater.is_beyond(self.end, next) && old.is_none_or(|old| old.rater.is_beyond(self.end, next));
+        }
+    }
+
+    /// Keeps the readings that one of the sets of terms holds: what a meter said at another service point is that
+    /// point's to judge.
+    fn collect(&mut self, rows: &mut dyn Iterator<Item = Row>) {
+        if self.stopped {
+            return;
+        }
+        let Work { pair, after, .. } = self.work;
+        let holds = |row: &Row| {
+            row.time > *after
+                && (pair.new.holds_at(row.meter, row.time)
+                    || pair.old.as_ref().is_some_and(|old| old.holds_at(row.meter, row.time)))
+        };
+        self.rows.extend(rows.filter(holds));
+    }
+
+    /// Rates the month.
+    fn rate(&mut self) {
+        let key = |row: &Row| (row.time, row.meter);
+        if !self.rows.is_sorted_by_key(key) {
+            self.rows.sort_by_key(key);
+        }
+        self.readings += self.rows.len() as u64;
+        for side in self.old.iter_mut().chain([&mut self.new]) {
+            let mut sink = Wanted { span: self.span, totals: &mut side.totals };
+            for same in self.rows.chunk_by(|a, b| key(a) == key(b)) {
+                let quarantined = same.iter().any(|row| row.value != same[0].value);
+                side.rater.take(&same[0], quarantined, &mut sink);
+            }
+        }
+        self.rows.clear();
+    }
+
+    fn finish(self, until: Moment) -> Rated {
+        let span = self.span;
+        let close = |side: Side<'a>| {
+            let Side { rater, mut totals } = side;
+            let end = rater.finish(until, &mut Wanted { span, totals: &mut totals });
+            (totals.sums(), end)
+        };
+        let old = self.old.map(|old| close(old).0);
+        let (new, end) = close(self.new);
+        let end = (!self.stopped).then_some(end);
+        Rated { id: self.work.pair.id(), old, new, readings: self.readings, end }
+    }
+}
+
+/// Adds up what falls on the wanted days.
+struct Wanted<'a> {
+    span: Span,
+    totals: &'a mut Totals,
+}
+
+impl Sink for Wanted<'_> {
+    fn part(&mut self, part: &Part) {
+        if self.span.holds(part.date) {
+            self.totals.add(part);
+        }
+    }
+
+    fn changed(&mut self, _: MeterId, _: Mark, _: Verdict) {}
+}

@@ -1,0 +1,136 @@
+//! What is rated from: the lake's files, the hot rows above them and the states with which months began, all as one
+//! commit of the book left them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use kernel::id::ServicePointId;
+use kernel::point::{PointState, StateFault};
+use kernel::time::{LocalMonth, Moment};
+use sqlx::{AnyConnection, Row as _};
+
+use super::work::{Pair, Span, Work};
+use crate::billing::hot::HotFrame;
+use crate::billing::recovery::lake_files;
+use crate::book::BookError;
+use crate::engine::Handle;
+use crate::lake::file::LakeError;
+use crate::lake::flush::LakeFile;
+
+/// Why rating over the lake gave no result. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RatingError {
+    /// The book.
+    #[error(transparent)]
+    Book(#[from] BookError),
+    /// The lake.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A stored state of a service point cannot be read.
+    #[error(
+        "a stored state of service point {point} cannot be read ({fault:?}): use the newer meterledger that wrote it, or restore a backup"
+    )]
+    State {
+        /// Whose.
+        point: ServicePointId,
+        /// Why.
+        fault: StateFault,
+    },
+    /// A thread of the rating panicked.
+    #[error("rating has stopped: {0}; its last message in the log says why")]
+    Stopped(String),
+}
+
+/// Readings as one commit of the book left them.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The lake's folder.
+    pub root: PathBuf,
+    /// The files that the book lists.
+    pub files: Vec<LakeFile>,
+    /// The frames that are priced and not in those files.
+    pub frames: Vec<HotFrame>,
+}
+
+impl Handle {
+    /// A snapshot of all priced readings, and the work on `pairs` that gives the lines of `span`: each from the last
+    /// stored state before it, or from the beginning where a state made by the one set of terms does not serve the other.
+    ///
+    /// # Errors
+    /// [`RatingError`].
+    pub async fn rating_work(&self, pairs: Vec<Pair>, span: Span) -> Result<(Snapshot, Vec<Work>), RatingError> {
+        let months: BTreeMap<ServicePointId, LocalMonth> = pairs
+            .iter()
+            .filter(|pair| pair.shares_states())
+            .filter_map(|pair| Some((pair.id(), pair.new.month_of(span.start(&pair.new))?.month)))
+            .collect();
+        loop {
+            let mut transaction = self.book().snapshot().await?;
+            let (applied, lake_seq) = progress(&mut transaction).await?;
+            let files = lake_files(&mut transaction).await?;
+            let mut states = checkpoints(&mut transaction, &months).await?;
+            drop(transaction);
+            let (floor, mut frames) = self.hot().snapshot();
+            if floor > lake_seq {
+                // A filing ended between the two: its frames are in files that this reading does not list.
+                continue;
+            }
+            // Billing may have judged more than the book includes: a snapshot says what the book says.
+            frames.retain(|frame| lake_seq < frame.seq.0 && frame.seq.0 <= applied);
+            let work = pairs.into_iter().map(|pair| {
+                let stored = states.remove(&pair.id()).and_then(|(month, state)| {
+                    let after = pair.new.terms.days.on(month.first_day())?.start;
+                    Some((state, after))
+                });
+                match stored {
+                    Some((start, after)) => Work { pair, start, after },
+                    None => Work::from_the_beginning(pair),
+                }
+            });
+            let work = work.collect();
+            return Ok((Snapshot { root: self.lake().to_path_buf(), files, frames }, work));
+        }
+    }
+}
+
+/// Frames priced, and frames in the lake.
+async fn progress(connection: &mut AnyConnection) -> Result<(u64, u64), BookError> {
+    let rows = sqlx::query("SELECT name, value FROM progress").fetch_all(connection).await?;
+    let mut found = BTreeMap::new();
+    for row in rows {
+        found.insert(row.try_get::<String, _>(0)?, row.try_get::<i64, _>(1)?.unsigned_abs());
+    }
+    let of = |name: &str| found.get(name).copied().unwrap_or(0);
+    Ok((of("applied_seq"), of("lake_seq")))
+}
+
+/// The latest stored state of each service point of a month no later than the one named.
+async fn checkpoints(
+    connection: &mut AnyConnection,
+    months: &BTreeMap<ServicePointId, LocalMonth>,
+) -> Result<BTreeMap<ServicePointId, (LocalMonth, PointState)>, RatingError> {
+    // All service points of one span begin in the same month, or next to it where their zones differ.
+    let Some(latest) = months.values().min() else { return Ok(BTreeMap::new()) };
+    let sql = "SELECT c.service_point_id, c.local_month, c.state FROM checkpoints AS c JOIN \
+               (SELECT service_point_id, MAX(local_month) AS latest FROM checkpoints WHERE local_month <= $1 \
+               GROUP BY service_point_id) AS l ON c.service_point_id = l.service_point_id AND c.local_month = l.latest";
+    let rows = sqlx::query(sql).bind(i64::from(latest.0)).fetch_all(connection).await.map_err(BookError::from)?;
+    let mut states = BTreeMap::new();
+    for row in rows {
+        let int = |column: usize| row.try_get::<i64, _>(column).map_err(BookError::from);
+        let point = ServicePointId(u32::try_from(int(0)?).unwrap_or(u32::MAX));
+        if !months.contains_key(&point) {
+            continue;
+        }
+        let month = LocalMonth(i32::try_from(int(1)?).unwrap_or(i32::MIN));
+        let bytes: Vec<u8> = row.try_get(2).map_err(BookError::from)?;
+        let state = PointState::decode(&bytes).map_err(|fault| RatingError::State { point, fault })?;
+        states.insert(point, (month, state));
+    }
+    Ok(states)
+}
+
+/// The beginning of the earliest work: no reading up to there is wanted.
+pub(super) fn earliest(work: &[Work]) -> Moment {
+    work.iter().map(|work| work.after).min().unwrap_or(Moment(i64::MAX))
+}
