@@ -2,29 +2,108 @@
 
 use std::path::PathBuf;
 
+use engine::site_file::Attached;
 use serde::{Deserialize, Serialize};
+
+use crate::money::{MoneyCommand, Suspend};
 
 /// One call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Call {
-    Apply { file: PathBuf, text: String, dry_run: bool },
-    Meter { change: MeterCommand, dry_run: bool },
-    Import { file: PathBuf, options: ImportArguments },
-    TopUp { account: String, amount: String, key: String, channel: String },
-    Balance { account: Option<String>, format: Tabular },
-    Report { name: String, period: Period, format: String },
+    Apply {
+        file: PathBuf,
+        text: String,
+        /// The files that the site file names: the server may have another working folder.
+        #[serde(default)]
+        attached: Attached,
+        dry_run: bool,
+    },
+    Meter {
+        change: MeterCommand,
+        dry_run: bool,
+    },
+    Import {
+        file: PathBuf,
+        options: ImportArguments,
+    },
+    TopUp {
+        account: String,
+        amount: String,
+        key: String,
+        channel: String,
+    },
+    Suspend(Suspend),
+    Money(MoneyCommand),
+    Balance {
+        account: Option<String>,
+        format: Tabular,
+    },
+    Report {
+        name: String,
+        period: Period,
+        format: String,
+    },
     ReportList,
-    Sql { statement: String, format: Tabular },
+    Sql {
+        statement: String,
+        format: Tabular,
+    },
     Audit,
-    Explain { account: String, day: String },
-    PeriodList { format: Tabular },
-    PeriodChange { action: PeriodAction, month: String, site: Option<String>, reason: String },
-    AdjustmentList { all: bool, lines: Option<i64>, format: Tabular },
-    AdjustmentDecide { id: i64, approve: bool, reason: String },
-    ReadingCorrect { meter: String, at: String, value: CorrectedValue, reason: String },
-    ReadingShow { meter: String, at: String, format: Tabular },
-    ReadingList { meter: String, from: Option<String>, to: Option<String>, format: Tabular },
-    Statement { account: String, month: String, format: Tabular },
+    Explain {
+        account: String,
+        day: String,
+    },
+    Quality {
+        filter: QualityFilter,
+        format: Tabular,
+    },
+    QualityAck {
+        issue: String,
+        meter: String,
+        from: String,
+        reason: String,
+    },
+    PeriodList {
+        format: Tabular,
+    },
+    PeriodChange {
+        action: PeriodAction,
+        month: String,
+        site: Option<String>,
+        reason: String,
+    },
+    AdjustmentList {
+        all: bool,
+        lines: Option<i64>,
+        format: Tabular,
+    },
+    AdjustmentDecide {
+        id: i64,
+        approve: bool,
+        reason: String,
+    },
+    ReadingCorrect {
+        meter: String,
+        at: String,
+        value: CorrectedValue,
+        reason: String,
+    },
+    ReadingShow {
+        meter: String,
+        at: String,
+        format: Tabular,
+    },
+    ReadingList {
+        meter: String,
+        from: Option<String>,
+        to: Option<String>,
+        format: Tabular,
+    },
+    Statement {
+        account: String,
+        month: String,
+        format: Tabular,
+    },
 }
 
 /// What a meter said, as it was typed: one of these.
@@ -51,6 +130,20 @@ pub(crate) enum PeriodAction {
     Review,
     Close,
     Reopen,
+}
+
+/// Which findings are listed.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub(crate) struct QualityFilter {
+    /// open, ended, acknowledged or all
+    #[arg(long, default_value = "open", value_parser = ["open", "ended", "acknowledged", "all"])]
+    pub(crate) state: String,
+    /// Only findings of this severity: info, warning or critical
+    #[arg(long, value_parser = ["info", "warning", "critical"])]
+    pub(crate) severity: Option<String>,
+    /// Only findings of this meter
+    #[arg(long, value_name = "SERIAL")]
+    pub(crate) meter: Option<String>,
 }
 
 /// A call with the one who makes it.

@@ -9,9 +9,11 @@ use tokio::sync::mpsc;
 use wal::clock::Clock;
 
 use crate::call::{
-    Asked, Call, CorrectedValue, Event, Failure, ImportArguments, MeterCommand, Period, PeriodAction, Tabular, failed,
+    Asked, Call, CorrectedValue, Event, Failure, ImportArguments, MeterCommand, Period, PeriodAction, QualityFilter,
+    Tabular, failed,
 };
 use crate::door;
+use crate::money::{MoneyCommand, Suspend};
 use crate::node::Node;
 use crate::perform::{self, probe};
 use crate::serve;
@@ -23,6 +25,9 @@ pub(crate) struct Arguments {
     /// Where everything is kept
     #[arg(long, value_name = "DIR", env = "METERLEDGER_DATA_DIR", default_value = "meterledger-data", global = true)]
     data_dir: PathBuf,
+    /// Who gives the command, for the audit log and for approvals; without it the system's user
+    #[arg(long, value_name = "NAME", env = "METERLEDGER_ACTOR", global = true)]
+    actor: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -68,7 +73,15 @@ enum Command {
         key: String,
         #[arg(long, default_value = "cash")]
         channel: String,
+        /// The money's owner is not known: keep what was written on it instead of an account
+        #[arg(long)]
+        suspense: bool,
+        /// With --suspense, where sites have several currencies
+        #[arg(long, requires = "suspense")]
+        site: Option<String>,
     },
+    #[command(flatten)]
+    Money(MoneyCommand),
     /// Show balances
     Balance {
         account: Option<String>,
@@ -129,6 +142,21 @@ enum Command {
         month: String,
         #[arg(long, default_value = "table")]
         format: Tabular,
+    },
+    /// List what readings have wrong, most severe first; `quality ack` says that somebody has looked at it
+    #[command(args_conflicts_with_subcommands = true)]
+    Quality {
+        #[command(flatten)]
+        filter: QualityFilter,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+        #[command(subcommand)]
+        command: Option<QualityCommand>,
+    },
+    /// Tariffs before they are published
+    Tariff {
+        #[command(subcommand)]
+        command: TariffCommand,
     },
     /// Read one device once and show every register decoded
     Probe {
@@ -241,6 +269,35 @@ enum AdjustmentCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum QualityCommand {
+    /// Say that a finding was looked at; it is listed as acknowledged from now on
+    Ack {
+        /// Its issue, such as zero_run
+        issue: String,
+        /// The meter's serial number
+        meter: String,
+        /// Where it begins, or any moment within it, such as 2026-03-01T00:00:00Z or 2026-03-01T08:00 (local)
+        #[arg(long, value_name = "T")]
+        from: String,
+        /// Why nothing more is to be done
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum TariffCommand {
+    /// Prove that every instant has exactly one price, say in words what a tariff is, and draw its year
+    Check {
+        /// A file of [[tariff]] and [[calendar]] tables, or a site file (TOML)
+        file: PathBuf,
+        /// Draw the year, day by hour, to a file that ends with .svg or .png
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
 impl Arguments {
     pub(crate) fn serves(&self) -> bool {
         matches!(self.command, Command::Serve { .. })
@@ -253,12 +310,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut output = None;
     let call = match arguments.command {
         Command::Serve { simulate } => return serve::serve(&folder, simulate).await,
+        // Part of the program alone: it needs no folder.
+        Command::Tariff { command: TariffCommand::Check { file, output } } => {
+            return perform::tariff::check(&file, output.as_deref());
+        }
         Command::Probe { profile, address, unit } => return probe::probe(&profile, &address, unit).await,
         Command::Demo { out } => return crate::demo::demo(out).await,
         Command::Apply { file, dry_run } => {
-            let text = std::fs::read_to_string(&file)
-                .map_err(|error| Failure(format!("cannot read the site file {}: {error}", file.display())))?;
-            Call::Apply { file, text, dry_run }
+            let site = perform::apply::read(&file, "site file")?;
+            Call::Apply { file, text: site.text, attached: site.attached, dry_run }
         }
         Command::Meter { change, dry_run } => Call::Meter { change, dry_run },
         Command::Import { file, options } => {
@@ -266,7 +326,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let file = std::path::absolute(&file).map_err(failed)?;
             Call::Import { file, options }
         }
-        Command::Topup { account, amount, key, channel } => Call::TopUp { account, amount, key, channel },
+        Command::Topup { account: payer, amount, key, channel, suspense: true, site } => {
+            Call::Suspend(Suspend { payer, amount, key, channel, site })
+        }
+        Command::Topup { account, amount, key, channel, .. } => Call::TopUp { account, amount, key, channel },
+        Command::Money(command) => Call::Money(command),
         Command::Balance { account, format } => Call::Balance { account, format },
         Command::Report { list: true, .. } => Call::ReportList,
         Command::Report { name, period, format, output: to, .. } => {
@@ -288,8 +352,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             AdjustmentCommand::Reject { id, reason } => Call::AdjustmentDecide { id, approve: false, reason },
         },
         Command::Statement { account, month, format } => Call::Statement { account, month, format },
+        Command::Quality { command: Some(QualityCommand::Ack { issue, meter, from, reason }), .. } => {
+            Call::QualityAck { issue, meter, from, reason }
+        }
+        Command::Quality { filter, format, command: None } => Call::Quality { filter, format },
     };
-    let actor = std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "cli".to_owned());
+    let user = || std::env::var("USER").ok();
+    let actor = arguments.actor.or_else(user).filter(|actor| !actor.trim().is_empty());
+    let actor = actor.unwrap_or_else(|| "cli".to_owned());
     ask(&folder, Asked { actor, call }, output.as_deref()).await
 }
 

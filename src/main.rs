@@ -1,6 +1,6 @@
 //! `meterledger`: prepaid utility metering from the register to the relay, in one binary.
 //!
-//! Thin on purpose: [`cli`] says what can be asked, [`call`] is the same as data, [`perform`] does it on an open
+//! Thin on purpose: [`cli`] says what can be asked, [`call`] is the same as data ([`money`]: what moves money), [`perform`] does it on an open
 //! [`node`], and [`door`] carries calls to a running server. [`serve`] keeps a node open, and [`supply`] joins its
 //! field, control and notices.
 
@@ -8,6 +8,7 @@ mod call;
 mod cli;
 mod demo;
 mod door;
+mod money;
 mod node;
 mod perform;
 mod serve;

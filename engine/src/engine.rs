@@ -7,17 +7,19 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use kernel::epoch::ProfileFacts;
-use kernel::id::{AccountId, Seq, SiteId};
+use kernel::id::{AccountId, Seq, ServicePointId, SiteId};
 use kernel::reading::Verdict;
-use kernel::time::{LocalDate, LocalMonth};
+use kernel::time::{LocalDate, LocalMonth, Moment};
 use rustix::fs::{FlockOperation, flock};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use wal::clock::Clock;
 use wal::{Appender, LogId, RealDisk, Wal};
 
+use crate::billing::acknowledge::Acknowledgement;
 use crate::billing::adjustments::Proposal;
 use crate::billing::apply::ApplyError;
+use crate::billing::closing::{CloseAccount, ClosedAccount, ClosingError};
 use crate::billing::correct::CorrectReading;
 use crate::billing::error::BillingError;
 use crate::billing::explain::ExplainedPart;
@@ -28,10 +30,12 @@ use crate::billing::service::{Balance, FRAMES, LocalFuture, REQUESTS, Request, S
 use crate::billing::statements::Statement;
 use crate::billing::supply::Doors;
 use crate::billing::writer::Writer;
+use crate::book::orders::{self, OrderError, Outcome};
 use crate::book::payments::{PaymentError, TopUp, TopUpOutcome};
+use crate::book::refunds::{Decided, Decision};
 use crate::book::{Book, BookError};
 use crate::registry::{self, Registry};
-use crate::site_file::RegisterEdit;
+use crate::site_file::{RegisterEdit, SiteText};
 
 /// Hot rows above which the log's frames wait (16 M rows x 40 bytes = 640 MB): the doors wait with them.
 const HOT_ROWS_MAX: usize = 16_000_000;
@@ -261,6 +265,82 @@ impl Handle {
         self.ask(|reply| Request::TopUp(top_up, reply)).await
     }
 
+    /// Carries out an order that moves money; returns when it is in the book.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why the order is refused.
+    pub async fn order(&self, order: orders::Request) -> Result<Result<Outcome, OrderError>, Stopped> {
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let (done, news) = writer.order(&order).await;
+                    let _ = reply.send(done);
+                    writer.follow_up(news).await;
+                })
+            }))
+        })
+        .await
+    }
+
+    /// Approves or rejects a request for a refund.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why the decision is refused.
+    pub async fn decide_refund(&self, decision: Decision) -> Result<Result<Decided, OrderError>, Stopped> {
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let (done, news) = writer.decide_refund(&decision).await;
+                    let _ = reply.send(done);
+                    writer.follow_up(news).await;
+                })
+            }))
+        })
+        .await
+    }
+
+    /// Closes an account: contracts end, the final balance becomes a refund or arrears.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why it is not closed.
+    pub async fn close_account(&self, order: CloseAccount) -> Result<Result<ClosedAccount, ClosingError>, Stopped> {
+        let current = Arc::clone(&self.registry);
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let closed = writer.close_account(&order).await;
+                    *current.write().unwrap_or_else(PoisonError::into_inner) = writer.registry();
+                    let _ = reply.send(closed);
+                })
+            }))
+        })
+        .await
+    }
+
+    /// Hands a service point from one account to another at a moment; gives what changes, in words.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why it is not handed over.
+    pub async fn move_point(
+        &self,
+        point: ServicePointId,
+        accounts: (AccountId, AccountId),
+        at: Moment,
+        actor: &str,
+    ) -> Result<Result<Vec<String>, ClosingError>, Stopped> {
+        let (actor, current) = (actor.to_owned(), Arc::clone(&self.registry));
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let moved = writer.move_point(point, accounts, at, &actor).await;
+                    *current.write().unwrap_or_else(PoisonError::into_inner) = writer.registry();
+                    let _ = reply.send(moved);
+                })
+            }))
+        })
+        .await
+    }
+
     /// All balances, with every frame that billing has taken.
     ///
     /// # Errors
@@ -300,18 +380,18 @@ impl Handle {
     /// [`Stopped`]; the inner one says what the file has wrong, all of it.
     pub async fn apply(
         &self,
-        text: &str,
+        site: impl Into<SiteText>,
         name: &str,
         profiles: BTreeMap<String, ProfileFacts>,
         actor: &str,
         dry_run: bool,
     ) -> Result<Result<Vec<String>, ApplyError>, Stopped> {
-        let (text, name, actor) = (text.to_owned(), name.to_owned(), actor.to_owned());
+        let (site, name, actor) = (site.into(), name.to_owned(), actor.to_owned());
         let current = Arc::clone(&self.registry);
         self.ask(|reply| {
             Request::With(Box::new(move |writer| {
                 Box::pin(async move {
-                    let applied = writer.apply(&text, &name, &profiles, &actor, dry_run).await;
+                    let applied = writer.apply(site, &name, &profiles, &actor, dry_run).await;
                     let changes = applied.map(|(changes, registry)| {
                         *current.write().unwrap_or_else(PoisonError::into_inner) = registry;
                         changes
@@ -441,6 +521,21 @@ impl Handle {
         month: LocalMonth,
     ) -> Result<Result<Option<Statement>, Refused>, Stopped> {
         self.change(move |writer| Box::pin(async move { Ok((writer.statement(account, month).await?, None)) })).await
+    }
+
+    /// Writes down that a person has looked at a finding of the view `data_quality`.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one is the book's.
+    pub async fn acknowledge(&self, acknowledged: Acknowledgement) -> Result<Result<(), BookError>, Stopped> {
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let _ = reply.send(writer.acknowledge(acknowledged).await);
+                })
+            }))
+        })
+        .await
     }
 
     /// Changes one register: a meter replaced, a multiplier changed, a register that began anew; gives what changes, in

@@ -46,6 +46,15 @@ terms AS (
     )
     WHERE gap_from < gap_to
 ),
+-- Where there are tiers or prices by the hour, charges_equal_intervals_by_tier looks closer.
+finer AS (
+    SELECT DISTINCT service_point_id
+    FROM rated
+    WHERE term_from < term_to AND version_id IN (
+        SELECT tariff_version_id FROM book.tariff_tiers UNION ALL SELECT tariff_version_id FROM book.price_steps)
+        -- What flows back through a signed register is no tier's.
+        AND service_point_id NOT IN (SELECT service_point_id FROM book.epochs WHERE signed)
+),
 span AS (
     SELECT min(start_time) AS first_time, max(end_time) AS last_time FROM intervals
 ),
@@ -66,15 +75,27 @@ runs AS (
     UNION ALL
     SELECT site_id, local_date, day_type, month_day, jump_at, utc_end, jump_wall FROM days WHERE jump_at IS NOT NULL
 ),
+-- A day's type and its names.
+kinds AS (
+    SELECT site_id, local_date, month_day, day_type AS kind FROM days
+    UNION ALL
+    SELECT
+        s.id, n.local_date, CAST(date_part('month', n.local_date) * 100 + date_part('day', n.local_date) AS INT), n.name
+    FROM book.named_dates AS n
+    JOIN book.sites AS s ON s.calendar_id = n.calendar_id
+),
 -- The first rule that holds on a day decides.
 plans AS (
     SELECT w.tariff_version_id, r.site_id, r.local_date, min(w.rule) AS rule
     FROM (SELECT DISTINCT tariff_version_id, rule, from_month_day, to_month_day, day_type FROM book.tariff_switches) AS w
-    JOIN days AS r ON r.day_type = w.day_type
+    JOIN kinds AS r ON r.kind = w.day_type
         AND CASE WHEN w.from_month_day <= w.to_month_day
             THEN r.month_day BETWEEN w.from_month_day AND w.to_month_day
             ELSE r.month_day >= w.from_month_day OR r.month_day <= w.to_month_day END
     GROUP BY w.tariff_version_id, r.site_id, r.local_date
+),
+switches AS (
+    SELECT DISTINCT tariff_version_id, rule, minute, next_minute, band FROM book.tariff_switches
 ),
 cells AS (
     SELECT
@@ -84,8 +105,7 @@ cells AS (
             ELSE least(r.run_to, r.run_from + CAST(w.next_minute AS BIGINT) * 60000000 - r.wall) END AS cell_to
     FROM runs AS r
     JOIN plans AS p ON p.site_id = r.site_id AND p.local_date = r.local_date
-    JOIN book.tariff_switches AS w
-        ON w.tariff_version_id = p.tariff_version_id AND w.rule = p.rule AND w.day_type = r.day_type
+    JOIN switches AS w ON w.tariff_version_id = p.tariff_version_id AND w.rule = p.rule
     UNION ALL
     SELECT site_id, 0, local_date, 0, utc_start, utc_end FROM days
 ),
@@ -99,7 +119,7 @@ pieces AS (
     SELECT
         i.service_point_id, i.epoch_id, CAST(i.start_time AS BIGINT) AS start_us, CAST(i.end_time AS BIGINT) AS end_us,
         CAST(i.quantity * 1000 AS DECIMAL(38, 0)) AS quantity, p.site_id, t.account_id, t.version_id, t.term_from, t.term_to
-    FROM book.service_points AS p
+    FROM (SELECT id, site_id FROM book.service_points WHERE id NOT IN (SELECT service_point_id FROM finer)) AS p
     JOIN terms AS t ON t.service_point_id = p.id
     JOIN intervals AS i ON i.service_point_id = p.id
         AND t.term_from < CAST(i.end_time AS BIGINT) AND t.term_to > CAST(i.start_time AS BIGINT)
@@ -148,7 +168,8 @@ expected AS (
 due AS (
     SELECT service_point_id, account_id, local_date, band, tariff_version_id, quantity
     FROM lake.charges
-    WHERE component = 'energy'
+    -- Account 0: what was used while nobody had a contract, which costs nothing.
+    WHERE component = 'energy' AND account_id <> 0
     UNION ALL
     SELECT l.service_point_id, a.account_id, l.local_date, l.band, l.tariff_version_id, l.quantity
     FROM book.adjustments AS a
@@ -158,6 +179,7 @@ due AS (
 charged AS (
     SELECT service_point_id, account_id, local_date, band, tariff_version_id, sum(CAST(quantity AS DECIMAL(38, 0))) AS quantity
     FROM due
+    WHERE service_point_id NOT IN (SELECT service_point_id FROM finer)
     GROUP BY service_point_id, account_id, local_date, band, tariff_version_id
 )
 SELECT

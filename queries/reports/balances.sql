@@ -5,7 +5,7 @@
 -- parameter last: the last local day with data
 -- column account: ; account
 -- column holder: ; holder
--- column balance: currency; posted minus unposted
+-- column balance: currency; posted minus unposted minus held
 -- column currency: ; currency
 -- column cost_per_day: currency; mean of the coming seven days' forecast; null without history
 -- column days_left: days; whole days until the balance is used up; 90 stands for 90 and more; null without history

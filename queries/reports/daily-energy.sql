@@ -14,9 +14,11 @@
 -- column flat: kWh or m3; flat band
 -- column valley: kWh or m3; valley band
 -- column deep_valley: kWh or m3; deep valley band
--- totals: quantity single sharp peak flat valley deep_valley by utility
--- optional: single sharp peak flat valley deep_valley
--- chart: stacked-bars x=local_date y=single,sharp,peak,flat,valley,deep_valley panel=utility unit=unit
+-- column dynamic: kWh or m3; hours with a price each
+-- column unpriced: kWh or m3; beyond the end of a price series, not charged yet
+-- totals: quantity single sharp peak flat valley deep_valley dynamic unpriced by utility
+-- optional: single sharp peak flat valley deep_valley dynamic unpriced
+-- chart: stacked-bars x=local_date y=single,sharp,peak,flat,valley,deep_valley,dynamic,unpriced panel=utility unit=unit
 SELECT
     local_date,
     utility,
@@ -28,7 +30,9 @@ SELECT
     CAST(sum(peak) AS DECIMAL(38, 3)) AS peak,
     CAST(sum(flat) AS DECIMAL(38, 3)) AS flat,
     CAST(sum(valley) AS DECIMAL(38, 3)) AS valley,
-    CAST(sum(deep_valley) AS DECIMAL(38, 3)) AS deep_valley
+    CAST(sum(deep_valley) AS DECIMAL(38, 3)) AS deep_valley,
+    CAST(sum(dynamic) AS DECIMAL(38, 3)) AS dynamic,
+    CAST(sum(unpriced) AS DECIMAL(38, 3)) AS unpriced
 FROM usage_daily
 WHERE local_date BETWEEN $from AND $to
 GROUP BY local_date, utility, service_point

@@ -15,11 +15,13 @@
 -- column flat: kWh or m3; flat band
 -- column valley: kWh or m3; valley band
 -- column deep_valley: kWh or m3; deep valley band
+-- column dynamic: kWh or m3; hours with a price each
+-- column unpriced: kWh or m3; beyond the end of a price series, not charged yet
 -- column cost: currency; sum of the rounded lines
 -- column currency: ; currency
--- optional: single sharp peak flat valley deep_valley
--- totals: quantity single sharp peak flat valley deep_valley cost by utility
--- chart: horizontal-bars x=single,sharp,peak,flat,valley,deep_valley y=account,holder panel=utility unit=unit top=20
+-- optional: single sharp peak flat valley deep_valley dynamic unpriced
+-- totals: quantity single sharp peak flat valley deep_valley dynamic unpriced cost by utility
+-- chart: horizontal-bars x=single,sharp,peak,flat,valley,deep_valley,dynamic,unpriced y=account,holder panel=utility unit=unit top=20
 WITH lines AS (
     SELECT
         account, utility, band, date_trunc('month', local_date) AS month, sum(quantity) AS quantity,
@@ -41,6 +43,8 @@ SELECT
     CAST(sum(CASE WHEN l.band = 'flat' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS flat,
     CAST(sum(CASE WHEN l.band = 'valley' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS valley,
     CAST(sum(CASE WHEN l.band = 'deep_valley' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS deep_valley,
+    CAST(sum(CASE WHEN l.band = 'dynamic' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS dynamic,
+    CAST(sum(CASE WHEN l.band = 'unpriced' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS unpriced,
     CAST(sum(l.rounded) AS DECIMAL(38, 2)) AS cost,
     a.currency
 FROM lines AS l

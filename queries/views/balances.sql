@@ -1,12 +1,12 @@
 -- title: Balances | 余额
--- purpose: Posted transfers of the wallet minus rated usage that is not posted yet. The present format of the book has no
---   holds.
+-- purpose: Posted transfers of the wallet minus rated usage that is not posted yet, minus holds.
 -- column account: ; its name
 -- column currency: ; of all amounts
--- column balance: currency; posted minus unposted
+-- column balance: currency; posted minus unposted minus held
 -- column posted: currency; all transfers into the wallet minus all out of it
 -- column unposted: currency; usage rated and not yet posted
 -- column as_of: UTC; up to when every service point of the account is measured: the oldest reading that it rests on
+-- column held: currency; money set aside
 WITH wallets AS (
     SELECT id, account_id, currency FROM book.ledger_accounts WHERE account_id IS NOT NULL AND name LIKE 'wallet:%'
 ),
@@ -21,6 +21,7 @@ posted AS (
 unposted AS (
     SELECT account_id, sum(amount) AS unposted FROM book.usage_lines WHERE transfer_id = 0 GROUP BY account_id
 ),
+held AS (SELECT account_id, sum(amount) AS held FROM book.holds WHERE state = 'held' GROUP BY account_id),
 measured AS (
     -- A contract that ended and is measured to its end holds nothing back.
     SELECT
@@ -36,12 +37,14 @@ measured AS (
 SELECT
     a.name AS account,
     s.currency,
-    CAST(coalesce(p.posted, 0) - coalesce(u.unposted, 0) AS DECIMAL(38, 9)) AS balance,
+    CAST(coalesce(p.posted, 0) - coalesce(u.unposted, 0) - coalesce(h.held, 0) AS DECIMAL(38, 9)) AS balance,
     CAST(coalesce(p.posted, 0) AS DECIMAL(38, 9)) AS posted,
     CAST(coalesce(u.unposted, 0) AS DECIMAL(38, 9)) AS unposted,
-    m.as_of
+    m.as_of,
+    CAST(coalesce(h.held, 0) AS DECIMAL(38, 9)) AS held
 FROM book.accounts AS a
 JOIN book.sites AS s ON s.id = a.site_id
 LEFT JOIN posted AS p ON p.account_id = a.id
 LEFT JOIN unposted AS u ON u.account_id = a.id
+LEFT JOIN held AS h ON h.account_id = a.id
 LEFT JOIN measured AS m ON m.account_id = a.id

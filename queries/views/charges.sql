@@ -8,10 +8,11 @@
 -- column stated_on: ; the day itself, or for a posted adjustment of a closed month the day of its posting: it decides which
 --   statement has the line
 -- column component: ; what is charged, such as energy
--- column band: ; single, sharp, peak, flat, valley or deep_valley
--- column tier: ; from 1
+-- column band: ; single, sharp, peak, flat, valley, deep_valley, dynamic, or unpriced: beyond the end of a price series
+-- column tier: ; from 1; 0 for a free allowance, and for what flowed back through a signed register and is not billed
 -- column tariff: ; the tariff's name
--- column price: currency per kWh or m3; the price of that version, band and tier
+-- column price: currency per kWh or m3; the price of that version, band and tier; null where each hour has its own, and for
+--   what flowed back
 -- column quantity: kWh or m3; how much
 -- column amount: currency; exactly quantity x price
 -- column transfer_id: ; the transfer that posted it; 0 while it is not posted
@@ -58,11 +59,11 @@ SELECT
     c.component,
     CASE c.band
         WHEN 0 THEN 'single' WHEN 1 THEN 'sharp' WHEN 2 THEN 'peak' WHEN 3 THEN 'flat' WHEN 4 THEN 'valley'
-        WHEN 5 THEN 'deep_valley'
+        WHEN 5 THEN 'deep_valley' WHEN 6 THEN 'dynamic' WHEN 7 THEN 'unpriced'
     END AS band,
     c.tier,
     c.tariff,
-    c.price,
+    CASE WHEN c.band <> 6 OR c.tier = 0 THEN c.price END AS price,
     CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS quantity,
     c.amount,
     c.transfer_id,

@@ -7,7 +7,7 @@
 -- column utility: ; electricity, water, gas or heat
 -- column start_time: UTC; the earlier reading
 -- column end_time: UTC; the later reading
--- column quantity: kWh or m3; what was used
+-- column quantity: kWh or m3; what was used; below zero where it flowed back through a signed register
 -- column from_count: counts; the register at start_time as the device shows it; null for usage
 -- column to_count: counts; the register at end_time; null for usage
 -- column kind: ; register or usage
@@ -16,7 +16,7 @@
 WITH installations AS (
     SELECT
         id, meter_id, service_point_id, valid_from, valid_to, numerator, denominator, coalesce(modulus, 0) AS modulus,
-        coalesce(opening_count, 0) AS origin, opening_count, closing_count
+        coalesce(opening_count, 0) AS origin, opening_count, closing_count, signed
     FROM book.epochs
     WHERE superseded_at IS NULL
 ),
@@ -63,8 +63,8 @@ wrapped AS (
 passed AS (
     SELECT
         w.epoch_id, w.time, w.place, w.value, e.meter_id, e.service_point_id, e.denominator,
-        CAST(max(w.baseline + w.wraps * e.modulus)
-            OVER (PARTITION BY w.epoch_id ORDER BY w.time, w.place ROWS UNBOUNDED PRECEDING) - e.origin AS DECIMAL(38, 0))
+        CAST(CASE WHEN e.signed THEN w.value ELSE max(w.baseline + w.wraps * e.modulus)
+            OVER (PARTITION BY w.epoch_id ORDER BY w.time, w.place ROWS UNBOUNDED PRECEDING) END - e.origin AS DECIMAL(38, 0))
             * CAST(e.numerator AS DECIMAL(19, 0)) AS scaled
     FROM installations AS e
     JOIN wrapped AS w ON w.epoch_id = e.id

@@ -16,6 +16,7 @@
 -- column poll_seconds: s; how often it is polled
 -- column has_relay: ; whether supply can be switched
 -- column rating_w: W; rated power
+-- column parent: ; serial number of the meter that also measures what this one measures, or null
 WITH latest AS (
     SELECT
         meter_id, service_point_id, valid_from, valid_to, numerator, denominator, modulus,
@@ -39,8 +40,11 @@ SELECT
     m.unit,
     CAST(CAST(m.poll_micros AS DECIMAL(19, 0)) * 0.000001 AS DECIMAL(38, 3)) AS poll_seconds,
     m.has_relay,
-    CAST(CAST(m.rating_mw AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS rating_w
+    CAST(CAST(m.rating_mw AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS rating_w,
+    a.serial AS parent
 FROM book.meters AS m
 JOIN book.sites AS s ON s.id = m.site_id
+LEFT JOIN book.meter_parents AS u ON u.id = m.id
+LEFT JOIN book.meters AS a ON a.id = u.parent_id
 LEFT JOIN latest AS e ON e.meter_id = m.id AND e.place = 1
 LEFT JOIN book.service_points AS p ON p.id = e.service_point_id

@@ -9,10 +9,10 @@
 -- column utility: ; electricity, water, gas or heat
 -- column usage_month: ; first day of the month of use: an earlier one where the line adjusts it
 -- column component: ; what is charged, such as energy
--- column band: ; single, sharp, peak, flat, valley or deep_valley
--- column tier: ; from 1
+-- column band: ; single, sharp, peak, flat, valley, deep_valley, dynamic or unpriced
+-- column tier: ; from 1; 0 for a free allowance
 -- column tariff: ; the tariff's name
--- column price: currency per kWh or m3; of that version, band and tier
+-- column price: currency per kWh or m3; of that version, band and tier; null where each hour has its own
 -- column quantity: kWh or m3; how much
 -- column amount: currency; exact
 -- column carried_in: currency; what earlier statements of the line rounded away

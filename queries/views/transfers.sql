@@ -1,12 +1,13 @@
 -- title: Transfers | 记账
 -- purpose: Immutable double-entry money movements; a debit and a credit of the same amount.
 -- column transfer_id: ; its number
--- column kind: ; topup, usage, usage_difference, reversal or adjustment (of a closed month, or by a person)
+-- column kind: ; topup, usage, usage_difference, reversal, adjustment (of a closed month, or by a person), refund, bonus,
+--   capture, suspense, suspense_assignment or arrears
 -- column debit: ; the ledger account that gives
 -- column credit: ; the ledger account that receives
 -- column amount: currency; above zero
 -- column currency: ; of the amount
--- column account: ; the customer's account that it concerns
+-- column account: ; the customer's account that it concerns; null while nobody knows it
 -- column local_date: ; the day of usage, or null
 -- column linked_id: ; the transfer that it corrects, or null
 -- column booked_at: UTC; when it was written

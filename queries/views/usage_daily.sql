@@ -11,6 +11,8 @@
 -- column flat: kWh or m3; flat band
 -- column valley: kWh or m3; valley band
 -- column deep_valley: kWh or m3; deep valley band
+-- column dynamic: kWh or m3; hours with a price each
+-- column unpriced: kWh or m3; beyond the end of a price series, not charged yet
 -- column cost: currency; exact, not rounded
 SELECT
     account,
@@ -24,6 +26,8 @@ SELECT
     sum(CASE WHEN band = 'flat' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS flat,
     sum(CASE WHEN band = 'valley' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS valley,
     sum(CASE WHEN band = 'deep_valley' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS deep_valley,
+    sum(CASE WHEN band = 'dynamic' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS dynamic,
+    sum(CASE WHEN band = 'unpriced' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS unpriced,
     sum(amount) AS cost
 FROM charges
 GROUP BY account, service_point, utility, local_date

@@ -11,6 +11,8 @@
 -- column flat: kWh or m3; flat band
 -- column valley: kWh or m3; valley band
 -- column deep_valley: kWh or m3; deep valley band
+-- column dynamic: kWh or m3; hours with a price each
+-- column unpriced: kWh or m3; beyond the end of a price series, not charged yet
 -- column cost: currency; exact, not rounded
 SELECT
     account,
@@ -24,6 +26,8 @@ SELECT
     sum(flat) AS flat,
     sum(valley) AS valley,
     sum(deep_valley) AS deep_valley,
+    sum(dynamic) AS dynamic,
+    sum(unpriced) AS unpriced,
     sum(cost) AS cost
 FROM usage_daily
 GROUP BY account, service_point, utility, CAST(date_trunc('month', local_date) AS DATE)

@@ -19,6 +19,7 @@ reports![
     "year-on-year",
     "income",
     "balances",
+    "trial-balance",
     "cutoffs",
 ];
 

@@ -21,6 +21,7 @@ mod table;
 
 pub use catalogue::{ReportInfo, list};
 pub use cells::width;
+pub use chart::year::{Shade, YearDay, YearMap, YearPanel};
 pub use error::ReportError;
 pub use params::Params;
 pub use run::{Column, Provenance, Report, run};
@@ -66,6 +67,24 @@ pub fn render(report: &Report, format: Format) -> Result<Vec<u8>, ReportError> {
         Format::Json => Ok(json::render(report).into_bytes()),
         Format::Svg => chart::svg(report),
         Format::Png => chart::png(report),
+    }
+}
+
+/// The colour of a band in charts, and its name in both languages.
+#[must_use]
+pub fn band_shade(name: &str) -> ((u8, u8, u8), &'static str) {
+    chart::year::band(name)
+}
+
+/// Renders a map of a year, day by hour.
+///
+/// # Errors
+/// [`ReportError::NoChart`] for a format without picture; [`ReportError::Chart`] where drawing fails.
+pub fn render_year(map: &YearMap, format: Format) -> Result<Vec<u8>, ReportError> {
+    match format {
+        Format::Svg => chart::svg_of(map),
+        Format::Png => chart::png_of(map),
+        Format::Table | Format::Csv | Format::Json => Err(ReportError::NoChart { name: map.name.clone() }),
     }
 }
 

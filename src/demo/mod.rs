@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
+use engine::site_file::Attached;
 use ingest::simulated::SimulatedField;
 use kernel::time::{HOUR, Moment};
 use tokio::sync::mpsc;
@@ -112,7 +113,7 @@ struct Prepared {
 /// Applies the mall, imports its history and lets its tenants have paid.
 async fn prepare(node: &Node, out: &Path) -> Result<Prepared, Failure> {
     let file = PathBuf::from("data/mall.toml");
-    let lines = ask(node, Call::Apply { file, text: site(), dry_run: false }).await?;
+    let lines = ask(node, Call::Apply { file, text: site(), attached: Attached::default(), dry_run: false }).await?;
     println!("\n1. The site file is applied: {}", lines.last().map_or("", String::as_str));
     let registry = node.engine.registry();
     let metered = history::metered(&registry, NOW);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use engine::site_file::{Attached, SiteText};
 use kernel::epoch::ProfileFacts;
 
 use crate::call::{Events, Failure, failed, say};
@@ -15,16 +16,26 @@ pub(crate) fn profile_facts() -> Result<BTreeMap<String, ProfileFacts>, Failure>
         .collect()
 }
 
+/// A file with the texts of the files that it names, each relative to the folder of the one that names it.
+pub(crate) fn read(file: &Path, what: &str) -> Result<SiteText, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure(format!("cannot read the {what} {}: {error}", file.display())))?;
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let attached =
+        Attached::gather(&text, |name| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string()));
+    Ok(SiteText { text, attached })
+}
+
 pub(crate) async fn apply(
     node: &Node,
     actor: &str,
     file: &Path,
-    text: &str,
+    site: impl Into<SiteText>,
     dry_run: bool,
     events: &Events,
 ) -> Result<(), Failure> {
     let name = file.display().to_string();
-    let changes = node.engine.apply(text, &name, profile_facts()?, actor, dry_run).await.map_err(failed)?;
+    let changes = node.engine.apply(site, &name, profile_facts()?, actor, dry_run).await.map_err(failed)?;
     let changes = changes.map_err(failed)?;
     if changes.is_empty() {
         say(events, format!("{name}: nothing to change")).await;

@@ -11,7 +11,8 @@ pub(crate) async fn balance(node: &Node, only: Option<&str>, format: Tabular, ev
     let registry = node.engine.registry();
     let only = only.map(|name| account(&registry, name)).transpose()?.map(|account| account.id);
     let balances = node.engine.balances().await.map_err(failed)?;
-    let mut table = Table::new(&["account", "holder", "balance>", "unposted>", "currency", "as_of", "in_doubt"]);
+    let mut table =
+        Table::new(&["account", "holder", "balance>", "unposted>", "currency", "as_of", "in_doubt", "held>"]);
     for account in registry.accounts().filter(|account| only.is_none_or(|only| only == account.id)) {
         let Some(wallet) = balances.get(&account.id) else { continue };
         let currency = registry.site(account.site).map_or("", |site| site.currency.as_str());
@@ -23,6 +24,7 @@ pub(crate) async fn balance(node: &Node, only: Option<&str>, format: Tabular, ev
             currency.to_owned(),
             wallet.as_of.map_or_else(|| "never read".to_owned(), |time| time.to_string()),
             if wallet.in_doubt { "yes" } else { "no" }.to_owned(),
+            format!("{:.2}", wallet.held.round(2, Rounding::HalfUp)),
         ]);
     }
     say(events, table.render(format)).await;

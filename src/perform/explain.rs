@@ -1,9 +1,11 @@
 //! `explain`: why a day cost what it cost.
 
 use engine::billing::explain::ExplainedPart;
-use engine::registry::Registry;
+use engine::registry::{Registry, ServicePoint};
 use kernel::money::{Amount, Quantity, Rounding};
+use kernel::rate::Part;
 use kernel::reading::Value;
+use kernel::tariff::TariffVersion;
 
 use super::table::Table;
 use super::{account, date};
@@ -34,10 +36,12 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
         "band",
         "tier>",
         "counter_before>",
+        "tier_ends>",
         "tariff",
         "version_from",
         "price>",
         "amount>",
+        "allocation",
     ]);
     let day_type = site.calendar.day_type(day).name();
     let (mut quantity, mut amount) = (Quantity::ZERO, Amount::ZERO);
@@ -100,11 +104,22 @@ fn row(registry: &Registry, site: &engine::registry::Site, day_type: &str, item:
         part.band.name().to_owned(),
         part.tier.to_string(),
         part.counter_before.to_string(),
+        tier_ends(point, version.map(|(_, version)| &**version), part),
         version.map_or_else(|| "no contract".to_owned(), |(tariff, _)| tariff.name.clone()),
         version.map_or_else(String::new, |(_, version)| wall(version.valid_from)),
         part.price.to_string(),
         part.amount.to_string(),
+        part.allocation.name().to_owned(),
     ]
+}
+
+/// The threshold that held on that day for that household; empty in the last tier.
+fn tier_ends(point: Option<&ServicePoint>, version: Option<&TariffVersion>, part: &Part) -> String {
+    let contract = point.and_then(|point| point.contracts.iter().rev().find(|contract| contract.holds(part.from)));
+    let household = contract.map(|contract| contract.household).unwrap_or_default();
+    let tiers = version.and_then(|version| version.tiers.as_ref());
+    let upper = tiers.and_then(|tiers| tiers.ladder(tiers.scale(part.date, household)).upper(part.tier.into()));
+    upper.map_or_else(String::new, |upper| upper.to_string())
 }
 
 /// Units of one count: `numerator / denominator` thousandths.

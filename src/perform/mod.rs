@@ -7,14 +7,20 @@ mod balance;
 mod explain;
 mod import;
 mod meter;
+mod moment;
+mod money;
 mod period;
 pub(crate) mod probe;
+mod quality;
 mod readings;
 pub(crate) mod report;
 mod sql;
 mod statement;
 mod table;
+pub(crate) mod tariff;
 mod topup;
+
+use engine::site_file::SiteText;
 
 use crate::call::{Asked, Call, Events, Failure};
 use crate::node::Node;
@@ -23,12 +29,17 @@ use crate::node::Node;
 pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Result<(), Failure> {
     let actor = asked.actor.as_str();
     match &asked.call {
-        Call::Apply { file, text, dry_run } => apply::apply(node, actor, file, text, *dry_run, events).await,
+        Call::Apply { file, text, attached, dry_run } => {
+            let site = SiteText { text: text.clone(), attached: attached.clone() };
+            apply::apply(node, actor, file, site, *dry_run, events).await
+        }
         Call::Meter { change, dry_run } => meter::meter(node, actor, change, *dry_run, events).await,
         Call::Import { file, options } => import::import(node, file, options, events).await,
         Call::TopUp { account, amount, key, channel } => {
             topup::topup(node, actor, account, amount, key, channel, events).await
         }
+        Call::Suspend(suspend) => money::suspend(node, actor, suspend, events).await,
+        Call::Money(command) => money::perform(node, actor, command, events).await,
         Call::Balance { account, format } => balance::balance(node, account.as_deref(), *format, events).await,
         Call::Report { name, period, format } => report::report(node, name, period, format, events).await,
         Call::ReportList => report::list(events).await,
@@ -51,6 +62,10 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
             readings::list(node, meter, from.as_deref(), to.as_deref(), *format, events).await
         }
         Call::Statement { account, month, format } => statement::statement(node, account, month, *format, events).await,
+        Call::Quality { filter, format } => quality::list(node, filter, *format, events).await,
+        Call::QualityAck { issue, meter, from, reason } => {
+            quality::acknowledge(node, actor, &quality::Words { issue, meter, from, reason }, events).await
+        }
     }
 }
 

@@ -82,7 +82,9 @@ fn charge(registry: &Registry, account: &str, statement: &Statement, line: &Stat
     if line.usage_month != statement.month {
         item += &format!(", correction of {}", line.usage_month);
     }
-    let price = version.and_then(|(_, version)| {
+    // Hours of a price series have a price each.
+    let one_price = version.filter(|_| usize::from(line.key.band) != Band::Dynamic as usize);
+    let price = one_price.and_then(|(_, version)| {
         let row = version.prices.get(usize::from(line.key.tier).checked_sub(1)?)?;
         row.get(usize::from(line.key.band)).copied().flatten()
     });

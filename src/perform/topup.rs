@@ -1,9 +1,9 @@
 //! `topup`: money that came in at the counter.
 
 use engine::book::payments::{PaymentError, TopUp, TopUpOutcome};
-use kernel::money::{Amount, Rounding};
+use kernel::money::Rounding;
 
-use super::account;
+use super::{account, money};
 use crate::call::{Events, Failure, failed, say};
 use crate::node::Node;
 
@@ -19,9 +19,7 @@ pub(crate) async fn topup(
     let registry = node.engine.registry();
     let account = account(&registry, name)?;
     let currency = registry.site(account.site).map_or("", |site| site.currency.as_str());
-    let parsed = Amount::parse(amount)
-        .filter(|parsed| parsed.round(2, Rounding::HalfUp) == *parsed)
-        .ok_or_else(|| Failure(format!("the amount {amount:?} is no sum of money: write it as 100 or 99.50")))?;
+    let parsed = money::sum(amount)?;
     let top_up = TopUp::over_the_counter(account.id, parsed, key, channel, actor, node.clock.now());
     let outcome = node.engine.top_up(top_up).await.map_err(failed)?.map_err(|error| match error {
         PaymentError::KeyReused { key, account, amount } => {

@@ -35,6 +35,7 @@ fn version() -> TariffVersion {
         from: MonthDay { month: 1, day: 1 },
         to: MonthDay { month: 12, day: 31 },
         day_types: DayType::ALL.to_vec(),
+        named: Vec::new(),
         plan: DayPlan::from_ranges(&day).expect("a whole day"),
     };
     let prices = |surcharge: i64| {
@@ -50,8 +51,11 @@ fn version() -> TariffVersion {
         id: TariffVersionId(1),
         valid_from: Moment(0),
         rules: vec![rule],
-        tiers: Some(Tiers { period: TierPeriod::Monthly, bounds: vec![Quantity(180_000), Quantity(400_000)] }),
+        tiers: Some(Tiers::plain(TierPeriod::Monthly, vec![Quantity(180_000), Quantity(400_000)])),
         prices: vec![prices(0), prices(50_000), prices(300_000)],
+        dynamic: None,
+        components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: "a benchmark".into(),
     }
 }
@@ -68,6 +72,7 @@ fn epoch(id: u32) -> Epoch {
         closing_count: None,
         jitter_counts: 2,
         max_rate: 60_000,
+        signed: false,
         valid_from: Moment(0),
         valid_to: None,
     }

@@ -11,6 +11,8 @@ async fn an_audit_names_what_was_changed_behind_its_back() {
     folder.write("long.csv", &registers(0, 300));
     folder.import("long.csv");
     folder.ok(&["topup", "paid", "5", "--key", "first"]);
+    folder.ok(&["hold", "place", "paid", "1", "--key", "h", "--reason", "key card"]);
+    folder.ok(&["topup", "somebody", "3", "--key", "s", "--suspense"]);
     assert!(folder.ok(&["audit"]).contains("clean"));
     let file = folder.data().join("book.sqlite");
     let kept = std::fs::read(&file).unwrap();
@@ -18,6 +20,9 @@ async fn an_audit_names_what_was_changed_behind_its_back() {
     for (planted, found) in [
         ("UPDATE transfers SET amount = '6.000000000' WHERE kind = 'topup'", "payments_have_one_transfer"),
         ("DELETE FROM transfers WHERE kind = 'usage'", "usage_transfers_equal_their_lines"),
+        ("UPDATE holds SET ended_at = 1", "holds_end_once"),
+        ("DELETE FROM money_keys", "keys_have_one_result"),
+        ("UPDATE suspense SET amount = '3.000000001'", "suspense_equals_its_list"),
         ("UPDATE lake_files SET row_count = row_count + 1", "lake_files_hold_their_rows"),
         ("UPDATE audit_log SET actor = 'nobody' WHERE id = 2", "hash_chain"),
     ] {

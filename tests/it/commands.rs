@@ -140,12 +140,58 @@ fn explain_goes_down_to_counts_multiplier_band_tier_and_tariff_version() {
     let line = told.lines().find(|line| line.contains("  2026-01-02 10:00:00  2026-01-02 10:15:00")).unwrap();
     let cells: Vec<&str> = line.split_whitespace().collect();
     // Place 136 of the series: 7,720 counts; a count is 0.01 kWh, and the CT makes it 0.02.
-    for cell in
-        ["filed/E", "F1", "7720", "7724", "0.020", "0.080", "kWh", "peak", "1", "power", "1.028969", "0.082317520"]
-    {
+    for cell in [
+        "filed/E",
+        "F1",
+        "7720",
+        "7724",
+        "0.020",
+        "0.080",
+        "kWh",
+        "peak",
+        "1",
+        "power",
+        "1.028969",
+        "0.082317520",
+        "measured",
+    ] {
         assert!(cells.contains(&cell), "{cell} in {line}");
     }
     assert!(cells.contains(&"2026-01-01"), "the tariff's version: {line}");
     assert!(folder.ok(&["explain", "filed", "--day", "2025-06-01"]).contains("nothing was charged"));
     folder.refused(&["explain", "filed", "--day", "yesterday"], &["yesterday", "2026-03-01"]);
+}
+
+#[test]
+fn findings_are_listed_most_severe_first_and_acknowledged_with_a_reason_that_is_audited() {
+    let folder = Folder::with_site(SITE);
+    let mut text = registers(0, 30);
+    // Three hours are missing.
+    text = text
+        .lines()
+        .enumerate()
+        .filter(|(line, _)| !(10..22).contains(line))
+        .map(|(_, line)| format!("{line}\n"))
+        .collect();
+    folder.write("holes.csv", &text);
+    folder.import("holes.csv");
+    assert!(folder.ok(&["quality"]).contains("nothing to look at"));
+    let all = folder.ok(&["quality", "--state", "all", "--format", "csv"]);
+    let gap: Vec<&str> = all.lines().nth(1).unwrap().split(',').collect();
+    assert_eq!(gap[..4], ["info", "ended", "gap", "F1"], "{all}");
+    assert!(gap[8].contains("a reading at least every 2 h"), "{all}");
+    let ack = ["quality", "ack", "gap", "F1", "--from", gap[5], "--reason", "the line was cut"];
+    assert!(folder.ok(&ack).contains("acknowledged: gap of F1"));
+    assert!(folder.ok(&ack).contains("acknowledged already"));
+    assert!(folder.ok(&["quality", "--state", "acknowledged", "--meter", "F1"]).contains("gap"));
+    let audited = "select actor, detail from book.audit_log where kind = 'quality'";
+    assert!(folder.sql(audited).starts_with("tester,"), "{}", folder.sql(audited));
+    folder.refused(
+        &["quality", "ack", "stuck", "F1", "--from", gap[5], "--reason", "x"],
+        &["no stuck of F1", "quality --state all"],
+    );
+    folder.refused(&["quality", "ack", "gap", "F9", "--from", gap[5], "--reason", "x"], &["no meter", "F9"]);
+    folder.refused(&["quality", "ack", "gap", "F1", "--from", "noon", "--reason", "x"], &["is no time"]);
+    folder.refused(&["quality", "ack", "gap", "F1", "--from", gap[5], "--reason", " "], &["--reason"]);
+    folder.ok(&["audit"]);
 }

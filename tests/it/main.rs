@@ -6,6 +6,8 @@ mod commands;
 mod field;
 mod harness;
 mod kill;
+mod ledger;
+mod periods;
 mod real_data;
 mod registers;
 mod site;

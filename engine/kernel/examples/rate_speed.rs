@@ -16,7 +16,7 @@ use kernel::money::{Amount, Price, Quantity};
 use kernel::point::{Point, PointState, Row, Sink, Step};
 use kernel::rate::{Contract, Part, Terms};
 use kernel::reading::{Value, Verdict};
-use kernel::tariff::{Band, DayPlan, MonthDay, Rule, TariffVersion, TierPeriod, Tiers};
+use kernel::tariff::{Band, DayPlan, Household, MonthDay, Rule, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{DAY, HOUR, LocalDate, MINUTE, Moment, SiteDay, SiteDays};
 
 const POINTS: u32 = 200;
@@ -48,21 +48,25 @@ fn terms(bands: &[(u16, u16, Band)], bounds: &[i64]) -> Terms {
         from: MonthDay { month: 1, day: 1 },
         to: MonthDay { month: 12, day: 31 },
         day_types: DayType::ALL.to_vec(),
+        named: Vec::new(),
         plan: DayPlan::from_ranges(bands).expect("a whole day"),
     };
-    let tiers = Tiers { period: TierPeriod::Monthly, bounds: bounds.iter().copied().map(Quantity).collect() };
+    let tiers = Tiers::plain(TierPeriod::Monthly, bounds.iter().copied().map(Quantity).collect());
     let version = TariffVersion {
         id: TariffVersionId(1),
         valid_from: Moment(0),
         rules: vec![rule],
         tiers: (!bounds.is_empty()).then_some(tiers),
         prices: vec![[Some(Price(612_345)); Band::ALL.len()]; bounds.len() + 1],
+        dynamic: None,
         components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: String::new(),
     };
     version.check().expect("a sound tariff");
     let versions = vec![Arc::new(version)];
-    let contract = Contract { account: AccountId(1), valid_from: Moment(0), valid_to: None, versions };
+    let household = Household::default();
+    let contract = Contract { account: AccountId(1), valid_from: Moment(0), valid_to: None, household, versions };
     let days = Arc::new(SiteDays::new(days.collect()).expect("consecutive days"));
     Terms { days, calendar: Arc::new(Calendar::default()), contracts: vec![contract] }
 }
@@ -79,6 +83,7 @@ fn epoch(id: u32) -> Epoch {
         closing_count: None,
         jitter_counts: 2,
         max_rate: 60_000,
+        signed: false,
         valid_from: Moment(0),
         valid_to: None,
     }

@@ -1,6 +1,7 @@
-//! Day types: workday, weekend, holiday; make-up workdays and named dates override the weekday.
+//! Day types: workday, weekend, holiday; make-up workdays override the weekday. Beside its type a date may have names,
+//! such as `long-holiday`: a tariff that knows the name may treat it apart, any other sees the day type.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,12 @@ pub struct Calendar {
     pub name: String,
     /// Holidays and make-up workdays.
     pub exceptions: BTreeMap<LocalDate, DayType>,
+    /// Dates by the names that tariffs may ask for.
+    #[serde(default)]
+    pub named: BTreeMap<String, BTreeSet<LocalDate>>,
+    /// Up to here, inclusive, the calendar knows every holiday; none where nobody said.
+    #[serde(default)]
+    pub until: Option<LocalDate>,
 }
 
 impl Calendar {
@@ -51,5 +58,20 @@ impl Calendar {
             None if date.weekday() >= 5 => DayType::Weekend,
             None => DayType::Workday,
         }
+    }
+
+    /// Whether a date has this name.
+    #[must_use]
+    pub fn is_named(&self, name: &str, date: LocalDate) -> bool {
+        self.named.get(name).is_some_and(|dates| dates.contains(&date))
+    }
+
+    /// The last date for which it knows the holidays: as it says itself, else the end of the year of its last date.
+    /// None where it has no dates at all.
+    #[must_use]
+    pub fn complete_until(&self) -> Option<LocalDate> {
+        let named = self.named.values().filter_map(BTreeSet::last);
+        let last = self.exceptions.keys().next_back().into_iter().chain(named).max();
+        self.until.or_else(|| LocalDate::new(last?.ymd().0, 12, 31))
     }
 }

@@ -29,6 +29,9 @@ pub struct ProfileFacts {
     pub primary: bool,
     /// The device has a relay or valve that can be written and read back.
     pub has_relay: bool,
+    /// The register counts down what flows back.
+    #[serde(default)]
+    pub signed: bool,
 }
 
 /// One installation (epoch). A difference never crosses an epoch.
@@ -58,6 +61,9 @@ pub struct Epoch {
     pub jitter_counts: i64,
     /// P_max in 1/1000 unit per hour, multiplier included.
     pub max_rate: i64,
+    /// A net register: it counts down what flows back, and so it has neither jitter nor a modulus.
+    #[serde(default)]
+    pub signed: bool,
     /// Valid from here ...
     pub valid_from: Moment,
     /// ... to here, exclusive; a reading at this very moment still closes the epoch.
@@ -105,5 +111,71 @@ impl Epoch {
             let most = (i128::from(self.max_rate) * i128::from(micros)).saturating_mul(i128::from(self.denominator));
             passed.saturating_mul(i128::from(self.numerator)) <= most
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch(numerator: i64, denominator: i64, opening: Option<i64>) -> Epoch {
+        Epoch {
+            id: EpochId(1),
+            meter: MeterId(1),
+            service_point: ServicePointId(1),
+            numerator,
+            denominator,
+            modulus: Some(1_000),
+            signed: false,
+            opening_count: opening,
+            closing_count: None,
+            jitter_counts: 2,
+            max_rate: 3_000,
+            valid_from: Moment(0),
+            valid_to: None,
+        }
+    }
+
+    #[test]
+    fn a_count_is_worth_the_same_where_64_bits_do_not_hold_the_product() {
+        let wide = 10_000_000_000;
+        for (numerator, denominator, opening, count, expected) in [
+            (wide, 1_000_000_000, None, 4_000_000_000, 40_000_000_000),
+            (wide, 1_000_000_000, Some(5), 4_000_000_000, 39_999_999_950),
+            (wide, 1_000_000_000, Some(4_000_000_000), 5, -39_999_999_950),
+            // Rounded down, also below zero.
+            (wide, 3_000_000_000, Some(0), 1_000_000_001, 3_333_333_336),
+            (wide, 3_000_000_000, Some(0), -1_000_000_001, -3_333_333_337),
+            (wide, 1, None, i64::MAX, i64::MAX),
+            (wide, 1, None, i64::MIN, i64::MIN),
+            (1, 1, Some(i64::MIN), i64::MAX, i64::MAX),
+            (1, 2, Some(i64::MIN), i64::MAX, i64::MAX),
+            (1, 4, Some(i64::MIN), i64::MAX, i64::MAX / 2),
+        ] {
+            let found = epoch(numerator, denominator, opening).quantity_at(count);
+            assert_eq!(found, Quantity(expected), "({count} - {opening:?}) x {numerator} / {denominator}");
+        }
+    }
+
+    #[test]
+    fn what_the_register_shows_is_the_count_without_its_wraps() {
+        let epoch = epoch(1, 1, None);
+        for (count, shown) in [(0, 0), (999, 999), (1_000, 0), (1_001, 1), (-1, 999), (123_456, 456)] {
+            assert_eq!(epoch.raw(count), shown, "{count}");
+        }
+        assert_eq!(Epoch { modulus: None, ..epoch }.raw(123_456), 123_456);
+    }
+
+    /// One count more than what flows at P_max x 1.2, and not two; time that runs backward lets one count pass.
+    #[test]
+    fn no_more_can_pass_than_the_meter_lets_through() {
+        let epoch = epoch(10, 1, None);
+        for (micros, most) in [(HOUR, 361), (HOUR / 2, 181), (0, 1), (-HOUR, 1)] {
+            assert!(epoch.can_pass(most, micros) && !epoch.can_pass(most + 1, micros), "{micros}");
+        }
+        // A year, where 64 bits do not hold the products.
+        let wide = Epoch { numerator: 10_000_000, denominator: 1_000_000, max_rate: 3_000_000, ..epoch };
+        assert!(wide.can_pass(360_001 * 8_760 - 8_759, 8_760 * HOUR));
+        assert!(!wide.can_pass(360_001 * 8_760 - 8_758, 8_760 * HOUR));
     }
 }

@@ -81,7 +81,7 @@ impl Judgement {
 
 /// How a count relates to a mark before it.
 enum Step {
-    /// It passed by this many counts.
+    /// It passed by this many counts; below zero where a signed register counts what flows back.
     Forward(i64),
     /// It fell back within the jitter.
     Jitter,
@@ -92,6 +92,11 @@ fn step(epoch: &Epoch, from: Mark, to: Mark) -> Step {
     let micros = to.time.since(from.time);
     let raw = epoch.raw(from.count);
     let Some(passed) = to.count.checked_sub(raw) else { return Step::Implausible };
+    if epoch.signed {
+        // What flows back has the same limit as what flows in; a reset falls by more.
+        let plausible = passed.checked_abs().is_some_and(|passed| epoch.can_pass(passed, micros));
+        return if plausible { Step::Forward(passed) } else { Step::Implausible };
+    }
     if passed >= 0 {
         return if epoch.can_pass(passed, micros) { Step::Forward(passed) } else { Step::Implausible };
     }
@@ -234,6 +239,7 @@ mod tests {
             closing_count: None,
             jitter_counts: 2,
             max_rate: max_rate * multiplier,
+            signed: false,
             valid_from: Moment(0),
             valid_to: None,
         }
@@ -299,6 +305,9 @@ mod tests {
         ] {
             check(&fast, &counts, &[Opening, last], billed, None);
         }
+        // Twice around, counting on.
+        let twice = [990, 10, 500, 950, 20, 30];
+        check(&fast, &twice, &[Opening, Accepted, Accepted, Accepted, Accepted, Accepted], 10_400, None);
         // Too fast for the meter: not even near the seam.
         check(&epoch(1, Some(1_000), 1), &[900, 100], &[Opening, Suspended], 0, None);
         // Without a modulus nothing rolls over.
@@ -325,6 +334,36 @@ mod tests {
         let expected: Vec<i64> = (4..).take(changed.len()).collect();
         let hours: Vec<i64> = changed.iter().map(|(mark, _)| mark.time.0 / HOUR).collect();
         assert_eq!((hours, state.run[0].count), (expected, 3));
+    }
+
+    #[test]
+    fn a_signed_register_counts_what_flows_back_and_is_still_judged_for_resets_and_jumps() {
+        use Verdict::{Accepted, Exception as Ex, Glitch, Opening, Suspended};
+        let signed = Epoch { signed: true, ..epoch(1, None, 3_000) };
+        for (counts, verdicts, milli, exception) in [
+            (&[100, 150, 20, -80, 0][..], &[Opening, Accepted, Accepted, Accepted, Accepted][..], -1_000, None),
+            // One count down is flow, not jitter.
+            (&[5_000, 4_999, 5_001], &[Opening, Accepted, Accepted], 10, None),
+            (&[100_000, 0, 100_020], &[Opening, Glitch, Accepted], 200, None),
+            (&[100_000, 0, -10, -30], &[Opening, Ex, Ex, Ex], 0, Some(Exception::Reset)),
+            (&[-100_000, 0, 10, -30], &[Opening, Ex, Ex, Ex], 0, Some(Exception::Jump)),
+            (&[i64::MIN, 0, i64::MAX], &[Opening, Suspended, Suspended], 0, None),
+        ] {
+            let mut state = RegisterState::default();
+            let mut found: Vec<(Mark, Verdict)> = Vec::new();
+            let mut total = 0;
+            for (hour, count) in (0..).zip(counts) {
+                let mark = Mark { time: Moment(hour * HOUR), count: *count };
+                let judgement = state.judge(&signed, mark.time, mark.count);
+                total += judgement.interval.map_or(0, |interval| interval.quantity.0);
+                found.push((mark, judgement.verdict));
+                for (earlier, verdict) in judgement.changed {
+                    found.iter_mut().filter(|(mark, _)| *mark == earlier).for_each(|(_, old)| *old = verdict);
+                }
+            }
+            let found: Vec<Verdict> = found.into_iter().map(|(_, verdict)| verdict).collect();
+            assert_eq!((&found[..], total, state.exception), (verdicts, milli, exception), "{counts:?}");
+        }
     }
 
     #[test]
@@ -381,6 +420,12 @@ mod tests {
             verdicts.push(state.judge_usage(Moment(start), Moment(end), Quantity(1)).verdict);
         }
         use Verdict::{Accepted, Invalid, Overlap};
+        // As much as an interval may state, up or down, and one more.
+        let most = USAGE_LIMIT.0;
+        for (quantity, verdict) in [(most, Accepted), (-most, Accepted), (most + 1, Invalid), (-most - 1, Invalid)] {
+            let judgement = RegisterState::default().judge_usage(Moment(0), Moment(1), Quantity(quantity));
+            assert_eq!(judgement.verdict, verdict, "{quantity}");
+        }
         assert_eq!(verdicts, [Accepted, Accepted, Overlap, Accepted, Invalid]);
     }
 }

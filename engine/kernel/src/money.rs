@@ -210,6 +210,15 @@ mod tests {
             assert_eq!(Amount::parse(text), None, "{text:?}");
         }
         assert_eq!(Amount::parse("-3.5").unwrap().to_string(), "-3.500000000");
+        assert_eq!((Amount(0).to_string().as_str(), Quantity(-1).to_string().as_str()), ("0.000000000", "-0.001"));
+        assert_eq!(
+            alloc::format!("{:.0} {:.1}", Amount::parse("-12.99").unwrap(), Amount::parse("0.99").unwrap()),
+            "-12 0.9"
+        );
+        // As many digits as are read at all: 28 before the point.
+        let digits = "9999999999999999999999999999";
+        assert_eq!(Amount::parse(digits), Some(Amount((10_i128.pow(28) - 1) * 1_000_000_000)));
+        assert_eq!(Amount::parse(&alloc::format!("0{digits}")), None);
         assert_eq!(Price::parse("0.735686"), Some(Price(735_686)));
         assert_eq!(Quantity::parse("0.0005"), None);
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::epoch::Epoch;
 use crate::id::{EpochId, MeterId};
 use crate::judge::{Judgement, Mark, RegisterState};
+use crate::money::Quantity;
 use crate::rate::{Cell, Part, Terms, TierCounter};
 use crate::reading::{Value, Verdict};
 use crate::time::{MINUTE, Moment};
@@ -246,7 +247,11 @@ impl Point<'_> {
         installation.last_seen = row.time;
         let Judgement { mut verdict, interval, changed } = judgement;
         if let Some(interval) = interval {
-            let rated = self.terms.rate(&interval, cell, &mut state.counter, |part| sink.part(part));
+            let counter = &mut state.counter;
+            let rated = match epoch.signed && interval.quantity < Quantity::ZERO {
+                true => self.terms.rate_reverse(&interval, cell, counter, |part| sink.part(part)),
+                false => self.terms.rate(&interval, cell, counter, |part| sink.part(part)),
+            };
             if rated.is_err() {
                 // The interval begins before the site's table of days and cannot be priced. Usage is refused; a
                 // register goes on from here, as from an opening.

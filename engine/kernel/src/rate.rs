@@ -12,7 +12,7 @@ use crate::calendar::Calendar;
 use crate::id::{AccountId, TariffVersionId};
 use crate::judge::Interval;
 use crate::money::{Amount, Price, Quantity};
-use crate::tariff::{Band, MINUTES, TariffVersion, TierPeriod};
+use crate::tariff::{Band, Household, Ladder, MINUTES, Scale, TariffVersion, TierPeriod};
 use crate::time::{LocalDate, MINUTE, Moment, SiteDays};
 
 /// Who pays for a service point, by which tariff, from when to when.
@@ -24,6 +24,8 @@ pub struct Contract {
     pub valid_from: Moment,
     /// ... to here, exclusive.
     pub valid_to: Option<Moment>,
+    /// Who lives there: it moves the thresholds of tiers.
+    pub household: Household,
     /// The tariff's versions, by `valid_from`.
     pub versions: Vec<Arc<TariffVersion>>,
 }
@@ -48,6 +50,26 @@ pub struct TierCounter {
     pub used: Quantity,
 }
 
+/// How it is known when within an interval energy flowed (domain.md, 3). The energy itself is measured either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// The whole interval lies in one stretch of one price, or nothing flowed in it.
+    Measured,
+    /// The interval was divided by time.
+    Linear,
+}
+
+impl Allocation {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Allocation::Measured => "measured",
+            Allocation::Linear => "linear",
+        }
+    }
+}
+
 /// A priced part of an interval: one contract, version, day, band and tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -63,7 +85,7 @@ pub struct Part {
     pub version: Option<TariffVersionId>,
     /// The band.
     pub band: Band,
-    /// The tier, from 1.
+    /// The tier, from 1; 0 for what an allowance covers.
     pub tier: u16,
     /// How much.
     pub quantity: Quantity,
@@ -73,9 +95,11 @@ pub struct Part {
     pub amount: Amount,
     /// The tier counter before this part.
     pub counter_before: Quantity,
+    /// How it is known that this much flowed here.
+    pub allocation: Allocation,
 }
 
-/// A stretch of time in which contract, version, day and band stay the same. Kept between intervals, because the
+/// A stretch of time in which contract, version, day, band and step of a price series stay the same. Kept between intervals, because the
 /// next one mostly falls into the same stretch.
 #[derive(Clone, Debug)]
 pub struct Cell {
@@ -85,7 +109,10 @@ pub struct Cell {
     account: Option<AccountId>,
     version: Option<Arc<TariffVersion>>,
     band: Band,
+    /// What the band's own price is added to, in the hours of a series.
+    base: Price,
     period: i32,
+    scale: Scale,
 }
 
 /// A moment outside the site's table of local days.
@@ -97,6 +124,31 @@ impl Cell {
     #[must_use]
     pub fn holds(&self, moment: Moment) -> bool {
         self.from <= moment && moment < self.to
+    }
+
+    /// Where it begins and ends.
+    #[must_use]
+    pub const fn span(&self) -> (Moment, Moment) {
+        (self.from, self.to)
+    }
+
+    /// The local day that it is part of.
+    #[must_use]
+    pub const fn date(&self) -> LocalDate {
+        self.date
+    }
+
+    /// The band.
+    #[must_use]
+    pub const fn band(&self) -> Band {
+        self.band
+    }
+
+    /// What a unit costs in a tier; nothing in tier 0, in a vacancy and beyond the end of a series.
+    fn price(&self, tier: usize) -> Price {
+        let row = tier.checked_sub(1).and_then(|row| self.version.as_ref()?.prices.get(row));
+        let own = row.and_then(|row| row[self.band as usize]);
+        own.map_or(Price(0), |own| Price(own.0.saturating_add(self.base.0)))
     }
 }
 
@@ -150,7 +202,7 @@ impl Terms {
             }
         };
         let mut band = Band::Single;
-        let plan = version.and_then(|version| version.plan(day.date, self.calendar.day_type(day.date)));
+        let plan = version.and_then(|version| version.plan(day.date, &self.calendar));
         if let Some(plan) = plan {
             for (run, run_end) in day.runs() {
                 if moment < run.start || moment >= run_end {
@@ -169,10 +221,29 @@ impl Terms {
                 }
             }
         }
+        let mut base = Price(0);
+        if band == Band::Dynamic
+            && let Some(series) = version.and_then(|version| version.dynamic.as_ref())
+        {
+            let end = series.end();
+            match series.at(moment) {
+                Some(step) => {
+                    narrow(Some(step.from), Some(step.to));
+                    base = step.price;
+                }
+                None => {
+                    band = Band::Unpriced;
+                    narrow(Some(end), None);
+                }
+            }
+        }
+        let tiers = version.and_then(|version| version.tiers.as_ref());
+        let household = contract.map(|contract| contract.household).unwrap_or_default();
+        let scale = tiers.map(|tiers| tiers.scale(day.date, household)).unwrap_or_default();
         let tier_period = self.tier_period_at(moment);
         let account = contract.map(|contract| contract.account);
         let period = tier_period.key(day.date);
-        Ok(Cell { from, to, date: day.date, account, version: version.cloned(), band, period })
+        Ok(Cell { from, to, date: day.date, account, version: version.cloned(), band, base, period, scale })
     }
 
     /// The band in force at a moment; `cell` is the caller's memory, as in [`Terms::rate`].
@@ -206,11 +277,13 @@ impl Terms {
             *cell = Some(self.cell_at(first)?);
         }
         if let Some(cell) = cell.as_ref().filter(|cell| last <= cell.to) {
-            price(cell, first, last, interval.quantity, counter, &mut each);
+            price(cell, first, last, (interval.quantity, Allocation::Measured), counter, &mut each);
             return Ok(());
         }
         self.days.at(last.plus(-1)).ok_or(OutsideDays(last))?;
         let span = i128::from(last.since(first).max(1));
+        // An outage is a run of zeros: there is nothing to allocate.
+        let allocation = if interval.quantity == Quantity::ZERO { Allocation::Measured } else { Allocation::Linear };
         let mut left = interval.quantity;
         let mut at = first;
         while at < last {
@@ -221,7 +294,7 @@ impl Terms {
             let end = here.to.min(last);
             let share = i128::from(interval.quantity.0) * i128::from(end.since(at)) / span;
             let quantity = if end == last { left } else { Quantity(i64::try_from(share).unwrap_or(0)) };
-            price(here, at, end, quantity, counter, &mut each);
+            price(here, at, end, (quantity, allocation), counter, &mut each);
             left -= quantity;
             at = end;
         }
@@ -234,31 +307,27 @@ fn price(
     cell: &Cell,
     from: Moment,
     to: Moment,
-    quantity: Quantity,
+    (quantity, allocation): (Quantity, Allocation),
     counter: &mut TierCounter,
     each: &mut impl FnMut(&Part),
 ) {
     if counter.period != cell.period {
         *counter = TierCounter { period: cell.period, used: Quantity::ZERO };
     }
-    let bounds =
-        cell.version.as_ref().and_then(|version| version.tiers.as_ref()).map_or(&[][..], |tiers| &tiers.bounds);
+    let tiers = cell.version.as_ref().and_then(|version| version.tiers.as_ref());
+    let ladder = tiers.map_or(Ladder::ENDLESS, |tiers| tiers.ladder(cell.scale));
     let mut left = quantity;
     loop {
         let used = counter.used;
-        // Upwards a tier ends at its bound; downwards a quantity at the bound belongs to the tier below it.
-        let tier = if left.0 >= 0 {
-            bounds.partition_point(|bound| *bound <= used)
+        let (tier, step) = if left.0 >= 0 {
+            let tier = ladder.up(used);
+            (tier, ladder.upper(tier).map_or(left, |bound| left.min(distance(used, bound))))
         } else {
-            bounds.partition_point(|bound| *bound < used)
+            let tier = ladder.down(used);
+            let lower = tier.checked_sub(1).and_then(|below| ladder.upper(below));
+            (tier, lower.map_or(left, |bound| left.max(distance(used, bound))))
         };
-        let step = if left.0 >= 0 {
-            bounds.get(tier).map_or(left, |bound| left.min(distance(used, *bound)))
-        } else {
-            tier.checked_sub(1).map_or(left, |below| left.max(distance(used, bounds[below])))
-        };
-        let row = cell.version.as_ref().and_then(|version| version.prices.get(tier));
-        let price = row.and_then(|row| row[cell.band as usize]).unwrap_or(Price(0));
+        let price = cell.price(tier);
         each(&Part {
             from,
             to,
@@ -266,11 +335,12 @@ fn price(
             account: cell.account,
             version: cell.version.as_ref().map(|version| version.id),
             band: cell.band,
-            tier: u16::try_from(tier + 1).unwrap_or(u16::MAX),
+            tier: u16::try_from(tier).unwrap_or(u16::MAX),
             quantity: step,
             price,
             amount: step * price,
             counter_before: used,
+            allocation,
         });
         counter.used = Quantity(used.0.saturating_add(step.0));
         left -= step;

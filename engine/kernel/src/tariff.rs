@@ -5,11 +5,13 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::DayType;
+use crate::calendar::{Calendar, DayType};
 use crate::component::check::ComponentFault;
 use crate::component::{self, Component};
 use crate::id::TariffVersionId;
 use crate::money::{Price, Quantity};
+use crate::series::{PriceSeries, STEPS_MAX};
+pub use crate::tier::{Household, Ladder, PersonRule, Scale, TierPeriod, TierSeason, Tiers};
 use crate::time::{LocalDate, LocalMonth, Moment};
 
 /// Minutes in a day of wall time.
@@ -30,12 +32,29 @@ pub enum Band {
     Valley,
     /// The cheapest hours.
     DeepValley,
+    /// Hours whose price is that of a series ([`PriceSeries`]), plus the band's own price.
+    Dynamic,
+    /// Hours beyond the end of the series: charged nothing until it is extended. Not a band of tariffs.
+    Unpriced,
 }
 
 impl Band {
     /// All bands; a band's code is its place here. When this changes, `band` in the book's `usage_lines` and in the
     /// lake's charges change with it: append only.
-    pub const ALL: [Band; 6] = [Band::Single, Band::Sharp, Band::Peak, Band::Flat, Band::Valley, Band::DeepValley];
+    pub const ALL: [Band; 8] = [
+        Band::Single,
+        Band::Sharp,
+        Band::Peak,
+        Band::Flat,
+        Band::Valley,
+        Band::DeepValley,
+        Band::Dynamic,
+        Band::Unpriced,
+    ];
+
+    /// The bands that a tariff gives hours to.
+    pub const OF_TARIFFS: [Band; 7] =
+        [Band::Single, Band::Sharp, Band::Peak, Band::Flat, Band::Valley, Band::DeepValley, Band::Dynamic];
 
     /// The name used in files and SQL.
     #[must_use]
@@ -47,6 +66,8 @@ impl Band {
             Band::Flat => "flat",
             Band::Valley => "valley",
             Band::DeepValley => "deep_valley",
+            Band::Dynamic => "dynamic",
+            Band::Unpriced => "unpriced",
         }
     }
 
@@ -152,6 +173,14 @@ pub struct MonthDay {
     pub day: u8,
 }
 
+impl MonthDay {
+    /// Whether it is in a season, both ends inclusive; one whose end is before its start runs over New Year.
+    #[must_use]
+    pub fn is_within(self, from: MonthDay, to: MonthDay) -> bool {
+        if from <= to { from <= self && self <= to } else { self >= from || self <= to }
+    }
+}
+
 /// In these dates of the year, on these day types, this plan holds. Both ends inclusive; a season whose end is before
 /// its start runs over New Year.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,54 +189,60 @@ pub struct Rule {
     pub from: MonthDay,
     /// Last day of the season.
     pub to: MonthDay,
-    /// The day types on which it holds.
+    /// The day types on which it holds ...
     pub day_types: Vec<DayType>,
+    /// ... and the names of dates in the calendar on which it holds, whatever their day type is.
+    #[serde(default)]
+    pub named: Vec<String>,
     /// The bands of such a day.
     pub plan: DayPlan,
 }
 
 impl Rule {
-    /// Whether the rule holds on a date of that day type.
+    /// Whether the rule holds on all dates of that day type that are this day of the year.
     #[must_use]
     pub fn holds(&self, date: LocalDate, day_type: DayType) -> bool {
+        self.in_season(date) && self.day_types.contains(&day_type)
+    }
+
+    fn in_season(&self, date: LocalDate) -> bool {
         let (_, month, day) = date.ymd();
-        let on = MonthDay { month, day };
-        let in_season =
-            if self.from <= self.to { self.from <= on && on <= self.to } else { on >= self.from || on <= self.to };
-        in_season && self.day_types.contains(&day_type)
+        (MonthDay { month, day }).is_within(self.from, self.to)
     }
 }
 
-/// When a tier counter starts again from zero (at local midnight).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TierPeriod {
-    /// On the first of each month.
-    Monthly,
-    /// On this day of each year.
-    Annual(MonthDay),
+/// Prices by band, in the order of [`Band::ALL`]; `None` where the band is not used.
+pub type PriceRow = [Option<Price>; Band::ALL.len()];
+
+/// What becomes of what flows back through a signed register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reverse {
+    /// It is recorded, and neither billed nor counted by tiers.
+    #[default]
+    Ignore,
+    /// It is credited at the price of its band, down the tiers that it came up.
+    Credit,
 }
 
-impl TierPeriod {
-    /// The period that holds a date; counters start from zero when it changes.
+impl Reverse {
+    fn is_ignore(&self) -> bool {
+        *self == Reverse::Ignore
+    }
+
+    /// Its name in site files.
     #[must_use]
-    pub fn key(self, date: LocalDate) -> i32 {
+    pub const fn name(self) -> &'static str {
         match self {
-            TierPeriod::Monthly => date.month().0,
-            TierPeriod::Annual(reset) => {
-                let (year, month, day) = date.ymd();
-                if (MonthDay { month, day }) < reset { year - 1 } else { year }
-            }
+            Reverse::Ignore => "ignore",
+            Reverse::Credit => "credit",
         }
     }
-}
 
-/// Thresholds on the quantity used within a period.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tiers {
-    /// When the counter starts again.
-    pub period: TierPeriod,
-    /// Upper bounds of all tiers but the last, ascending.
-    pub bounds: Vec<Quantity>,
+    /// The one of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Reverse> {
+        [Reverse::Ignore, Reverse::Credit].into_iter().find(|reverse| reverse.name() == name)
+    }
 }
 
 /// One version of a tariff.
@@ -221,14 +256,35 @@ pub struct TariffVersion {
     pub rules: Vec<Rule>,
     /// Tiers, where the tariff has them.
     pub tiers: Option<Tiers>,
-    /// Price by tier (outer, one entry where there are no tiers) and band ([`Band::ALL`] order; `None` where the band
-    /// is not used).
-    pub prices: Vec<[Option<Price>; Band::ALL.len()]>,
+    /// Price by tier (outer, one entry where there are no tiers) and band. Tier 0, the allowance, costs nothing.
+    #[serde(deserialize_with = "rows_of_any_length")]
+    pub prices: Vec<PriceRow>,
+    /// The prices of the band [`Band::Dynamic`], to which `prices` adds its own.
+    #[serde(default)]
+    pub dynamic: Option<PriceSeries>,
     /// Charges beside energy, in the order in which they are worked out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Component>,
+    /// What becomes of what flows back.
+    #[serde(default, skip_serializing_if = "Reverse::is_ignore")]
+    pub reverse: Reverse,
     /// Where the prices come from, for people.
     pub source: String,
+}
+
+/// Rows that were stored before a band was added lack its place at their end.
+fn rows_of_any_length<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<PriceRow>, D::Error> {
+    let stored: Vec<Vec<Option<Price>>> = Vec::deserialize(deserializer)?;
+    stored
+        .into_iter()
+        .map(|row| {
+            let mut whole: PriceRow = [None; Band::ALL.len()];
+            let places = whole.get_mut(..row.len());
+            let places = places.ok_or_else(|| serde::de::Error::invalid_length(row.len(), &"a price for each band"))?;
+            places.copy_from_slice(&row);
+            Ok(whole)
+        })
+        .collect()
 }
 
 /// Why a version cannot price every moment.
@@ -238,8 +294,20 @@ pub enum TariffFault {
     NoRule(MonthDay, DayType),
     /// A plan uses a band that has no price in this tier (counted from 1).
     NoPrice(Band, usize),
-    /// Tier bounds do not ascend from above zero.
+    /// Tier bounds do not ascend from above zero, or the allowance or what persons add is below zero.
     Bounds,
+    /// This season of the tiers (its place from 0) has another number of bounds, or bounds that do not ascend.
+    SeasonBounds(usize),
+    /// A billing cycle begins on another day than 1 to 28.
+    CycleDay(u8),
+    /// Hours are in the band `dynamic`, but there is no series; or the other way round.
+    Series,
+    /// The series begins after the version does.
+    SeriesStart,
+    /// The steps of the series do not divide an hour, or there is none, or there are more than [`STEPS_MAX`].
+    SeriesSteps,
+    /// A plan uses the band `unpriced`.
+    Unpriced,
     /// The number of price rows is not the number of tiers.
     TierCount {
         /// Tiers by the bounds.
@@ -258,14 +326,11 @@ impl TariffVersion {
     /// # Errors
     /// The first [`TariffFault`].
     pub fn check(&self) -> Result<(), TariffFault> {
-        let bounds = self.tiers.as_ref().map_or(&[][..], |tiers| &tiers.bounds);
-        let ascending = bounds.windows(2).all(|pair| pair[0] < pair[1]);
-        if !ascending || bounds.first().is_some_and(|bound| bound.0 <= 0) {
-            return Err(TariffFault::Bounds);
+        let tier_count = 1 + self.check_tiers()?;
+        if self.prices.len() != tier_count {
+            return Err(TariffFault::TierCount { tiers: tier_count, prices: self.prices.len() });
         }
-        if self.prices.len() != bounds.len() + 1 {
-            return Err(TariffFault::TierCount { tiers: bounds.len() + 1, prices: self.prices.len() });
-        }
+        self.check_series()?;
         component::check::components(&self.components).map_err(TariffFault::Component)?;
         // A leap year has every date.
         let first = LocalMonth(2024 * 12).first_day();
@@ -287,9 +352,68 @@ impl TariffVersion {
         Ok(())
     }
 
+    /// How many bounds there are.
+    fn check_tiers(&self) -> Result<usize, TariffFault> {
+        let Some(tiers) = &self.tiers else { return Ok(0) };
+        let ascend = |bounds: &[Quantity]| {
+            bounds.windows(2).all(|pair| pair[0] < pair[1]) && bounds.first().is_none_or(|bound| bound.0 > 0)
+        };
+        let added = tiers.persons.map_or(Quantity::ZERO, PersonRule::adder);
+        if !ascend(&tiers.bounds) || tiers.allowance < Quantity::ZERO || added < Quantity::ZERO {
+            return Err(TariffFault::Bounds);
+        }
+        if let TierPeriod::Cycle(day) = tiers.period
+            && !(1..=28).contains(&day)
+        {
+            return Err(TariffFault::CycleDay(day));
+        }
+        let sound = |season: &TierSeason| season.bounds.len() == tiers.bounds.len() && ascend(&season.bounds);
+        match tiers.seasons.iter().position(|season| !sound(season)) {
+            Some(place) => Err(TariffFault::SeasonBounds(place)),
+            None => Ok(tiers.bounds.len()),
+        }
+    }
+
+    fn check_series(&self) -> Result<(), TariffFault> {
+        let uses = |band| self.rules.iter().any(|rule| rule.plan.switches().iter().any(|switch| switch.band == band));
+        if uses(Band::Unpriced) {
+            return Err(TariffFault::Unpriced);
+        }
+        let Some(series) = self.dynamic.as_ref().filter(|_| uses(Band::Dynamic)) else {
+            return if self.dynamic.is_some() || uses(Band::Dynamic) { Err(TariffFault::Series) } else { Ok(()) };
+        };
+        if !series.divides_an_hour() || series.prices.is_empty() || series.prices.len() > STEPS_MAX {
+            return Err(TariffFault::SeriesSteps);
+        }
+        if series.start > self.valid_from { Err(TariffFault::SeriesStart) } else { Ok(()) }
+    }
+
     /// The plan of a date; `None` only for a version that [`TariffVersion::check`] refuses.
     #[must_use]
-    pub fn plan(&self, date: LocalDate, day_type: DayType) -> Option<&DayPlan> {
-        self.rules.iter().find(|rule| rule.holds(date, day_type)).map(|rule| &rule.plan)
+    pub fn plan(&self, date: LocalDate, calendar: &Calendar) -> Option<&DayPlan> {
+        let day_type = calendar.day_type(date);
+        let named = |rule: &Rule| rule.named.iter().any(|name| calendar.is_named(name, date));
+        let holds = |rule: &&Rule| rule.in_season(date) && (rule.day_types.contains(&day_type) || named(rule));
+        self.rules.iter().find(holds).map(|rule| &rule.plan)
+    }
+
+    /// Whether it matters which dates are holidays: some day of the year has other bands as a holiday than as a workday.
+    #[must_use]
+    pub fn distinguishes_holidays(&self) -> bool {
+        let first = LocalMonth(2024 * 12).first_day();
+        let plan = |date, day_type| {
+            let rule = self.rules.iter().find(|rule| rule.holds(date, day_type));
+            rule.map(|rule| &rule.plan)
+        };
+        self.names_of_dates().next().is_some()
+            || (0..366).map(|offset| first.plus(offset)).any(|date| {
+                plan(date, DayType::Holiday) != plan(date, DayType::Workday)
+                    || plan(date, DayType::Weekend) != plan(date, DayType::Workday)
+            })
+    }
+
+    /// The names of dates that its rules ask the calendar for.
+    pub fn names_of_dates(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().flat_map(|rule| rule.named.iter().map(String::as_str))
     }
 }

@@ -16,7 +16,7 @@ use super::supply::Rerated;
 use super::writer::{Writer, setups};
 use crate::book::{BookError, Tx};
 use crate::registry::{Registry, load_from};
-use crate::site_file::{self, Checks, Fault, Plan, RegisterEdit, WriteError};
+use crate::site_file::{self, Checks, Fault, Plan, RegisterEdit, SiteText, WriteError};
 
 /// Why a site file is not applied. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ impl Writer {
     /// [`ApplyError`].
     pub(crate) async fn apply(
         &mut self,
-        text: &str,
+        site: SiteText,
         name: &str,
         profiles: &BTreeMap<String, ProfileFacts>,
         actor: &str,
@@ -69,7 +69,7 @@ impl Writer {
         let now = self.clock.now();
         // What is rated anew is compared with what is charged by now, closing counts included.
         self.pricing.close(now);
-        let file = site_file::parse(text, name).map_err(ApplyError::Refused)?;
+        let file = site_file::parse(site, name).map_err(ApplyError::Refused)?;
         let checks = Checks { profiles, policy: &check_policy };
         let plan = site_file::plan(&file, &self.registry, &checks, now).map_err(ApplyError::Refused)?;
         self.carry_out(&plan, now, actor, dry_run).await
@@ -111,7 +111,21 @@ impl Writer {
             return Ok((changes, Arc::clone(&self.registry)));
         }
         let mut tx = self.book.begin().await?;
-        site_file::write(&mut tx, plan, now, actor).await?;
+        self.change_registry(&mut tx, plan, now, actor).await?;
+        self.settle_change(tx).await?;
+        Ok((changes, Arc::clone(&self.registry)))
+    }
+
+    /// Writes a plan and rates anew what it reaches back to. After that memory runs ahead of the transaction: if the
+    /// transaction fails, billing must stop and recover from the book.
+    pub(super) async fn change_registry(
+        &mut self,
+        tx: &mut Tx,
+        plan: &Plan,
+        now: Moment,
+        actor: &str,
+    ) -> Result<(), ApplyError> {
+        site_file::write(tx, plan, now, actor).await?;
         let registry = Arc::new(load_from(tx.conn()).await?);
         let new_setups = setups(&registry);
         let mut work = Vec::new();
@@ -146,7 +160,7 @@ impl Writer {
         let contracts =
             work.iter().flat_map(|(_, old, new, ..)| old.terms.contracts.iter().chain(&new.terms.contracts));
         let rerated: Rerated = contracts.map(|contract| (contract.account, now)).collect();
-        super::supply::write_rerated(&mut tx, &rerated).await?;
+        super::supply::write_rerated(tx, &rerated).await?;
         // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
         self.registry = Arc::clone(&registry);
         self.pricing.replace_setups(&new_setups);
@@ -154,18 +168,26 @@ impl Writer {
             self.take_outcome(outcome);
         }
         self.rerated.extend(rerated);
+        let changes = &plan.changes;
         let more = if changes.len() > 1 { format!(" and {} more", changes.len() - 1) } else { String::new() };
-        let detail = format!("{}{more}", changes.first().map_or("", String::as_str));
+        let detail = format!("{}{more}", changes.first().map(ToString::to_string).unwrap_or_default());
         self.origin = Some(Origin { cause: Cause::Apply, actor: actor.to_owned(), detail });
         self.registry_changed(now);
+        Ok(())
+    }
+
+    /// Settles after a change of the registry, in its transaction, and commits it.
+    pub(super) async fn settle_change(&mut self, tx: Tx) -> Result<(), BillingError> {
         match self.write_with(tx).await {
-            Ok(mut settlement) => self.settled_through(&mut settlement),
+            Ok(mut settlement) => {
+                self.settled_through(&mut settlement);
+                Ok(())
+            }
             Err(error) => {
                 self.broken = Some(error.to_string());
-                return Err(error.into());
+                Err(error)
             }
         }
-        Ok((changes, registry))
     }
 
     /// Settles in this transaction and commits it.

@@ -3,7 +3,8 @@
 //! A correction takes the place of every reading of its meter and time, whenever they come: those that came before are
 //! judged [`Verdict::Superseded`], and so are those that come after it. The last correction of a key counts. Corrections
 //! live in the book and change only through the writer, in one transaction with what they re-rate; stored readings are
-//! never edited. [`truth`] is where readings and corrections meet, for late readings, re-rates and explanations alike.
+//! never edited. [`truth`] is where readings and corrections meet, for late readings, re-rates and explanations alike;
+//! [`crate::rating`], which reads the lake by months, keeps the same rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +12,9 @@ use kernel::id::MeterId;
 use kernel::money::Quantity;
 use kernel::reading::{Value, Verdict};
 use kernel::time::Moment;
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 
-use crate::book::{Book, BookError, malformed};
+use crate::book::{BookError, malformed};
 use crate::lake::read::StoredRow;
 
 /// One correction.
@@ -33,11 +34,17 @@ pub struct Correction {
 pub type Corrections = BTreeMap<(MeterId, Moment), Correction>;
 
 impl Correction {
+    /// What it states; of one that says that nothing was said, a value that nobody may count.
+    #[must_use]
+    pub fn stated(&self) -> Value {
+        self.value.unwrap_or(Value::Register(0))
+    }
+
     fn row(&self, meter: MeterId, time: Moment) -> StoredRow {
         StoredRow {
             meter,
             time,
-            value: self.value.unwrap_or(Value::Register(0)),
+            value: self.stated(),
             received_at: self.at,
             seq: 0,
             row: None,
@@ -78,11 +85,11 @@ pub fn truth(
 ///
 /// # Errors
 /// What the database says, or [`BookError::Malformed`].
-pub async fn load(book: &Book) -> Result<Corrections, BookError> {
+pub async fn load(connection: &mut AnyConnection) -> Result<Corrections, BookError> {
     let sql = "SELECT id, meter_id, time, kind, start, value, corrected_at, verdict FROM corrections \
                WHERE superseded_by IS NULL";
     let mut all = Corrections::new();
-    for row in sqlx::query(sql).fetch_all(book.reader()).await? {
+    for row in sqlx::query(sql).fetch_all(connection).await? {
         let int = |column: usize| row.try_get::<Option<i64>, _>(column);
         let id: i64 = row.try_get(0)?;
         let fault = || malformed(format!("corrections {id}: its kind and values do not fit"));

@@ -219,7 +219,7 @@ impl Writer {
         if let Some(earlier) = self.open_before(site, month).await? {
             reasons.push(format!("{name}: {earlier} is still open; months are closed in order: close it first"));
         }
-        let (unread, doubtful) = self.unread(site, start, end);
+        let (unread, doubtful) = self.missing_reads(site, start, end);
         if !unread.is_empty() {
             reasons.push(format!(
                 "{name}: not read beyond the end of {month} ({end}): {}; read or import them, or end their installation or \
@@ -252,7 +252,7 @@ impl Writer {
     }
 
     /// The serial numbers of a site's meters that are not read up to `end`, and the names of its service points in doubt.
-    fn unread(&self, site: &Site, start: Moment, end: Moment) -> (Vec<String>, Vec<String>) {
+    fn missing_reads(&self, site: &Site, start: Moment, end: Moment) -> (Vec<String>, Vec<String>) {
         let (mut unread, mut doubtful) = (Vec::new(), Vec::new());
         for point in self.registry.service_points().filter(|point| point.site == site.id) {
             let paid = |contract: &&crate::registry::Contract| {

@@ -24,13 +24,15 @@ pub struct Wallet {
     pub posted: Amount,
     /// Rated usage that is not posted yet.
     pub unposted: Amount,
+    /// Money that is set aside.
+    pub held: Amount,
 }
 
 impl Wallet {
-    /// What is left: posted transfers minus rated usage.
+    /// What is left: posted transfers minus rated usage minus holds.
     #[must_use]
     pub fn balance(&self) -> Amount {
-        self.posted - self.unposted
+        self.posted - self.unposted - self.held
     }
 }
 

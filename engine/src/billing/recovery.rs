@@ -21,7 +21,7 @@ use super::posting::Numbers;
 use super::pricing::{Pricing, Wallet};
 use super::writer::{Writer, setups};
 use crate::book::ledger::{self, LedgerAccounts};
-use crate::book::{Book, BookError};
+use crate::book::{Book, BookError, closings, holds};
 use crate::lake::file::sweep;
 use crate::lake::flush::LakeFile;
 use crate::registry::Registry;
@@ -89,8 +89,10 @@ impl Writer {
             posted_until: posted_until(&book).await?,
             rerated: super::supply::load_rerated(&book).await?,
             adjustments: Adjustments::load(&book).await?,
-            corrections: Arc::new(super::corrections::load(&book).await?),
+            corrections: Arc::new(super::corrections::load(&mut *book.snapshot().await?).await?),
             corrected: std::collections::BTreeMap::new(),
+            holds: holds::all_standing(&book).await?,
+            closed: closings::arrears(&book).await?,
             book,
             clock,
             lake: places.lake.clone(),
@@ -142,6 +144,9 @@ impl Writer {
         let wallet = |posted| Wallet { posted, ..Wallet::default() };
         self.pricing.wallets =
             ledger::wallets(&self.book).await?.into_iter().map(|(account, posted)| (account, wallet(posted))).collect();
+        for hold in self.holds.values() {
+            self.pricing.wallets.entry(hold.account).or_default().held += hold.amount;
+        }
         let sql = "SELECT service_point_id, account_id, local_date, band, tier, tariff_version_id, quantity, amount \
                    FROM usage_lines WHERE transfer_id = 0";
         let mut rows = sqlx::query(sql).fetch(reader);

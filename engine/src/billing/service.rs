@@ -37,10 +37,12 @@ const FILE_RETRY: Duration = Duration::from_secs(10);
 /// An account's balance, with the time of the oldest reading that it rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balance {
-    /// Posted transfers minus rated usage.
+    /// Posted transfers minus rated usage minus holds.
     pub balance: Amount,
     /// Rated usage that is not posted yet.
     pub unposted: Amount,
+    /// Money that is set aside.
+    pub held: Amount,
     /// The oldest of the last readings of the account's service points; none while one has never been read.
     pub as_of: Option<Moment>,
     /// A reading is suspended, in quarantine or in exception.
@@ -389,7 +391,7 @@ impl Writer {
         let balance = |id: AccountId| {
             let wallet = self.pricing.wallets.get(&id).copied().unwrap_or_default();
             let (as_of, in_doubt) = self.pricing.evidence(id, now);
-            Balance { balance: wallet.balance(), unposted: wallet.unposted, as_of, in_doubt }
+            Balance { balance: wallet.balance(), unposted: wallet.unposted, held: wallet.held, as_of, in_doubt }
         };
         self.registry.accounts().map(|account| (account.id, balance(account.id))).collect()
     }

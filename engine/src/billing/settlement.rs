@@ -13,6 +13,8 @@ use super::packed;
 use super::posting::Posting;
 use super::supply::Rerated;
 use crate::book::bulk::{self, Cell};
+use crate::book::closings::DebtMove;
+use crate::book::holds::Hold;
 use crate::book::{BookError, Tx};
 use crate::control::output::ControlOutput;
 
@@ -39,6 +41,10 @@ pub struct Settlement {
     pub adjustments: AdjustmentWrites,
     /// Accounts that owe more by an adjustment that is posted now.
     pub rerated: Rerated,
+    /// Holds whose time is over.
+    pub expired: Vec<Hold>,
+    /// Debts of closed accounts that leave their wallets, booked after the usage.
+    pub debts: Vec<DebtMove>,
     /// What control decided.
     pub control: ControlOutput,
     /// Verdicts of filed rows that changed, by meter, time and value.
@@ -157,6 +163,8 @@ impl Settlement {
             && self.checkpoints.is_empty()
             && self.corrected.is_empty()
             && self.adjustments.is_empty()
+            && self.expired.is_empty()
+            && self.debts.is_empty()
             && self.control.is_empty()
     }
 }

@@ -27,6 +27,7 @@ fn version() -> TariffVersion {
         from: MonthDay { month: 1, day: 1 },
         to: MonthDay { month: 12, day: 31 },
         day_types: kernel::calendar::DayType::ALL.to_vec(),
+        named: Vec::new(),
         plan,
     };
     let mut cheap = [None; Band::ALL.len()];
@@ -38,9 +39,11 @@ fn version() -> TariffVersion {
         id: TariffVersionId(1),
         valid_from: Moment(0),
         rules: vec![year(DayPlan::from_ranges(&day).unwrap())],
-        tiers: Some(Tiers { period: TierPeriod::Monthly, bounds: vec![Quantity(200_000)] }),
+        tiers: Some(Tiers::plain(TierPeriod::Monthly, vec![Quantity(200_000)])),
         prices: vec![cheap, dear],
+        dynamic: None,
         components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: "a test".into(),
     }
 }
@@ -62,7 +65,7 @@ async fn site(folder: &Path) {
     .await;
     execute(&mut tx, "INSERT INTO tariffs VALUES (1, 'bands', 'electricity', 'EUR')").await;
     execute(&mut tx, "INSERT INTO service_points VALUES (1, 1, 'SP-1', 'electricity', NULL)").await;
-    execute(&mut tx, "INSERT INTO contracts VALUES (1, 1, 1, 1, 0, NULL, NULL)").await;
+    execute(&mut tx, "INSERT INTO contracts VALUES (1, 1, 1, 1, 0, NULL, NULL, NULL, NULL)").await;
     execute(
         &mut tx,
         "INSERT INTO meters VALUES (1, 1, 'M-1', 'test', 'electricity', 'register', 10, 1, NULL, NULL, NULL, 1, NULL)",
@@ -84,6 +87,7 @@ async fn site(folder: &Path) {
         closing_count: None,
         jitter_counts: 2,
         max_rate: 100_000,
+        signed: false,
         valid_from: Moment(0),
         valid_to: None,
     };
@@ -300,5 +304,14 @@ mod periods;
 #[path = "tests_corrections.rs"]
 mod corrections;
 
+#[path = "tests_money.rs"]
+mod money;
+
+#[path = "tests_quality.rs"]
+mod quality;
+
 #[path = "tests_registers.rs"]
 mod registers;
+
+#[path = "tests_tariffs.rs"]
+mod tariffs;

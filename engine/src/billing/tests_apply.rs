@@ -79,6 +79,7 @@ pub(super) async fn try_apply(engine: &Engine, text: &str) -> Result<Vec<String>
         max_rate: 57_600,
         primary: false,
         has_relay: true,
+        signed: false,
     };
     let profiles = BTreeMap::from([(facts.name.clone(), facts)]);
     engine.handle().apply(text, "site.toml", profiles, "test", false).await.unwrap()

@@ -56,6 +56,7 @@ fn profiles() -> BTreeMap<String, ProfileFacts> {
         max_rate: 57_600,
         primary: false,
         has_relay: false,
+        signed: false,
     };
     BTreeMap::from([(facts.name.clone(), facts)])
 }
@@ -243,4 +244,34 @@ async fn case_6_a_transformer_change_at_noon_whatever_came_first() {
     assert_eq!(balance(&engine).await, Amount::parse("-50").unwrap().to_string());
     audited(&engine).await;
     engine.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_net_meter_records_what_flows_back_and_bills_it_only_by_the_tariffs_word() {
+    for (reverse, expected, tiers) in [
+        // 2.00 in, 3.00 back, 4.00 and 0.10 in.
+        ("", "-3.050000000", &["0 -3.000 0.000000000", "1 6.100 3.050000000"][..]),
+        ("reverse = \"ignore\"", "-3.050000000", &["0 -3.000 0.000000000", "1 6.100 3.050000000"]),
+        ("reverse = \"credit\"", "-1.550000000", &["1 3.100 1.550000000"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = open(folder.path()).await;
+        let text =
+            format!("{SITE}signed = true\n").replace("price = \"0.50\"", &format!("price = \"0.50\"\n{reverse}"));
+        engine.handle().apply(&text, "site.toml", profiles(), "test", false).await.unwrap().unwrap();
+        // Then a reset by 1,000 kWh, which no such meter can send back in an hour.
+        let reads = [(0, 100), (1, 300), (2, 0), (3, 400), (4, -99_600), (5, 410)];
+        send(&engine, &counts(1, &reads)).await;
+        engine.handle().file().await.unwrap().unwrap();
+        let used = rows(&engine, "SELECT quantity FROM intervals ORDER BY start_time").await;
+        assert_eq!(used, ["2.000", "-3.000", "4.000", "0.100"], "{reverse}");
+        let verdict = rows(&engine, "SELECT verdict FROM readings WHERE register_count = -99600").await;
+        assert_eq!(verdict, ["glitch"], "{reverse}");
+        let found =
+            rows(&engine, "SELECT tier, sum(quantity), sum(amount) FROM charges GROUP BY tier ORDER BY tier").await;
+        assert_eq!(found, tiers, "{reverse}");
+        assert_eq!(balance(&engine).await, expected, "{reverse}");
+        audited(&engine).await;
+        engine.close().await.unwrap();
+    }
 }

@@ -28,6 +28,8 @@ use super::posting::{Numbers, Posting, UsageTransfer, post};
 use super::pricing::Pricing;
 use super::settlement::Settlement;
 use super::supply::Rerated;
+use crate::book::closings;
+use crate::book::holds::{self, Hold};
 use crate::book::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
 use crate::book::{Book, BookError, Tx};
 use crate::lake::flush::LakeFile;
@@ -83,6 +85,10 @@ pub struct Writer {
     pub(super) approval: Option<(i64, Decision)>,
     /// Why memory no longer agrees with the book: billing must stop and recover.
     pub(super) broken: Option<String>,
+    /// Holds that stand, by number.
+    pub(super) holds: BTreeMap<i64, Hold>,
+    /// What accounts that were closed by command owe.
+    pub(super) closed: BTreeMap<AccountId, Amount>,
     /// The last day for which each account has a usage transfer: later ones cannot be differences.
     pub(super) posted_until: BTreeMap<AccountId, i64>,
 }
@@ -231,6 +237,8 @@ impl Writer {
                 });
             }
         }
+        settlement.expired = self.expire_holds(now);
+        settlement.debts = self.settle_debts();
         if let Some(supply) = &mut self.control {
             settlement.control = supply.tick(now, &mut self.pricing, &self.clock);
         }
@@ -250,6 +258,9 @@ impl Writer {
         settlement.adjustments.write(tx).await?;
         super::supply::write_rerated(tx, &settlement.rerated).await?;
         self.book_usage(tx, &settlement.posting.transfers).await?;
+        let now = self.clock.now();
+        holds::expire(tx, &settlement.expired, now).await?;
+        closings::move_debts(tx, &mut self.ledger, &settlement.debts, now).await?;
         super::supply::write(tx, &settlement.control).await
     }
 

@@ -16,45 +16,114 @@ use super::bulk::{self, Cell};
 use super::malformed;
 use super::{Book, BookError, Tx};
 
-/// What a ledger account is for; its name in the book.
+/// What a ledger account is for; its name in the book (domain.md, 5).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LedgerName {
     /// A customer's wallet, by the account's name.
     Wallet(AccountId, String),
+    /// What a customer was given on top of what it paid; never refunded.
+    Bonus,
+    /// Emergency credit that a customer has used and owes.
+    EmergencyCredit(AccountId, String),
+    /// What a closed account still owes. It stays with the person, never with the meter or the room.
+    Arrears(AccountId, String),
+    /// What a customer left as a security.
+    Deposit(AccountId, String),
     /// Money received through a channel.
     Cash(String),
-    /// What a utility earned.
+    /// Money that a payment provider has collected and not yet paid out.
+    Clearing(String),
+    /// What the energy or the volume of a utility earned.
     Revenue(Utility),
+    /// What another component of a utility's tariff earned.
+    RevenueOf(Utility, String),
+    /// What fees earned.
+    Fees,
+    /// A tax that was collected and is owed.
+    Tax(String),
     /// Digits that statement lines lose.
     Rounding,
     /// Money whose owner is not known yet.
     Suspense,
 }
 
+/// What a ledger account's balance is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LedgerKind {
+    /// What we have or are owed; a debit raises it.
+    Asset,
+    /// What we owe; a credit raises it.
+    Liability,
+    /// What we earned; a credit raises it.
+    Income,
+    /// What we gave away; a debit raises it.
+    Expense,
+}
+
+impl LedgerKind {
+    /// The name in the book.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            LedgerKind::Asset => "asset",
+            LedgerKind::Liability => "liability",
+            LedgerKind::Income => "income",
+            LedgerKind::Expense => "expense",
+        }
+    }
+}
+
 impl LedgerName {
-    fn text(&self) -> String {
+    /// The name in the book; another currency of the same name is added to it.
+    #[must_use]
+    pub fn text(&self) -> String {
         match self {
             LedgerName::Wallet(_, account) => format!("wallet:{account}"),
+            LedgerName::Bonus => "bonus".to_owned(),
+            LedgerName::EmergencyCredit(_, account) => format!("emergency:{account}"),
+            LedgerName::Arrears(_, account) => format!("arrears:{account}"),
+            LedgerName::Deposit(_, account) => format!("deposit:{account}"),
             LedgerName::Cash(channel) => format!("cash:{channel}"),
+            LedgerName::Clearing(provider) => format!("clearing:{provider}"),
             LedgerName::Revenue(utility) => format!("revenue:{}", utility.name()),
+            LedgerName::RevenueOf(utility, component) => format!("revenue:{}:{component}", utility.name()),
+            LedgerName::Fees => "revenue:fees".to_owned(),
+            LedgerName::Tax(tax) => format!("tax:{tax}"),
             LedgerName::Rounding => "rounding".to_owned(),
             LedgerName::Suspense => "suspense".to_owned(),
         }
     }
 
-    fn kind(&self) -> &'static str {
+    /// What its balance is.
+    #[must_use]
+    pub const fn kind(&self) -> LedgerKind {
         match self {
-            LedgerName::Wallet(..) | LedgerName::Suspense => "liability",
-            LedgerName::Cash(_) => "asset",
-            LedgerName::Revenue(_) | LedgerName::Rounding => "income",
+            LedgerName::Wallet(..) | LedgerName::Deposit(..) | LedgerName::Tax(_) | LedgerName::Suspense => {
+                LedgerKind::Liability
+            }
+            LedgerName::Cash(_)
+            | LedgerName::Clearing(_)
+            | LedgerName::Arrears(..)
+            | LedgerName::EmergencyCredit(..) => LedgerKind::Asset,
+            LedgerName::Revenue(_) | LedgerName::RevenueOf(..) | LedgerName::Fees | LedgerName::Rounding => {
+                LedgerKind::Income
+            }
+            LedgerName::Bonus => LedgerKind::Expense,
+        }
+    }
+
+    fn owner(&self) -> Option<AccountId> {
+        match self {
+            LedgerName::Wallet(account, _)
+            | LedgerName::EmergencyCredit(account, _)
+            | LedgerName::Arrears(account, _)
+            | LedgerName::Deposit(account, _) => Some(*account),
+            _ => None,
         }
     }
 
     fn wallet(&self) -> Option<AccountId> {
-        match self {
-            LedgerName::Wallet(account, _) => Some(*account),
-            _ => None,
-        }
+        matches!(self, LedgerName::Wallet(..)).then(|| self.owner()).flatten()
     }
 }
 
@@ -108,6 +177,21 @@ impl LedgerAccounts {
     }
 }
 
+impl LedgerAccount {
+    /// The ledger account of an identifier that a transfer names.
+    ///
+    /// # Errors
+    /// What the database says; [`BookError::Malformed`] where there is none.
+    pub(super) async fn of_id(tx: &mut Tx, id: i64) -> Result<LedgerAccount, BookError> {
+        let sql = "SELECT name, account_id FROM ledger_accounts WHERE id = $1";
+        let row: Option<(String, Option<i64>)> = sqlx::query_as(sql).bind(id).fetch_optional(tx.conn()).await?;
+        let (name, owner) = row.ok_or_else(|| malformed(format!("a transfer names ledger account {id}")))?;
+        let wallet =
+            owner.filter(|_| name.starts_with("wallet:")).map(|owner| AccountId(u32::try_from(owner).unwrap_or(0)));
+        Ok(LedgerAccount { id, wallet })
+    }
+}
+
 async fn stored(tx: &mut Tx, name: &str) -> Result<Option<(i64, String)>, BookError> {
     let sql = "SELECT id, currency FROM ledger_accounts WHERE name = $1";
     Ok(sqlx::query_as(sql).bind(name.to_owned()).fetch_optional(tx.conn()).await?)
@@ -115,8 +199,13 @@ async fn stored(tx: &mut Tx, name: &str) -> Result<Option<(i64, String)>, BookEr
 
 async fn create(tx: &mut Tx, text: &str, name: &LedgerName, currency: &str) -> Result<i64, BookError> {
     let id = tx.next_id("ledger_accounts").await?;
-    let row: [Cell<'_>; 5] =
-        [id.into(), text.into(), name.kind().into(), name.wallet().map(|account| account.0).into(), currency.into()];
+    let row: [Cell<'_>; 5] = [
+        id.into(),
+        text.into(),
+        name.kind().name().into(),
+        name.owner().map(|account| account.0).into(),
+        currency.into(),
+    ];
     bulk::insert(tx, "INSERT INTO ledger_accounts (id, name, kind, account_id, currency) VALUES", "", [row]).await?;
     Ok(id)
 }
@@ -134,6 +223,18 @@ pub enum TransferKind {
     Reversal,
     /// Approved by a person or under a limit.
     Adjustment,
+    /// Money went back to the customer.
+    Refund,
+    /// Given on top of what was paid.
+    Bonus,
+    /// Held money was taken.
+    Capture,
+    /// Money came in whose owner is not known.
+    Suspense,
+    /// Money in suspense found its owner.
+    SuspenseAssignment,
+    /// A closed account's debt left its wallet, or came back to it.
+    Arrears,
 }
 
 impl TransferKind {
@@ -146,6 +247,12 @@ impl TransferKind {
             TransferKind::UsageDifference => "usage_difference",
             TransferKind::Reversal => "reversal",
             TransferKind::Adjustment => "adjustment",
+            TransferKind::Refund => "refund",
+            TransferKind::Bonus => "bonus",
+            TransferKind::Capture => "capture",
+            TransferKind::Suspense => "suspense",
+            TransferKind::SuspenseAssignment => "suspense_assignment",
+            TransferKind::Arrears => "arrears",
         }
     }
 }
@@ -161,7 +268,7 @@ pub struct Transfer {
     pub credit: LedgerAccount,
     /// How much; above zero.
     pub amount: Amount,
-    /// The customer's account it concerns.
+    /// The customer's account it concerns; 0 while nobody knows it.
     pub account: AccountId,
     /// The day of usage, where it is about one.
     pub local_date: Option<LocalDate>,
@@ -247,6 +354,16 @@ pub async fn wallets(book: &Book) -> Result<BTreeMap<AccountId, Amount>, BookErr
         wallets.push((AccountId(account), amount(&posted, "wallets.posted")?));
     }
     Ok(wallets.into_iter().collect())
+}
+
+/// One wallet's sum of posted transfers.
+///
+/// # Errors
+/// What the database says.
+pub async fn wallet(book: &Book, account: AccountId) -> Result<Amount, BookError> {
+    let sql = "SELECT posted FROM wallets WHERE account_id = $1";
+    let row: Option<(String,)> = sqlx::query_as(sql).bind(i64::from(account.0)).fetch_optional(book.reader()).await?;
+    row.map_or(Ok(Amount::ZERO), |(posted,)| amount(&posted, "wallets.posted"))
 }
 
 /// An amount as the book writes it.

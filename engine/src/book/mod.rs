@@ -9,15 +9,24 @@
 //! **Survives a crash:** every committed transaction. A book of a newer format is refused, never guessed at.
 //!
 //! Modules in reading order: [`open`] the file, [`mod@format`] its tables and how an older book gets them, [`tx`] the one writer, [`bulk`] many rows at once,
-//! [`chain`] the audit log, [`ledger`] double entry, [`payments`] money that comes in.
+//! [`chain`] the audit log, [`ledger`] double entry, [`keys`] once for each key, [`payments`] money that comes in,
+//! [`orders`] all other orders that move money: [`holds`], [`reversals`], [`refunds`], [`suspense`]; [`closings`] what
+//! becomes of a closed account's balance.
 
 pub mod bulk;
 pub mod chain;
+pub mod closings;
 mod error;
 pub mod format;
+pub mod holds;
+pub mod keys;
 pub mod ledger;
 pub mod open;
+pub mod orders;
 pub mod payments;
+pub mod refunds;
+pub mod reversals;
+pub mod suspense;
 pub mod tx;
 
 pub use error::BookError;

@@ -7,6 +7,7 @@ use sqlx::Row;
 
 use super::bulk::{self, Cell};
 use super::chain::{self, Entry};
+use super::keys::{Asked, First, KeyError};
 use super::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
 use super::{BookError, Tx};
 
@@ -114,6 +115,9 @@ pub enum PaymentError {
         /// Its state.
         state: String,
     },
+    /// The key is unfit, or was used for something that is no payment (409).
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The book.
     #[error(transparent)]
     Book(#[from] BookError),
@@ -145,6 +149,10 @@ pub async fn post_top_up(
     if let Some(outcome) = earlier(tx, &top_up).await? {
         return Ok(outcome);
     }
+    let asked = asked(&top_up)?;
+    if asked.earlier(tx).await?.is_some() {
+        return Err(super::malformed(format!("money_keys has {:?} as a top-up, payments has not", top_up.key)).into());
+    }
     let sql = "SELECT a.name, s.currency FROM accounts a JOIN sites s ON s.id = a.site_id WHERE a.id = $1";
     let owner: Option<(String, String)> =
         sqlx::query_as(sql).bind(i64::from(top_up.account.0)).fetch_optional(tx.conn()).await?;
@@ -162,7 +170,9 @@ pub async fn post_top_up(
         memo: format!("top-up, {}, key {}", top_up.channel, top_up.key),
     };
     let transfer = ledger::insert(tx, &[transfer]).await?.start;
-    write_payment(tx, &top_up, transfer).await?;
+    let payment = write_payment(tx, &top_up, transfer).await?;
+    let first = First { transfer: Some(transfer), subject: Some(payment) };
+    asked.keep(tx, first, &top_up.actor, top_up.at).await?;
     let detail = serde_json::json!({
         "transfer": transfer, "amount": top_up.amount.to_string(), "currency": currency, "key": top_up.key,
         "channel": top_up.channel, "provider": top_up.provider, "provider_transaction": top_up.provider_transaction,
@@ -176,6 +186,12 @@ pub async fn post_top_up(
     };
     chain::append(tx, entry).await?;
     Ok(TopUpOutcome::Posted { transfer })
+}
+
+fn asked(top_up: &TopUp) -> Result<Asked, KeyError> {
+    let (account, amount) = (top_up.account.0.to_string(), top_up.amount.to_string());
+    let content = [&account, &amount, &top_up.channel, &top_up.provider, &top_up.provider_transaction];
+    Asked::new(&top_up.key, "topup", &content.map(String::as_str))
 }
 
 /// What the same key, or the same provider's transaction, brought about before.
@@ -214,7 +230,8 @@ async fn earlier(tx: &mut Tx, top_up: &TopUp) -> Result<Option<TopUpOutcome>, Pa
     }
 }
 
-async fn write_payment(tx: &mut Tx, top_up: &TopUp, transfer: i64) -> Result<(), BookError> {
+/// Gives the payment's number.
+async fn write_payment(tx: &mut Tx, top_up: &TopUp, transfer: i64) -> Result<i64, BookError> {
     let id = tx.next_id("payments").await?;
     let row: [Cell<'_>; 12] = [
         id.into(),
@@ -233,7 +250,7 @@ async fn write_payment(tx: &mut Tx, top_up: &TopUp, transfer: i64) -> Result<(),
     let head = "INSERT INTO payments (id, key, account_id, channel, provider, provider_transaction, amount, state, \
                 created_at, posted_at, transfer_id, actor) VALUES";
     bulk::insert(tx, head, "", [row]).await?;
-    Ok(())
+    Ok(id)
 }
 
 #[cfg(test)]

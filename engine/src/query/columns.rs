@@ -159,6 +159,8 @@ pub const TABLES: &[BookTable] = &[
             ("valid_from", Time),
             ("valid_to", Time),
             ("superseded_at", Time),
+            ("persons", Long),
+            ("households", Long),
         ],
     },
     BookTable {
@@ -360,6 +362,94 @@ pub const TABLES: &[BookTable] = &[
         ],
     },
     BookTable {
+        name: "money_keys",
+        columns: &[
+            ("key", Text),
+            ("kind", Text),
+            ("content_hash", Text),
+            ("transfer_id", Long),
+            ("subject_id", Long),
+            ("actor", Text),
+            ("at", Time),
+        ],
+    },
+    BookTable {
+        name: "holds",
+        columns: &[
+            ("id", Long),
+            ("account_id", Id),
+            ("amount", Amount),
+            ("reason", Text),
+            ("state", Text),
+            ("placed_at", Time),
+            ("expires_at", Time),
+            ("ended_at", Time),
+            ("captured", Amount),
+            ("transfer_id", Long),
+            ("actor", Text),
+        ],
+    },
+    BookTable {
+        name: "refunds",
+        columns: &[
+            ("id", Long),
+            ("account_id", Id),
+            ("amount", Amount),
+            ("channel", Text),
+            ("reason", Text),
+            ("state", Text),
+            ("approval_above", Amount),
+            ("proposed_by", Text),
+            ("proposed_at", Time),
+            ("decided_by", Text),
+            ("decided_at", Time),
+            ("transfer_id", Long),
+        ],
+    },
+    BookTable { name: "refund_limits", columns: &[("id", Id), ("amount", Amount)] },
+    BookTable {
+        name: "suspense",
+        columns: &[
+            ("id", Long),
+            ("key", Text),
+            ("payer", Text),
+            ("amount", Amount),
+            ("currency", Text),
+            ("channel", Text),
+            ("state", Text),
+            ("received_at", Time),
+            ("transfer_id", Long),
+            ("account_id", Id),
+            ("assigned_at", Time),
+            ("assignment_id", Long),
+            ("actor", Text),
+        ],
+    },
+    BookTable {
+        name: "closings",
+        columns: &[
+            ("account_id", Id),
+            ("closed_at", Time),
+            ("booked_at", Time),
+            ("balance", Amount),
+            ("refund_id", Long),
+            ("actor", Text),
+        ],
+    },
+    BookTable { name: "meter_parents", columns: &[("id", Id), ("parent_id", Id)] },
+    BookTable {
+        name: "quality_acknowledgements",
+        columns: &[
+            ("id", Long),
+            ("meter_id", Id),
+            ("issue", Text),
+            ("since", Time),
+            ("reason", Text),
+            ("actor", Text),
+            ("at", Time),
+        ],
+    },
+    BookTable {
         name: "periods",
         columns: &[
             ("site_id", Id),
@@ -465,12 +555,20 @@ pub const TABLES: &[BookTable] = &[
 mod tests {
     use super::*;
 
-    /// `(table, columns with their declared types)` of the schema's CREATE TABLE statements.
+    /// `(table, columns with their declared types)` of the scripts' CREATE TABLE and ALTER TABLE .. ADD COLUMN statements.
     fn declared() -> Vec<(String, Vec<(String, String)>)> {
         let scripts = crate::book::format::SCRIPTS.concat();
         let text: String = scripts.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join(" ");
-        let mut tables = Vec::new();
-        for statement in text.split(';').filter(|statement| statement.contains("CREATE TABLE")) {
+        let mut tables: Vec<(String, Vec<(String, String)>)> = Vec::new();
+        for statement in text.split(';') {
+            let words: Vec<&str> = statement.split_whitespace().collect();
+            if let ["ALTER", "TABLE", name, "ADD", "COLUMN", column, stored, ..] = words[..] {
+                let table = tables.iter_mut().find(|(known, _)| known == name).unwrap();
+                table.1.push((column.to_owned(), stored.to_owned()));
+            }
+            if !statement.contains("CREATE TABLE") {
+                continue;
+            }
             let (head, body) = statement.split_once('(').unwrap();
             let name = head.split_whitespace().last().unwrap().to_owned();
             let mut depth = 0;

@@ -9,12 +9,13 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use kernel::epoch::Epoch;
+use kernel::money::Price;
 use kernel::point::PointState;
-use kernel::tariff::{MINUTES, MonthDay, TariffVersion};
+use kernel::tariff::{Band, MINUTES, MonthDay, TariffVersion};
 use serde::de::DeserializeOwned;
 
-use super::QueryError;
 use super::columns::{self, Kind};
+use super::{QueryError, tariffs};
 use crate::lake::schema::timestamp;
 
 /// A table made from one table of the book.
@@ -35,10 +36,14 @@ pub(crate) fn table(name: &str) -> Option<&'static Derived> {
 }
 
 /// All derived tables. `epochs` takes the place of the book's own.
-pub(crate) static TABLES: [Derived; 4] = [
+pub(crate) static TABLES: [Derived; 8] = [
     Derived { name: "epochs", base: "epochs", derive: epochs, schema: epochs_schema },
     Derived { name: "tariff_prices", base: "tariff_versions", derive: tariff_prices, schema: prices_schema },
     Derived { name: "tariff_switches", base: "tariff_versions", derive: tariff_switches, schema: switches_schema },
+    Derived { name: "tariff_tiers", base: "tariff_versions", derive: tariffs::tiers, schema: tariffs::tiers_schema },
+    Derived { name: "tier_bounds", base: "tariff_versions", derive: tariffs::bounds, schema: tariffs::bounds_schema },
+    Derived { name: "price_steps", base: "tariff_versions", derive: tariffs::steps, schema: tariffs::steps_schema },
+    Derived { name: "named_dates", base: "calendars", derive: tariffs::named_dates, schema: tariffs::named_schema },
     Derived { name: "measured_until", base: "service_point_states", derive: measured_until, schema: measured_schema },
 ];
 
@@ -50,6 +55,7 @@ fn epochs_schema() -> SchemaRef {
     let mut fields: Vec<_> = kept.iter().flat_map(|schema| schema.fields().iter().cloned()).collect();
     fields.retain(|field| field.name() != "definition");
     fields.extend(EPOCH_COLUMNS.map(|name| Arc::new(Field::new(name, DataType::Int64, true))));
+    fields.push(Arc::new(Field::new("signed", DataType::Boolean, false)));
     Arc::new(Schema::new(fields))
 }
 
@@ -75,6 +81,7 @@ fn epochs(base: &RecordBatch) -> Result<RecordBatch, QueryError> {
         column(|epoch| epoch.closing_count),
         column(|epoch| Some(epoch.jitter_counts)),
         column(|epoch| Some(epoch.max_rate)),
+        Arc::new(definitions.iter().map(|epoch| Some(epoch.signed)).collect::<BooleanArray>()),
     ]);
     RecordBatch::try_new(epochs_schema(), arrays).map_err(QueryError::arrow("epochs"))
 }
@@ -88,13 +95,20 @@ fn prices_schema() -> SchemaRef {
     ]))
 }
 
-/// One row for each price: version, tier (from 1), band, currency per unit.
+/// One row for each price: version, tier, band, currency per unit. Tier 0, an allowance, costs nothing in any band; the price
+/// of the band `dynamic` is what is added to that of the step (`price_steps`), and `unpriced` costs nothing.
 fn tariff_prices(base: &RecordBatch) -> Result<RecordBatch, QueryError> {
     let versions: Vec<TariffVersion> = definitions(base, "tariff_versions")?;
     let ids = base.column(0).as_primitive::<Int32Type>();
     let mut rows: Vec<(i32, i16, i8, i128)> = Vec::new();
     for (version, id) in versions.iter().zip(ids.values()) {
-        for (tier, bands) in (1_i16..).zip(&version.prices) {
+        let allowance = version.tiers.as_ref().is_some_and(|tiers| tiers.allowance.0 > 0);
+        let free = allowance.then_some((0, [Some(Price(0)); Band::ALL.len()]));
+        let rows_of_tiers = (1_i16..).zip(version.prices.iter().copied()).map(|(tier, mut bands)| {
+            bands[Band::Unpriced as usize] = version.dynamic.as_ref().map(|_| Price(0));
+            (tier, bands)
+        });
+        for (tier, bands) in free.into_iter().chain(rows_of_tiers) {
             for (band, price) in (0_i8..).zip(bands) {
                 rows.extend(price.map(|price| (*id, tier, band, i128::from(price.0))));
             }
@@ -126,7 +140,7 @@ fn switches_schema() -> SchemaRef {
 }
 
 /// One row for each stretch of a day plan: version, rule (the first that holds decides), season as month x 100 + day,
-/// day type, minutes of the wall clock, band.
+/// day type or name of dates (`named_dates`), minutes of the wall clock, band.
 fn tariff_switches(base: &RecordBatch) -> Result<RecordBatch, QueryError> {
     let versions: Vec<TariffVersion> = definitions(base, "tariff_versions")?;
     let ids = base.column(0).as_primitive::<Int32Type>();
@@ -138,10 +152,11 @@ fn tariff_switches(base: &RecordBatch) -> Result<RecordBatch, QueryError> {
             let switches = rule.plan.switches();
             for (place, switch) in switches.iter().enumerate() {
                 let next = switches.get(place + 1).map_or(MINUTES, |next| next.minute);
-                for day_type in &rule.day_types {
+                let kinds = rule.day_types.iter().map(|day_type| day_type.name());
+                for kind in kinds.chain(rule.named.iter().map(String::as_str)) {
                     let row = [*id, index, month_day(rule.from), month_day(rule.to), switch.minute.into(), next.into()];
                     numbers.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
-                    day_types.push(day_type.name());
+                    day_types.push(kind);
                     bands.push(i8::try_from(switch.band as usize).unwrap_or(i8::MAX));
                 }
             }
@@ -186,7 +201,7 @@ fn measured_until(base: &RecordBatch) -> Result<RecordBatch, QueryError> {
     RecordBatch::try_new(measured_schema(), arrays).map_err(QueryError::arrow("measured_until"))
 }
 
-fn definitions<T: DeserializeOwned>(base: &RecordBatch, table: &str) -> Result<Vec<T>, QueryError> {
+pub(super) fn definitions<T: DeserializeOwned>(base: &RecordBatch, table: &str) -> Result<Vec<T>, QueryError> {
     let index = base.schema().index_of("definition").map_err(QueryError::arrow(table))?;
     let texts: &StringArray = base.column(index).as_string();
     let parse = |(row, text): (usize, Option<&str>)| {

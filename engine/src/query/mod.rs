@@ -19,9 +19,11 @@ mod error;
 pub mod header;
 mod lake_table;
 mod load;
+pub mod quality_rules;
 mod session;
 pub mod site_days;
 mod source;
+mod tariffs;
 mod views;
 
 pub use error::QueryError;

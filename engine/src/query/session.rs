@@ -125,7 +125,7 @@ impl QuerySession {
         let views = if reach.information_schema { &everything.views } else { &reach.views };
         for name in views {
             let Some(view) = catalogue().iter().find(|view| view.name == *name) else { continue };
-            register_view(&context, name, view.sql).await?;
+            register_view(&context, name, &view.sql).await?;
         }
         Ok(context)
     }

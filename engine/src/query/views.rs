@@ -10,7 +10,7 @@ use datafusion::sql::resolve::resolve_table_references;
 
 use super::header::Header;
 use super::{READINGS, SITE_DAYS};
-use super::{columns, derive};
+use super::{columns, derive, quality_rules};
 
 macro_rules! views {
     ($($name:literal),* $(,)?) => {
@@ -37,11 +37,16 @@ views![
     "commands",
     "notices",
     "data_quality",
+    "estimates",
     "site_days",
     "periods",
     "adjustments",
     "adjustment_lines",
     "corrections",
+    "ledger_accounts",
+    "holds",
+    "refunds",
+    "suspense",
 ];
 
 /// A view that energy managers rely on.
@@ -49,8 +54,8 @@ views![
 pub struct View {
     /// Its name in SQL.
     pub name: &'static str,
-    /// Its text: a documented header and one SELECT.
-    pub sql: &'static str,
+    /// Its text: a documented header and one SELECT, its `$names` filled in ([`quality_rules`]).
+    pub sql: String,
     /// The header.
     pub header: Header,
 }
@@ -58,8 +63,13 @@ pub struct View {
 /// All views, in the order of design.md, 3.
 #[must_use]
 pub fn catalogue() -> &'static [View] {
-    static VIEWS: LazyLock<Vec<View>> =
-        LazyLock::new(|| TEXTS.iter().map(|(name, sql)| View { name, sql, header: Header::parse(sql) }).collect());
+    static VIEWS: LazyLock<Vec<View>> = LazyLock::new(|| {
+        let view = |(name, sql): &(&'static str, &str)| {
+            let sql = quality_rules::fill(sql);
+            View { name, header: Header::parse(&sql), sql }
+        };
+        TEXTS.iter().map(view).collect()
+    });
     &VIEWS
 }
 

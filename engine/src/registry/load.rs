@@ -1,5 +1,6 @@
 //! Reading the registry out of the book, in one snapshot, each value checked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
@@ -8,7 +9,7 @@ use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
 use kernel::money::Amount;
 use kernel::rate::Terms;
-use kernel::tariff::TariffVersion;
+use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalMonth, Moment};
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
@@ -78,6 +79,12 @@ impl<'a> Line<'a> {
     fn optional_id(&self, column: &str) -> Result<Option<u32>, BookError> {
         let id: Option<i64> = self.get(column)?;
         id.map(|id| u32::try_from(id).map_err(|_| self.fault(column, "is no identifier"))).transpose()
+    }
+
+    /// A count of at most 16 bits.
+    fn small(&self, column: &str) -> Result<Option<u16>, BookError> {
+        let count: Option<i64> = self.get(column)?;
+        count.map(|count| u16::try_from(count).map_err(|_| self.fault(column, "is above 65535"))).transpose()
     }
 
     fn moment(&self, column: &str) -> Result<Moment, BookError> {
@@ -162,6 +169,12 @@ async fn periods(registry: &mut Registry, connection: &mut AnyConnection) -> Res
 }
 
 async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let mut limits = BTreeMap::new();
+    each(connection, "refund_limits", "SELECT id, amount FROM refund_limits", |line| {
+        limits.insert(SiteId(line.id("id")?), line.word("amount", kernel::money::Amount::parse)?);
+        Ok(())
+    })
+    .await?;
     let sql =
         "SELECT id, name, title, time_zone, currency, calendar_id, mode, webhook, created_at FROM sites ORDER BY id";
     each(connection, "sites", sql, |line| {
@@ -188,6 +201,7 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
             days,
             calendar_id,
             calendar,
+            refund_limit: limits.get(&id).copied().unwrap_or_default(),
             created_at: line.moment("created_at")?,
             closed_through: None,
             adjustment_limit: Amount::ZERO,
@@ -291,8 +305,8 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
         Ok(())
     })
     .await?;
-    let sql = "SELECT id, service_point_id, account_id, tariff_id, valid_from, valid_to FROM contracts \
-               WHERE superseded_at IS NULL ORDER BY id";
+    let sql = "SELECT id, service_point_id, account_id, tariff_id, valid_from, valid_to, persons, households \
+               FROM contracts WHERE superseded_at IS NULL ORDER BY id";
     each(connection, "contracts", sql, |line| {
         let contract = Contract {
             id: line.get("id")?,
@@ -300,6 +314,10 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
             tariff: TariffId(line.id("tariff_id")?),
             valid_from: line.moment("valid_from")?,
             valid_to: line.optional_moment("valid_to")?,
+            household: Household {
+                persons: line.small("persons")?.unwrap_or(0),
+                households: line.small("households")?.unwrap_or(1),
+            },
         };
         let point = ServicePointId(line.id("service_point_id")?);
         let point = registry.points.get_mut(point).ok_or_else(|| line.fault("service_point_id", "names none"))?;
@@ -328,6 +346,13 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
 }
 
 async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql = "SELECT id, parent_id FROM meter_parents WHERE parent_id IS NOT NULL";
+    let mut parents = std::collections::BTreeMap::new();
+    each(connection, "meter_parents", sql, |line| {
+        parents.insert(MeterId(line.id("id")?), MeterId(line.id("parent_id")?));
+        Ok(())
+    })
+    .await?;
     let sql = "SELECT id, site_id, serial, profile, utility, kind, resolution_numerator, resolution_denominator, bus, \
                unit, poll_micros, has_relay, rating_mw FROM meters ORDER BY id";
     each(connection, "meters", sql, |line| {
@@ -348,6 +373,7 @@ async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Resu
             poll_micros: line.get("poll_micros")?,
             has_relay: line.get::<i64>("has_relay")? != 0,
             rating_mw: line.get("rating_mw")?,
+            parent: parents.get(&id).copied(),
         };
         registry.meters.push(meter);
         Ok(())
@@ -393,6 +419,7 @@ fn index(registry: &mut Registry) -> Result<(), BookError> {
                 account: contract.account,
                 valid_from: contract.valid_from,
                 valid_to: contract.valid_to,
+                household: contract.household,
                 versions: tariff.versions.clone(),
             });
         }

@@ -6,7 +6,7 @@ use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, Utility};
 use kernel::money::Amount;
-use kernel::tariff::TariffVersion;
+use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalDate, LocalMonth, Moment, SiteDays};
 
 macro_rules! identifiers {
@@ -112,6 +112,8 @@ pub struct Site {
     pub calendar_id: Option<CalendarId>,
     /// Its day types.
     pub calendar: Arc<Calendar>,
+    /// Above which amount a second person approves a refund.
+    pub refund_limit: Amount,
     /// When it was first applied.
     pub created_at: Moment,
     /// Its last closed month; all before it are closed too.
@@ -224,6 +226,8 @@ pub struct Contract {
     pub valid_from: Moment,
     /// ... to here, exclusive.
     pub valid_to: Option<Moment>,
+    /// Who lives there.
+    pub household: Household,
 }
 
 impl Contract {
@@ -295,4 +299,6 @@ pub struct Meter {
     pub has_relay: bool,
     /// The most power it is made for, in mW (electricity and heat).
     pub rating_mw: Option<i64>,
+    /// The meter that also measures what this one measures.
+    pub parent: Option<MeterId>,
 }

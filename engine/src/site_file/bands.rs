@@ -17,14 +17,17 @@ pub(super) fn rules(reader: &Reader<'_>) -> Option<Vec<Rule>> {
     if !seasons.is_empty() && bands.is_some() {
         reader.fault("bands", "stands beside [[tariff.version.season]]", "write the bands of each season there");
     }
-    let whole_year = |plan| Rule { from: NEW_YEAR, to: NEW_YEARS_EVE, day_types: DayType::ALL.to_vec(), plan };
+    let whole_year =
+        |plan| Rule { from: NEW_YEAR, to: NEW_YEARS_EVE, day_types: DayType::ALL.to_vec(), named: Vec::new(), plan };
     if let Some(inner) = bands {
         let plan = plan(&inner, "every day");
         inner.finish();
         return Some(vec![whole_year(plan?)]);
     }
     if seasons.is_empty() {
-        return Some(vec![whole_year(DayPlan::single(Band::Single))]);
+        // With a price series each step has its own price.
+        let band = if reader.has("dynamic") { Band::Dynamic } else { Band::Single };
+        return Some(vec![whole_year(DayPlan::single(band))]);
     }
     let rules: Vec<Option<Rule>> = seasons.into_iter().map(season).collect();
     rules.into_iter().collect()
@@ -38,11 +41,15 @@ fn season(reader: Reader<'_>) -> Option<Rule> {
         reader.fault("from", "and `to` belong together", "write both, or neither for the whole year");
     }
     let mut day_types = Vec::new();
+    let mut named = Vec::new();
     for (value, _) in reader.list("days") {
-        match value.as_str().and_then(|name| DayType::ALL.into_iter().find(|day_type| day_type.name() == name)) {
-            Some(day_type) => day_types.push(day_type),
-            None => {
-                reader.fault("days", format!("holds {}", shown(value)), "write \"workday\", \"weekend\" or \"holiday\"")
+        match value.as_str().map(|name| (name, DayType::ALL.into_iter().find(|day_type| day_type.name() == name))) {
+            Some((_, Some(day_type))) => day_types.push(day_type),
+            // Whether the calendar knows the name shows where a contract brings tariff and site together.
+            Some((name, None)) if !name.is_empty() && name.len() <= 64 => named.push(name.to_owned()),
+            _ => {
+                let remedy = "write \"workday\", \"weekend\", \"holiday\" or a name of dates in the calendar";
+                reader.fault("days", format!("holds {}", shown(value)), remedy);
             }
         }
     }
@@ -50,7 +57,7 @@ fn season(reader: Reader<'_>) -> Option<Rule> {
         day_types = DayType::ALL.to_vec();
     }
     let (from, to) = (from.unwrap_or(NEW_YEAR), to.unwrap_or(NEW_YEARS_EVE));
-    let when = format!("{} {}", show_days(&day_types), show_season(from, to));
+    let when = format!("{} {}", show_days(&day_types, &named), show_season(from, to));
     let plan = match reader.table("bands") {
         Some(inner) => {
             let plan = plan(&inner, &when);
@@ -66,7 +73,7 @@ fn season(reader: Reader<'_>) -> Option<Rule> {
             None
         }
     };
-    let rule = plan.map(|plan| Rule { from, to, day_types, plan });
+    let rule = plan.map(|plan| Rule { from, to, day_types, named, plan });
     reader.finish();
     rule
 }
@@ -75,7 +82,7 @@ fn season(reader: Reader<'_>) -> Option<Rule> {
 fn plan(reader: &Reader<'_>, when: &str) -> Option<DayPlan> {
     let mut ranges = Vec::new();
     let mut whole = true;
-    for band in Band::ALL {
+    for band in Band::OF_TARIFFS {
         for (value, _) in reader.list(band.name()) {
             match value.as_str().and_then(words::hours) {
                 Some((from, to)) => ranges.push((from, to, band)),
@@ -126,11 +133,12 @@ fn runs(end: u16, holds: impl Fn(u16) -> bool) -> Vec<(u16, u16)> {
     runs
 }
 
-fn show_days(day_types: &[DayType]) -> String {
+pub(super) fn show_days(day_types: &[DayType], named: &[String]) -> String {
     if day_types.len() == DayType::ALL.len() {
         return "every day".to_owned();
     }
-    let names: Vec<String> = day_types.iter().map(|day_type| format!("{}s", day_type.name())).collect();
+    let types = day_types.iter().map(|day_type| format!("{}s", day_type.name()));
+    let names: Vec<String> = types.chain(named.iter().map(|name| format!("days of {name:?}"))).collect();
     names.join(" and ")
 }
 

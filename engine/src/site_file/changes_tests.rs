@@ -244,3 +244,19 @@ async fn a_tenant_leaves_and_the_next_one_pays_from_that_moment() {
     assert_eq!((payer("hall/E", MARCH - 1), payer("hall/E", MARCH)), (Some("smith"), None));
     assert_eq!(payer("hall/W", FROM - 1), None);
 }
+
+#[tokio::test]
+async fn a_meters_parent_is_told_kept_and_taken_back() {
+    let more = "\n[[service_point]]\nname = \"hall/E2\"\nutility = \"electricity\"\n\
+                [[meter]]\nserial = \"E-2\"\nkind = \"usage\"\nservice_point = \"hall/E2\"\nparent = \"E-1\"\n";
+    let (with, without) = (format!("{SMALL}{more}"), format!("{SMALL}{}", more.replace("parent = \"E-1\"\n", "")));
+    let applied = Applied::new().await;
+    let plan = applied.apply(&with).await.unwrap().to_string();
+    assert!(plan.contains("~ meter E-2: parent none -> E-1\n"), "{plan}");
+    let registry = registry::load(&applied.book).await.unwrap();
+    let meter = |serial| registry.meter_by_serial(serial).unwrap();
+    assert_eq!(meter("E-2").parent, Some(meter("E-1").id));
+    assert!(applied.apply(&with).await.unwrap().is_empty());
+    assert_eq!(applied.apply(&without).await.unwrap().to_string(), "~ meter E-2: parent E-1 -> none\n");
+    assert_eq!(registry::load(&applied.book).await.unwrap().meter_by_serial("E-2").unwrap().parent, None);
+}

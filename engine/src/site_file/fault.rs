@@ -42,6 +42,8 @@ pub(super) struct At {
     pub(super) line: usize,
     /// The lines of its keys.
     pub(super) lines: BTreeMap<String, usize>,
+    /// The file, where the site file names another.
+    pub(super) file: Option<String>,
 }
 
 /// Collects faults of one file.
@@ -58,9 +60,22 @@ impl Faults {
 
     /// A fault at a line.
     pub(super) fn at_line(&self, line: usize, key: &str, what: impl Into<String>, remedy: impl Into<String>) {
-        let fault =
-            Fault { file: self.file.clone(), line, key: key.to_owned(), what: what.into(), remedy: remedy.into() };
+        self.push(&self.file, line, key, what.into(), remedy.into());
+    }
+
+    fn push(&self, file: &str, line: usize, key: &str, what: String, remedy: String) {
+        let fault = Fault { file: file.to_owned(), line, key: key.to_owned(), what, remedy };
         self.list.borrow_mut().push(fault);
+    }
+
+    /// The name of the file.
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Takes over the faults of another file.
+    pub(super) fn take(&self, other: Faults) {
+        self.list.borrow_mut().append(&mut other.list.into_inner());
     }
 
     /// A fault of a thing's key; of the thing itself where `key` is empty or not in the file.
@@ -71,7 +86,7 @@ impl Faults {
             ("", key) => key.to_owned(),
             (label, key) => format!("{label}.{key}"),
         };
-        self.at_line(line, &full, what, remedy);
+        self.push(at.file.as_deref().unwrap_or(&self.file), line, &full, what.into(), remedy.into());
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -18,6 +18,12 @@ fn nonsense_is_refused_with_file_line_key_and_remedy() {
             "titel = \"Brick Yard\"",
             "site.toml:3: site \"yard\".titel: is not a key of this table; remove it, or write one of: adjustment_limit, calendar, correct, currency",
         ),
+        (
+            "opening_count = 100",
+            "signed = true\nmodulus = 1000",
+            "meter \"E-1\".modulus: stands beside `signed`: a register that counts down",
+        ),
+        ("price = \"2.10\"", "price = \"2.10\"\nreverse = \"sell\"", "reverse: is \"sell\"; write \"ignore\" or"),
         ("[[calendar]]", "[[kalender]]", "site.toml:9: kalender: is not a key"),
         (
             "unit = 1",
@@ -47,6 +53,21 @@ fn nonsense_is_refused_with_file_line_key_and_remedy() {
             "name = \"jones\"",
             "name = \"smith\"",
             "site.toml:53: account \"smith\".name: names account \"smith\" again (first in line 45)",
+        ),
+        (
+            "serial = \"W-1\"",
+            "serial = \"W-1\"\nparent = \"W-0\"",
+            "meter \"W-1\".parent: is \"W-0\", which the file has no [[meter]] for; add that meter",
+        ),
+        (
+            "serial = \"W-1\"",
+            "serial = \"W-1\"\nparent = \"E-1\"",
+            "meter \"W-1\".parent: is \"E-1\", which measures electricity; name a meter of the same utility",
+        ),
+        (
+            "serial = \"W-1\"",
+            "serial = \"W-1\"\nparent = \"W-1\"",
+            "meter \"W-1\".parent: is \"W-1\", and so W-1 would be above itself; leave out",
         ),
         ("serial = \"W-1\"", "serial = \"E-1\"", "names meter \"E-1\" again (first in line 70)"),
         ("policy = \"standard\"", "policy = \"hard\"", "account \"smith\".policy: is \"hard\", which neither"),
@@ -173,4 +194,84 @@ fn a_time_without_zone_is_refused_where_no_site_gives_one() {
 #[test]
 fn a_file_without_a_site_is_refused() {
     assert!(faults("").contains("site.toml:1: site: is missing; write [[site]] with name, time_zone and currency"));
+}
+
+/// The keys of tiers, households, series and named dates.
+#[test]
+fn nonsense_in_tiers_series_and_calendars_is_refused_with_its_remedy() {
+    let period = "period = \"annual\", reset = \"07-01\"";
+    let bounds = "bounds = [\"1000\"]";
+    let contract = "account = \"smith\"\ntariff = \"power\"";
+    for (old, new, expected) in [
+        (period, "period = \"weekly\"", "tiers.period: is \"weekly\"; write \"monthly\", \"annual\" or \"cycle\""),
+        (period, "period = \"cycle\"", "tiers.day: is missing; write the day of the month on which the cycle begins"),
+        (period, "period = \"cycle\", day = 29", "tiers.day: is the number 29; write a whole number from 1 to 28"),
+        (period, "period = \"cycle\", day = 12", ""),
+        (period, "period = \"monthly\", day = 5", "tiers.day: stands beside monthly tiers"),
+        (period, "period = \"annual\", day = 5", "tiers.day: stands beside annual tiers"),
+        (
+            bounds,
+            "bounds = [\"1000\"], seasons = [{ from = \"05-01\", to = \"10-31\", bounds = [] }]",
+            "has bounds in season 1 that do not ascend, or not as many as `bounds`",
+        ),
+        (bounds, "bounds = [\"1000\"], seasons = [{ from = \"05-01\" }]", "tiers.seasons.to: is missing"),
+        (
+            bounds,
+            "bounds = [\"1000\"], persons = { from = 5 }",
+            "tiers.persons: needs `adder` and one of `from` and `above`",
+        ),
+        (bounds, "bounds = [\"1000\"], persons = { above = 4, adder = \"30\" }, households = true", ""),
+        (bounds, "bounds = [\"1000\"], households = 3", "tiers.households: is the number 3; write true or false"),
+        (bounds, "bounds = [\"1000\"], allowance = \"-1\"", "adds less than nothing to them; put them in order"),
+        (
+            contract,
+            "account = \"smith\"\npersons = 0\ntariff = \"power\"",
+            "persons: is the number 0; write a whole number",
+        ),
+        (contract, "account = \"smith\"\npersons = 5\nhouseholds = 2\ntariff = \"power\"", ""),
+        (
+            "price = \"2.10\"",
+            "dynamic = { file = \"hours.csv\" }",
+            "dynamic.file: is \"hours.csv\", which did not come with the site file; correct the name",
+        ),
+        (
+            "[[policy]]",
+            "[[tariff]]\nfile = \"other.toml\"\n[[policy]]",
+            "tariff.file: is \"other.toml\", which did not come",
+        ),
+        (
+            "holidays = [2026-12-25",
+            "named = { holiday = [2026-12-24] }\nholidays = [2026-12-25",
+            "is \"holiday\"; write a short name that is not a day type",
+        ),
+        ("holidays = [2026-12-25", "until = 2027\nholidays = [2026-12-25", "until: is the number 2027; write a date"),
+    ] {
+        let found = faults(&edited(old, new));
+        assert!(if expected.is_empty() { found.is_empty() } else { found.contains(expected) }, "{new}\n{found}");
+    }
+}
+
+/// What a tariff asks of a calendar is known only where a contract brings both together.
+#[test]
+fn a_calendar_that_has_run_out_or_lacks_a_name_is_refused_for_a_tariff_that_needs_it() {
+    // The version that treats workdays apart is in force.
+    let in_force = SMALL.replace("2026-07-01T00:07:00", "2027-07-01T00:07:00");
+    assert_eq!(faults(&in_force), "");
+    let old = in_force.replace("2026-12-25, 2026-12-26", "2025-12-25, 2025-12-26");
+    let found = faults(&old);
+    let expected = "calendar \"de\".holidays: knows no holidays after 2025-12-31, but tariff \"power\" treats holidays apart; \
+                    add the holidays of 2026, or `until = 2026-12-31`";
+    assert!(found.contains(expected), "{found}");
+    assert_eq!(faults(&old.replace("2025-12-26]", "2025-12-26]\nuntil = 2026-12-31")), "");
+    // A version that is over asks for nothing any more.
+    assert_eq!(faults(&SMALL.replace("2026-12-25, 2026-12-26", "2025-12-25, 2025-12-26")), "");
+    let fair = in_force.replace("days = [\"workday\"]", "days = [\"workday\", \"fair\"]");
+    let found = faults(&fair);
+    assert!(
+        found.contains(
+            "treats the dates \"fair\" apart, which calendar \"de\" does not name; write them in the calendar"
+        ),
+        "{found}"
+    );
+    assert_eq!(faults(&fair.replace("2026-12-26]", "2026-12-26]\nnamed = { fair = [2026-12-06] }")), "");
 }

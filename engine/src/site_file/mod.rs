@@ -12,12 +12,16 @@
 //! time_zone = "Asia/Shanghai"
 //! currency = "CNY"
 //! adjustment_limit = "5.00"     # up to this much a closed month is adjusted without a person; 0 by default
+//! refund_limit = "50.00"        # above it a second person approves a refund; without it, always
 //! from = 2024-01-01             # where accounts, contracts and meters begin that say nothing else
 //!
 //! [[calendar]]                  # holidays, make-up workdays, extra weekends
 //! name = "cn"
 //! holidays = [2026-10-01, 2026-10-02]
 //! workdays = [2026-10-10]
+//! named = { long-holiday = [2026-10-01] }        # dates that a tariff may treat apart: days = ["long-holiday"]
+//! until = 2026-12-31                             # up to where it is complete; else the end of the year of its last date
+//! # or: file = "calendars/cn.toml"               # [[calendar]] tables in a file of their own
 //!
 //! [[policy]]                    # kernel::control::policy
 //! name = "standard"
@@ -30,73 +34,122 @@
 //! prices = { peak = "1.20", flat = "0.80" }              # or price = "3.45"; decimals in quotes, never floats
 //! bands = { peak = ["08:00-12:00"], flat = ["12:00-08:00"] }    # or [[tariff.version.season]] from, to, days, bands;
 //!                                                               # the first season that holds decides
+//! reverse = "ignore"            # what flows back: "ignore" (recorded, not billed; the default) or "credit"
 //! tiers = { period = "monthly", bounds = ["260"], surcharge = ["0", "0.05"] }   # or prices = [..], one for each tier
+//! #   period = "annual", reset = "MM-DD" | "cycle", day = 1 to 28; seasons = [{ from, to, bounds }]; allowance = "15" (free);
+//! #   persons = { from = 5, adder = "100" } | { above = 4, adder = "30" }; households = true: bounds for each household
+//! # dynamic = { file = "hours.csv", time = "time", price = "price", step = "1h", per = "MWh" }: a price for each step; the
+//! #   band `dynamic` adds its own. Only ever continued at its end; what flows beyond it is `unpriced` until then
+//! # or: file = "tariffs/hubei.toml"              # [[tariff]] tables in a file of their own
 //!
 //! [[location]]                  # name, title, parent, kind = building | floor | room | area, area = "85.50" (m2)
 //! [[account]]                   # name, holder, kind, policy, location, credit_limit, cutoff, protected, confirmed
-//! [[service_point]]             # name, utility, location, account, tariff - or [[service_point.contract]], one by one
+//! [[service_point]]             # name, utility, location, account, tariff, persons, households
+//!                               # - or [[service_point.contract]], one by one
 //! [[meter]]                     # serial, profile, service_point, ct, pt, multiplier, modulus, opening_count, rating,
-//!                               # bus, unit, poll, relay - or [[meter.installation]], one by one
+//!                               # signed = true (counts down what flows back), bus, unit, poll, relay - or
+//!                               # [[meter.installation]], one by one; parent = "SERIAL": the meter that also measures
+//!                               # what this one measures
 //! ```
 //!
 //! Times without an offset are local to the site. What a register counts is multiplied by profile x `ct` x `pt` x
 //! `multiplier` (a pulse weight), unless the profile says that the device did so itself.
 //!
+//! **Registers.** `meter replace`, `meter retype` and `meter reset` (see [`plan_registers`]) change one meter from a moment
+//! on without a site file; an older file is refused afterwards where it says otherwise, and has nothing to change where it
+//! says nothing.
+//!
 //! **Changes.** A change of price, payer, tariff, multiplier, modulus or profile says from when (`from = ..`), or
 //! `correct = true` with a `reason`: then it was always so, and what was is superseded. What ends says `until = ..`;
 //! what is missing from the file is refused. Calendars, policies and tariffs may also stand in another site's file.
 
+mod attached;
 mod bands;
+mod check;
 mod fault;
 mod model;
 mod plan;
 mod prices;
 mod reader;
 mod registers;
+mod series;
 mod tariff;
 mod things;
 mod timeline;
 mod words;
 mod write;
 
+pub use attached::Attached;
+pub use check::{TariffFile, TariffText, tariffs_of};
 pub use fault::Fault;
 pub use model::SiteFile;
-pub use plan::{Change, ChangeKind, Checks, Plan, plan, plan_registers};
+pub use plan::{Change, ChangeKind, Checks, MoveFault, Plan, close_account, move_point, plan, plan_registers};
 pub use registers::{NewMeter, RegisterChange, RegisterEdit};
 pub use words::Ratio;
 pub use words::instant;
 pub use write::{WriteError, write};
 
 use fault::Faults;
+use model::{CalendarItem, SiteItem, TariffItem};
 use reader::{Context, Lines, Reader};
 use toml::de::DeTable;
 
 /// The largest site file: some 200,000 lines, or 20,000 meters.
 const LARGEST: usize = 16 * 1024 * 1024;
 
+/// A site file with the texts of the files that it names.
+#[derive(Clone, Debug, Default)]
+pub struct SiteText {
+    /// The site file.
+    pub text: String,
+    /// What it names.
+    pub attached: Attached,
+}
+
+/// A site file that names no other.
+impl From<&str> for SiteText {
+    fn from(text: &str) -> SiteText {
+        SiteText { text: text.to_owned(), attached: Attached::default() }
+    }
+}
+
+/// As from a text.
+impl From<&String> for SiteText {
+    fn from(text: &String) -> SiteText {
+        SiteText::from(text.as_str())
+    }
+}
+
 /// Reads a site file; `name` is what faults call it.
 ///
 /// # Errors
-/// Every fault of the file, in the order of its lines.
-pub fn parse(text: &str, name: &str) -> Result<SiteFile, Vec<Fault>> {
-    let context = Context { lines: Lines::new(text), faults: Faults::new(name) };
+/// Every fault of the file and of those that it names, each in the order of its lines.
+pub fn parse(site: impl Into<SiteText>, name: &str) -> Result<SiteFile, Vec<Fault>> {
+    let SiteText { text, attached } = site.into();
+    let context = context(&text, &attached, name);
+    let file = with_tables(&context, &text, |table| read(&context, table, name)).unwrap_or_default();
+    context.faults.or(file)
+}
+
+fn context<'f>(text: &str, attached: &'f Attached, name: &str) -> Context<'f> {
+    Context { lines: Lines::new(text), faults: Faults::new(name), attached, path: String::new(), file: None }
+}
+
+/// What `read` makes of a text's tables; none where the text is no TOML.
+fn with_tables<T>(context: &Context<'_>, text: &str, read: impl FnOnce(&DeTable<'_>) -> T) -> Option<T> {
     if text.len() > LARGEST {
         context.faults.at_line(1, "file", format!("has {} bytes", text.len()), "write one file for each site");
-        return context.faults.or(SiteFile::default());
+        return None;
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let line = error.span().map_or(1, |span| context.lines.of(&span));
         context.faults.at_line(line, "TOML", error.message().to_owned(), "correct the line");
     }
-    if !context.faults.is_empty() {
-        return context.faults.or(SiteFile::default());
-    }
-    let file = read(&context, table.get_ref(), name);
-    context.faults.or(file)
+    context.faults.is_empty().then(|| read(table.get_ref()))
 }
 
-fn read(context: &Context, table: &DeTable<'_>, name: &str) -> SiteFile {
+fn read(context: &Context<'_>, table: &DeTable<'_>, name: &str) -> SiteFile {
     let root = Reader::new(context, table, 1, String::new());
     let mut file = SiteFile { name: name.to_owned(), ..SiteFile::default() };
     file.sites = root.tables("site").into_iter().filter_map(things::site).collect();
@@ -104,9 +157,9 @@ fn read(context: &Context, table: &DeTable<'_>, name: &str) -> SiteFile {
         context.faults.at_line(1, "site", "is missing", "write [[site]] with name, time_zone and currency");
     }
     let sites = &file.sites;
-    file.calendars = root.tables("calendar").into_iter().filter_map(things::calendar).collect();
+    file.calendars = calendars(&root);
     file.policies = root.tables("policy").into_iter().filter_map(things::policy).collect();
-    file.tariffs = root.tables("tariff").into_iter().filter_map(|reader| tariff::tariff(reader, sites)).collect();
+    file.tariffs = tariffs(&root, sites);
     file.locations = root.tables("location").into_iter().filter_map(|reader| things::location(reader, sites)).collect();
     file.accounts = root.tables("account").into_iter().filter_map(|reader| things::account(reader, sites)).collect();
     file.points =
@@ -116,6 +169,26 @@ fn read(context: &Context, table: &DeTable<'_>, name: &str) -> SiteFile {
     file
 }
 
+/// Those of the file, and those of the files that it names.
+fn calendars(root: &Reader<'_>) -> Vec<CalendarItem> {
+    let read = |reader: Reader<'_>| match reader.has("file") {
+        true => attached::included(reader, "calendar", things::calendar),
+        false => things::calendar(reader).into_iter().collect(),
+    };
+    root.tables("calendar").into_iter().flat_map(read).collect()
+}
+
+/// As [`calendars`].
+fn tariffs(root: &Reader<'_>, sites: &[SiteItem]) -> Vec<TariffItem> {
+    let read = |reader: Reader<'_>| match reader.has("file") {
+        true => attached::included(reader, "tariff", |reader| tariff::tariff(reader, sites)),
+        false => tariff::tariff(reader, sites).into_iter().collect(),
+    };
+    root.tables("tariff").into_iter().flat_map(read).collect()
+}
+
+#[cfg(test)]
+mod areas_tests;
 #[cfg(test)]
 mod changes_tests;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use kernel::calendar::Calendar;
 use kernel::id::Utility;
 use kernel::money::Amount;
-use kernel::tariff::TariffVersion;
+use kernel::tariff::{Household, TariffVersion};
 use kernel::time::Moment;
 
 use super::fault::At;
@@ -39,6 +39,7 @@ pub(super) struct SiteItem {
     pub(super) webhook: Option<String>,
     /// Up to how much an adjustment of a closed month needs no person.
     pub(super) adjustment_limit: Amount,
+    pub(super) refund_limit: Amount,
     /// What begins where nothing else is said.
     pub(super) from: Option<Moment>,
     pub(super) correct: Option<String>,
@@ -131,6 +132,7 @@ pub(super) struct PointItem {
 pub(super) struct ContractTerms {
     pub(super) account: String,
     pub(super) tariff: String,
+    pub(super) household: Household,
 }
 
 #[derive(Clone, Debug)]
@@ -143,6 +145,7 @@ pub(super) struct MeterItem {
     pub(super) bus: Option<String>,
     pub(super) unit: Option<i64>,
     pub(super) poll_micros: Option<i64>,
+    pub(super) parent: Option<String>,
     pub(super) relay: Option<bool>,
     pub(super) installations: Vec<Stretch<Installation>>,
 }
@@ -163,6 +166,8 @@ pub(super) struct Installation {
     pub(super) closing: Option<i64>,
     /// What the installation before showed last.
     pub(super) previous_closing: Option<i64>,
+    /// Whether it counts down what flows back; as the profile says where the file does not.
+    pub(super) signed: Option<bool>,
     /// `75 kW`; its unit depends on the utility.
     pub(super) rating: Option<String>,
 }

@@ -2,6 +2,7 @@
 //! asked for is a fault.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use jiff::tz::TimeZone;
@@ -9,6 +10,7 @@ use kernel::time::{LocalDate, Moment};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::attached::Attached;
 use super::fault::{At, Faults};
 use super::words;
 
@@ -31,15 +33,21 @@ impl Lines {
 
 /// What all tables of a file share.
 #[derive(Debug)]
-pub(super) struct Context {
+pub(super) struct Context<'f> {
     pub(super) lines: Lines,
     pub(super) faults: Faults,
+    /// The files that came with the site file.
+    pub(super) attached: &'f Attached,
+    /// This file's path relative to the site file's folder; empty for the site file.
+    pub(super) path: String,
+    /// What faults call this file, where it is not the site file.
+    pub(super) file: Option<String>,
 }
 
 /// One table of the file. [`Reader::finish`] must end its reading.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
-    context: &'a Context,
+    context: &'a Context<'a>,
     table: &'a DeTable<'a>,
     line: usize,
     label: String,
@@ -47,7 +55,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(context: &'a Context, table: &'a DeTable<'a>, line: usize, label: String) -> Reader<'a> {
+    pub(super) fn new(context: &'a Context<'a>, table: &'a DeTable<'a>, line: usize, label: String) -> Reader<'a> {
         Reader { context, table, line, label, asked: RefCell::default() }
     }
 
@@ -55,12 +63,22 @@ impl<'a> Reader<'a> {
     pub(super) fn at(&self) -> At {
         let lines = &self.context.lines;
         let keys = self.table.iter().map(|(key, _)| (key.get_ref().to_string(), lines.of(&key.span())));
-        At { label: self.label.clone(), line: self.line, lines: keys.collect() }
+        At { label: self.label.clone(), line: self.line, lines: keys.collect(), file: self.context.file.clone() }
     }
 
     /// Reports a fault of one of its keys (of itself where `key` is empty).
     pub(super) fn fault(&self, key: &str, what: impl Into<String>, remedy: impl Into<String>) {
         self.context.faults.add(&self.at(), key, what, remedy);
+    }
+
+    /// What all tables of its file share.
+    pub(super) fn context(&self) -> &'a Context<'a> {
+        self.context
+    }
+
+    /// Takes a key as known.
+    pub(super) fn pass_over(&self, key: &'static str) {
+        self.asked.borrow_mut().push(key);
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -142,13 +160,52 @@ impl<'a> Reader<'a> {
         result.map_err(|(what, remedy)| self.fault(key, what, remedy)).ok()
     }
 
+    /// A date.
+    pub(super) fn date(&self, key: &'static str) -> Option<LocalDate> {
+        let value = self.raw(key)?.get_ref();
+        let date = date(value);
+        if date.is_none() {
+            self.wrong_type(key, value, "write a date such as 2026-12-31, without quotes");
+        }
+        date
+    }
+
+    /// A table whose keys are names and whose values are lists of dates. A name must be short, and not one of the words
+    /// that `is_taken` knows.
+    pub(super) fn dates_by_name(self, is_taken: impl Fn(&str) -> bool) -> BTreeMap<String, BTreeSet<LocalDate>> {
+        let mut named = BTreeMap::new();
+        for (name, value) in self.entries() {
+            let key = self.label.clone();
+            let fault = |what: String, remedy: &str| {
+                self.context.faults.at_line(self.line, &format!("{key}.{name}"), what, remedy);
+            };
+            if is_taken(name) || name.is_empty() || name.len() > 64 {
+                fault(format!("is {name:?}"), "write a short name that is not a day type, such as \"long-holiday\"");
+            }
+            let Some(list) = value.as_array() else {
+                fault(format!("is {}", shown(value)), "write a list of dates in brackets");
+                continue;
+            };
+            let mut dates = BTreeSet::new();
+            for item in list {
+                match date(item.get_ref()) {
+                    Some(date) => _ = dates.insert(date),
+                    None => fault(
+                        format!("holds {}", shown(item.get_ref())),
+                        "write dates such as 2026-10-01, without quotes",
+                    ),
+                }
+            }
+            named.insert(name.to_owned(), dates);
+        }
+        named
+    }
+
     /// A list of dates.
     pub(super) fn dates(&self, key: &'static str) -> Vec<(LocalDate, usize)> {
         let mut dates = Vec::new();
         for (value, line) in self.list(key) {
-            let date =
-                value.as_datetime().filter(|datetime| datetime.time.is_none()).and_then(|datetime| datetime.date);
-            match date.and_then(|date| LocalDate::new(i32::from(date.year), date.month, date.day)) {
+            match date(value) {
                 Some(date) => dates.push((date, line)),
                 None => self.context.faults.at_line(
                     line,
@@ -249,6 +306,11 @@ impl<'a> Reader<'a> {
         }
         whole.then_some(serde_json::Value::Object(object))
     }
+}
+
+fn date(value: &DeValue<'_>) -> Option<LocalDate> {
+    let date = value.as_datetime().filter(|datetime| datetime.time.is_none())?.date?;
+    LocalDate::new(i32::from(date.year), date.month, date.day)
 }
 
 fn integer(value: &DeValue<'_>) -> Option<i64> {

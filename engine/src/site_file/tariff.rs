@@ -3,13 +3,13 @@
 use jiff::tz::TimeZone;
 use kernel::calendar::DayType;
 use kernel::id::TariffVersionId;
-use kernel::tariff::{Band, MonthDay, TariffFault, TariffVersion};
+use kernel::tariff::{Band, MonthDay, Reverse, TariffFault, TariffVersion};
 use kernel::time::{LocalDate, LocalMonth};
 
 use super::model::{SiteItem, TariffItem, VersionItem};
 use super::reader::Reader;
 use super::things::{correction, name, utility, zone};
-use super::{bands, prices, words};
+use super::{bands, prices, series, words};
 
 pub(super) fn tariff(reader: Reader<'_>, sites: &[SiteItem]) -> Option<TariffItem> {
     let reader = reader.named("name");
@@ -66,6 +66,8 @@ fn version(reader: Reader<'_>, zone: Option<&TimeZone>) -> Option<VersionItem> {
     if prices.is_none() && !["price", "prices", "tiers"].iter().any(|key| reader.has(key)) {
         reader.fault("price", "is missing", "write `price`, or `prices` by band");
     }
+    let reverse = reader.word("reverse", Reverse::parse, "\"ignore\" or \"credit\"");
+    let dynamic = reader.table("dynamic").map(|inner| series::series(inner, zone));
     let source = reader.text("source").unwrap_or_default();
     let (correct, at) = (correction(&reader), reader.at());
     let item = (|| {
@@ -75,7 +77,13 @@ fn version(reader: Reader<'_>, zone: Option<&TimeZone>) -> Option<VersionItem> {
             rules: rules?,
             tiers,
             prices: prices?,
+            // A series with a fault leaves nothing to be proven.
+            dynamic: match dynamic {
+                Some(series) => Some(series?),
+                None => None,
+            },
             components: Vec::new(),
+            reverse: reverse.unwrap_or_default(),
             source,
         };
         if let Err(fault) = version.check() {
@@ -91,7 +99,11 @@ fn version(reader: Reader<'_>, zone: Option<&TimeZone>) -> Option<VersionItem> {
 
 /// A price for a band that no hour is in is a slip of the pen.
 fn unused_prices(reader: &Reader<'_>, version: &TariffVersion) {
-    for band in Band::ALL {
+    for band in Band::OF_TARIFFS {
+        // Nothing is added to the series: nobody wrote that.
+        if band == Band::Dynamic && version.dynamic.is_some() {
+            continue;
+        }
         let priced = version.prices.iter().any(|row| row[band as usize].is_some());
         let used = version.rules.iter().any(|rule| rule.plan.switches().iter().any(|switch| switch.band == band));
         if priced && !used {
@@ -121,8 +133,50 @@ fn explain(version: &TariffVersion, fault: &TariffFault) -> (&'static str, Strin
             (key, what, format!("write `{} = \"...\"`", band.name()))
         }
         TariffFault::Bounds => {
-            ("tiers", "has bounds that do not ascend from above zero".to_owned(), "put them in order".to_owned())
+            let what = "has bounds that do not ascend from above zero, or adds less than nothing to them";
+            (
+                "tiers",
+                what.to_owned(),
+                "put them in order, and write `allowance` and `adder` of zero or more".to_owned(),
+            )
         }
+        TariffFault::SeasonBounds(place) => (
+            "tiers",
+            format!("has bounds in season {} that do not ascend, or not as many as `bounds`", place + 1),
+            "write as many bounds in each season as in `bounds`".to_owned(),
+        ),
+        TariffFault::CycleDay(day) => {
+            ("tiers", format!("begins its cycle on day {day}"), "write a day from 1 to 28".to_owned())
+        }
+        TariffFault::Series if version.dynamic.is_some() => (
+            "dynamic",
+            "has prices, but no hour is in the band dynamic".to_owned(),
+            "give it hours in `bands`, or leave `bands` out: then it has all".to_owned(),
+        ),
+        TariffFault::Series => (
+            "bands",
+            "has hours in the band dynamic, but no series of prices".to_owned(),
+            "write `dynamic = { file = \"prices.csv\" }`".to_owned(),
+        ),
+        TariffFault::SeriesStart => (
+            "dynamic",
+            format!(
+                "has prices from {} on, but the version holds from {} on",
+                version.dynamic.as_ref().map_or(version.valid_from, |series| series.start),
+                version.valid_from
+            ),
+            "add the missing prices, or let the version begin later".to_owned(),
+        ),
+        TariffFault::SeriesSteps => (
+            "dynamic",
+            "has no step that divides an hour, or no price".to_owned(),
+            "write one price for each step".to_owned(),
+        ),
+        TariffFault::Unpriced => (
+            "bands",
+            "gives hours to the band unpriced".to_owned(),
+            "give them to another band: it is for what flows beyond the end of a series".to_owned(),
+        ),
         TariffFault::TierCount { tiers, prices } => (
             "tiers",
             format!("has {tiers} tiers, but {prices} rows of prices"),

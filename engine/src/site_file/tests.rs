@@ -23,6 +23,7 @@ pub(super) fn profiles() -> BTreeMap<String, ProfileFacts> {
             max_rate,
             primary,
             has_relay,
+            signed: false,
         };
         (name.to_owned(), facts)
     };

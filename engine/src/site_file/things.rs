@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use kernel::calendar::{Calendar, DayType};
 use kernel::id::Utility;
 use kernel::money::{Amount, Quantity};
+use kernel::tariff::Household;
 
 use super::model::{
     AccountItem, CalendarItem, ContractTerms, Installation, LocationItem, MeterItem, PointItem, PolicyItem, SiteItem,
@@ -40,6 +41,13 @@ pub(super) fn correction(reader: &Reader<'_>) -> Option<String> {
     reason.filter(|_| correct)
 }
 
+const LIMIT: &str = "an amount of zero or more, such as \"50.00\"";
+
+/// An amount of zero or more.
+fn limit(text: &str) -> Option<Amount> {
+    Amount::parse(text).filter(|amount| *amount >= Amount::ZERO)
+}
+
 pub(super) fn site(reader: Reader<'_>) -> Option<SiteItem> {
     let reader = reader.named("name");
     let name = name(&reader, "name", "mall");
@@ -63,6 +71,7 @@ pub(super) fn site(reader: Reader<'_>) -> Option<SiteItem> {
             mode: reader.word("mode", Mode::parse, modes).unwrap_or(Mode::Shadow),
             webhook: webhook(&reader),
             adjustment_limit: adjustment_limit.unwrap_or_default(),
+            refund_limit: reader.exact("refund_limit", limit, LIMIT).unwrap_or_default(),
             from: reader.moment("from", zone.as_ref()),
             correct: correction(&reader),
             // After a fault anything will do: the faults of what depends on it would only hide it.
@@ -104,6 +113,10 @@ pub(super) fn calendar(reader: Reader<'_>) -> Option<CalendarItem> {
             }
         }
     }
+    if let Some(inner) = reader.table("named") {
+        calendar.named = inner.dates_by_name(|name| DayType::ALL.iter().any(|day_type| day_type.name() == name));
+    }
+    calendar.until = reader.date("until");
     let item = CalendarItem { at: reader.at(), calendar, correct: correction(&reader) };
     reader.finish();
     Some(item)
@@ -173,10 +186,9 @@ pub(super) fn account(reader: Reader<'_>, sites: &[SiteItem]) -> Option<AccountI
     let zone = site.map(|site| &sites[site].zone);
     let holder = reader.text("holder");
     let kind = reader.word("kind", AccountKind::parse, "\"prepaid\" or \"postpaid\"");
-    let limit = |text: &str| Amount::parse(text).filter(|amount| *amount >= Amount::ZERO);
     let (from, until) = span(&reader, zone);
     let (policy, location) = (reader.text("policy"), reader.text("location"));
-    let credit_limit = reader.exact("credit_limit", limit, "an amount of zero or more, such as \"50.00\"");
+    let credit_limit = reader.exact("credit_limit", limit, LIMIT);
     let (cutoff, protected) = (reader.boolean("cutoff"), reader.text("protected"));
     let confirmed = reader.moment("confirmed", zone);
     let item = (|| {
@@ -254,11 +266,16 @@ pub(super) fn service_point(reader: Reader<'_>, sites: &[SiteItem]) -> Option<Po
     let read = |reader: &Reader<'_>| {
         let account = reader.need("account", "name the account that pays");
         let tariff = reader.need("tariff", "name the tariff");
-        Some(ContractTerms { account: account?, tariff: tariff? })
+        let counted = |key| reader.integer(key, 1..1_000).and_then(|count| u16::try_from(count).ok());
+        let (persons, households) = (counted("persons").unwrap_or(0), counted("households").unwrap_or(1));
+        Some(ContractTerms { account: account?, tariff: tariff?, household: Household { persons, households } })
     };
     // A service point that nobody pays for is measured only.
-    let contracts = match ["account", "tariff", "contract", "from", "until"].iter().any(|key| reader.has(key)) {
-        true => stretches(&reader, "contract", zone, &["account", "tariff"], read),
+    let contracts = match ["account", "tariff", "persons", "households", "contract", "from", "until"]
+        .iter()
+        .any(|key| reader.has(key))
+    {
+        true => stretches(&reader, "contract", zone, &["account", "tariff", "persons", "households"], read),
         false => Vec::new(),
     };
     let location = reader.text("location");
@@ -324,6 +341,7 @@ pub(super) fn meter(reader: Reader<'_>, sites: &[SiteItem]) -> Option<MeterItem>
         );
     }
     let relay = reader.boolean("relay");
+    let parent = reader.text("parent");
     let item = (|| {
         let poll_micros = bus.is_some().then(|| poll.unwrap_or(kernel::time::MINUTE));
         Some(MeterItem {
@@ -334,6 +352,7 @@ pub(super) fn meter(reader: Reader<'_>, sites: &[SiteItem]) -> Option<MeterItem>
             bus,
             unit,
             poll_micros,
+            parent,
             relay,
             installations,
         })
@@ -364,6 +383,17 @@ fn installation(reader: &Reader<'_>) -> Option<Installation> {
     if previous_closing.is_some() && !reader.has("from") {
         reader.fault("previous_closing_count", "stands without `from`", "write `from`, the moment of the change");
     }
+    let signed = reader.boolean("signed");
     let (profile, rating) = (reader.text("profile"), reader.text("rating"));
-    Some(Installation { point: point?, profile, multiplier, modulus, opening, closing, previous_closing, rating })
+    Some(Installation {
+        point: point?,
+        profile,
+        multiplier,
+        modulus,
+        opening,
+        closing,
+        previous_closing,
+        signed,
+        rating,
+    })
 }

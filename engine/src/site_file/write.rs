@@ -2,7 +2,7 @@
 
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
-use kernel::id::SiteId;
+use kernel::id::{MeterId, SiteId};
 use kernel::money::Amount;
 use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
@@ -25,19 +25,23 @@ pub(super) struct Rows {
     policies: Cells<3>,
     sites: Cells<9>,
     adjustment_limits: Cells<2>,
+    refund_limits: Cells<2>,
     locations: Cells<7>,
     accounts: Cells<13>,
     tariffs: Cells<4>,
     versions: Cells<5>,
     points: Cells<5>,
-    contracts: Cells<6>,
+    contracts: Cells<8>,
     meters: Cells<13>,
+    meter_parents: Cells<2>,
     epochs: Cells<7>,
     /// The same as what they are.
     pub(super) new_epochs: Vec<Epoch>,
     /// Installations that end, or are judged otherwise.
     pub(super) epoch_updates: Vec<Epoch>,
     pub(super) contract_ends: Vec<(i64, Moment)>,
+    /// Versions whose price series goes on.
+    pub(super) version_updates: Vec<TariffVersion>,
     /// Table and identifier of what was never so.
     pub(super) superseded: Vec<(&'static str, u32)>,
 }
@@ -71,6 +75,10 @@ impl Rows {
 
     pub(super) fn adjustment_limit(&mut self, site: SiteId, limit: Amount) {
         self.adjustment_limits.push([site.0.into(), limit.to_string().into()]);
+    }
+
+    pub(super) fn refund_limit(&mut self, id: SiteId, limit: Amount) {
+        self.refund_limits.push([id.0.into(), limit.to_string().into()]);
     }
 
     pub(super) fn location(&mut self, location: &Location) {
@@ -140,6 +148,9 @@ impl Rows {
             contract.tariff.0.into(),
             contract.valid_from.0.into(),
             contract.valid_to.map(|moment| moment.0).into(),
+            // What nobody said stays unsaid.
+            (contract.household.persons > 0).then_some(u32::from(contract.household.persons)).into(),
+            Some(u32::from(contract.household.households)).into(),
         ]);
     }
 
@@ -159,6 +170,10 @@ impl Rows {
             meter.has_relay.into(),
             meter.rating_mw.into(),
         ]);
+    }
+
+    pub(super) fn meter_parent(&mut self, meter: MeterId, parent: Option<MeterId>) {
+        self.meter_parents.push([meter.0.into(), parent.map(|id| id.0).into()]);
     }
 
     pub(super) fn epoch(&mut self, epoch: &Epoch, reason: Option<&str>) {
@@ -199,6 +214,7 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
     upsert(tx, "calendars", "name definition", rows.calendars).await?;
     upsert(tx, "policies", "name definition", rows.policies).await?;
     upsert(tx, "sites", "name title time_zone currency calendar_id mode webhook created_at", rows.sites).await?;
+    upsert(tx, "refund_limits", "amount", rows.refund_limits).await?;
     let head = "INSERT INTO adjustment_limits (site_id, amount) VALUES";
     let tail = "ON CONFLICT (site_id) DO UPDATE SET amount = excluded.amount";
     bulk::insert(tx, head, tail, rows.adjustment_limits).await?;
@@ -209,14 +225,26 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
     upsert(tx, "tariffs", "name utility currency", rows.tariffs).await?;
     upsert(tx, "tariff_versions", "tariff_id valid_from definition published_at", rows.versions).await?;
     upsert(tx, "service_points", "site_id name utility location_id", rows.points).await?;
-    upsert(tx, "contracts", "service_point_id account_id tariff_id valid_from valid_to", rows.contracts).await?;
+    upsert(
+        tx,
+        "contracts",
+        "service_point_id account_id tariff_id valid_from valid_to persons households",
+        rows.contracts,
+    )
+    .await?;
     let columns = "site_id serial profile utility kind resolution_numerator resolution_denominator bus unit \
                    poll_micros has_relay rating_mw";
     upsert(tx, "meters", columns, rows.meters).await?;
+    upsert(tx, "meter_parents", "parent_id", rows.meter_parents).await?;
     upsert(tx, "epochs", "meter_id service_point_id valid_from valid_to definition reason", rows.epochs).await?;
     for (table, id) in rows.superseded {
         let sql = sqlx::AssertSqlSafe(format!("UPDATE {table} SET superseded_at = $1 WHERE id = $2"));
         sqlx::query(sql).bind(at.0).bind(i64::from(id)).execute(tx.conn()).await.map_err(BookError::from)?;
+    }
+    for version in rows.version_updates {
+        let update = sqlx::query("UPDATE tariff_versions SET definition = $1 WHERE id = $2");
+        let update = update.bind(json(&version)).bind(i64::from(version.id.0));
+        update.execute(tx.conn()).await.map_err(BookError::from)?;
     }
     for (id, end) in rows.contract_ends {
         let update = sqlx::query("UPDATE contracts SET valid_to = $1 WHERE id = $2").bind(end.0).bind(id);

@@ -11,7 +11,8 @@
 //! - `primary`: the register already includes CT and PT. `max_rate`: 1/1000 unit per hour. `jitter_counts`.
 //! - `max_gap_words` (4) and `max_request_words` (125): what one request may bridge and hold.
 //! - `[billing]`: `name`, `address`, `type` (`u16 i16 u32 i32 f32`), `resolution` (1/1000 units a count, `"10"` or
-//!   `"10/3"`), `modulus`, `invalid` (raw codes); for `f32` also `scale` (1/1000 units per 1.0) and `float_exact_below`,
+//!   `"10/3"`), `modulus`, `invalid` (raw codes), `signed = true` where it
+//!   counts down what flows back (then `i32`, `i16` or `f32`, without a modulus); for `f32` also `scale` (1/1000 units per 1.0) and `float_exact_below`,
 //!   the count from which the float moves in steps above one count.
 //! - `[[instrument]]`: `quantity` (`power voltage current power_factor flow`) and its register; `scale` is in 1/1000 of
 //!   W, V, A, 1 or litre per hour for a raw 1. `[[extra]]`: registers that only a probe reads, with their `unit`.
@@ -120,6 +121,8 @@ pub struct Billing {
     pub resolution: Ratio,
     /// The register shows 0 again after this many counts.
     pub modulus: Option<i64>,
+    /// It counts down what flows back, below zero too.
+    pub signed: bool,
     /// For a float: from this count on it moves in steps above one count.
     pub float_exact_below: Option<i64>,
 }
@@ -270,6 +273,7 @@ impl Profile {
             max_rate: self.max_rate,
             primary: self.primary,
             has_relay: self.relay.is_some(),
+            signed: self.billing.signed,
         }
     }
 
@@ -281,7 +285,7 @@ impl Profile {
             kind => decode::integer(words, kind, self.word_order, &register.invalid)?,
         };
         match self.billing.modulus {
-            _ if count < 0 => Err(Refusal::Negative),
+            _ if count < 0 && !self.billing.signed => Err(Refusal::Negative),
             Some(modulus) if count >= modulus => Err(Refusal::TooLarge),
             _ => Ok(count),
         }

@@ -84,6 +84,8 @@ struct BillingTable {
     scale: Option<Ratio>,
     modulus: Option<i64>,
     #[serde(default)]
+    signed: bool,
+    #[serde(default)]
     invalid: Vec<u32>,
     float_exact_below: Option<i64>,
 }
@@ -246,7 +248,11 @@ fn billing(table: BillingTable) -> Result<Billing, Fault> {
         return fault("billing.modulus", "2 or more; leave it out for a register that never wraps");
     }
     let register = register("billing.address", table.name, table.address, table.r#type, scale, table.invalid)?;
-    Ok(Billing { register, resolution: table.resolution, modulus: table.modulus, float_exact_below: exact })
+    let (signed, modulus) = (table.signed, table.modulus);
+    if signed && (modulus.is_some() || matches!(register.kind, Kind::U16 | Kind::U32)) {
+        return fault("billing.signed", "only for a type with a sign, and without a modulus");
+    }
+    Ok(Billing { register, resolution: table.resolution, modulus, signed, float_exact_below: exact })
 }
 
 fn instruments(tables: Vec<InstrumentTable>) -> Result<Vec<Instrument>, Fault> {

@@ -107,6 +107,15 @@ fn a_cumulative_register_is_neither_negative_nor_beyond_its_modulus() {
 }
 
 #[test]
+fn a_signed_register_may_be_below_zero() {
+    let signed =
+        PROFILE.replace("modulus = 4_294_967_296", "signed = true").replacen("type = \"u32\"", "type = \"i32\"", 1);
+    let profile = Profile::parse(&signed, "test").unwrap();
+    assert_eq!(profile.count(&[0xFFFF, 0xFF9C]), Ok(-100));
+    assert!(profile.facts().signed && !find("acrel-dtsy1352").unwrap().facts().signed);
+}
+
+#[test]
 fn near_registers_are_read_together_and_far_ones_are_not() {
     let span = |start, words| Span { start, words };
     let limits = Limits { gap_words: 4, request_words: 125 };
@@ -162,6 +171,7 @@ fn a_profile_that_contradicts_itself_is_refused_with_the_key() {
         ("resolution = \"10\"", "resolution = \"0\"", "positive rational"),
         ("modulus = 4_294_967_296", "modulus = 4_294_967_296\nfloat_exact_below = 5", "float_exact_below"),
         ("modulus = 4_294_967_296", "module = 7", "module"),
+        ("modulus = 4_294_967_296", "signed = true", "billing.signed"),
         ("supply = [0x0001, 0x0000]", "supply = [0x0001, 0x0001]", "relay.supply"),
         ("supply = [0x0001, 0x0000]", "supply = [0x0001, 0x0002]", "relay.read_back"),
         ("write_function = 16", "write_function = 6", "relay.interrupt"),

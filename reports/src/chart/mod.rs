@@ -9,6 +9,7 @@ mod font;
 mod horizontal;
 mod model;
 mod vertical;
+pub(crate) mod year;
 
 use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
 
@@ -23,56 +24,102 @@ const WIDTH: f64 = 1_080.0;
 const HEAD: f64 = 92.0;
 const FOOT: f64 = 34.0;
 
+/// Something that can be drawn: at [`WIDTH`], on any backend.
+pub(crate) trait Picture {
+    /// Its name, for errors.
+    fn name(&self) -> &str;
+    /// What it shows, for those who cannot see it.
+    fn title(&self) -> String;
+    /// Its height.
+    fn height(&self) -> f64;
+    /// Draws it.
+    fn draw<D: Drawn>(&self, canvas: &mut Canvas<'_, D>) -> Result<(), String>;
+}
+
 /// The report's chart as SVG.
 pub(crate) fn svg(report: &Report) -> Result<Vec<u8>, ReportError> {
-    let chart = chart(report)?;
-    let height = height(&chart);
-    let mut text = String::new();
-    let letters = {
-        let size = (canvas::pixel(WIDTH), canvas::pixel(height));
-        let area =
-            SVGBackend::with_string(&mut text, (size.0.unsigned_abs(), size.1.unsigned_abs())).into_drawing_area();
-        let mut canvas = Canvas::new(&area, 1.0);
-        draw(&chart, &mut canvas, height).map_err(|fault| failed(report, &fault))?;
-        let letters = canvas.outlines();
-        area.present().map_err(|fault| failed(report, &fault.to_string()))?;
-        letters
-    };
-    let end = text.rfind("</svg>").ok_or_else(|| failed(report, "the picture has no end"))?;
-    let title = escape(&format!("{} {}", chart.title, chart.subtitle));
-    text.insert_str(end, &format!("<title>{title}</title>\n{letters}"));
-    Ok(text.into_bytes())
+    svg_of(&chart(report)?)
 }
 
 /// The report's chart as PNG.
 pub(crate) fn png(report: &Report) -> Result<Vec<u8>, ReportError> {
-    let chart = chart(report)?;
-    let height = height(&chart);
+    png_of(&chart(report)?)
+}
+
+/// A picture as SVG.
+pub(crate) fn svg_of(picture: &impl Picture) -> Result<Vec<u8>, ReportError> {
+    let failed = |fault: &str| failed(picture.name(), fault);
+    let mut text = String::new();
+    let letters = {
+        let size = (canvas::pixel(WIDTH), canvas::pixel(picture.height()));
+        let area =
+            SVGBackend::with_string(&mut text, (size.0.unsigned_abs(), size.1.unsigned_abs())).into_drawing_area();
+        let mut canvas = Canvas::new(&area, 1.0);
+        picture.draw(&mut canvas).map_err(|fault| failed(&fault))?;
+        let letters = canvas.outlines();
+        area.present().map_err(|fault| failed(&fault.to_string()))?;
+        letters
+    };
+    let end = text.rfind("</svg>").ok_or_else(|| failed("the picture has no end"))?;
+    let title = escape(&picture.title());
+    text.insert_str(end, &format!("<title>{title}</title>\n{letters}"));
+    Ok(text.into_bytes())
+}
+
+/// A picture as PNG.
+pub(crate) fn png_of(picture: &impl Picture) -> Result<Vec<u8>, ReportError> {
+    let failed = |fault: &str| failed(picture.name(), fault);
+    let height = picture.height();
     let size = (canvas::pixel(WIDTH * PNG_SCALE).unsigned_abs(), canvas::pixel(height * PNG_SCALE).unsigned_abs());
     let bytes = usize::try_from(u64::from(size.0) * u64::from(size.1) * 3).unwrap_or(0);
     let mut pixels = vec![255_u8; bytes];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
         let mut canvas = Canvas::new(&area, PNG_SCALE);
-        draw(&chart, &mut canvas, height).map_err(|fault| failed(report, &fault))?;
-        canvas.rasterize().map_err(|fault| failed(report, &fault))?;
-        area.present().map_err(|fault| failed(report, &fault.to_string()))?;
+        picture.draw(&mut canvas).map_err(|fault| failed(&fault))?;
+        canvas.rasterize().map_err(|fault| failed(&fault))?;
+        area.present().map_err(|fault| failed(&fault.to_string()))?;
     }
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, size.0, size.1);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
-    written.map_err(|fault| failed(report, &fault.to_string()))?;
+    written.map_err(|fault| failed(&fault.to_string()))?;
     Ok(file)
 }
 
-fn chart(report: &Report) -> Result<Chart, ReportError> {
-    Chart::of(report).ok_or_else(|| ReportError::NoChart { name: report.name.clone() })
+fn chart(report: &Report) -> Result<Named, ReportError> {
+    let chart = Chart::of(report).ok_or_else(|| ReportError::NoChart { name: report.name.clone() })?;
+    Ok(Named { name: report.name.clone(), chart })
 }
 
-fn failed(report: &Report, fault: &str) -> ReportError {
-    ReportError::Chart { name: report.name.clone(), fault: fault.to_owned() }
+/// A chart with the name of its report.
+struct Named {
+    name: String,
+    chart: Chart,
+}
+
+impl Picture for Named {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn title(&self) -> String {
+        format!("{} {}", self.chart.title, self.chart.subtitle)
+    }
+
+    fn height(&self) -> f64 {
+        height(&self.chart)
+    }
+
+    fn draw<D: Drawn>(&self, canvas: &mut Canvas<'_, D>) -> Result<(), String> {
+        draw(&self.chart, canvas, self.height())
+    }
+}
+
+fn failed(name: &str, fault: &str) -> ReportError {
+    ReportError::Chart { name: name.to_owned(), fault: fault.to_owned() }
 }
 
 fn panel_height(chart: &Chart, panel: &Panel) -> f64 {

@@ -62,13 +62,15 @@ const PALETTE: [Rgb; 7] =
     [(0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (120, 120, 120)];
 
 /// Colour and bilingual name of a known series or panel.
-fn known(name: &str) -> Option<(Rgb, &'static str)> {
+pub(super) fn known(name: &str) -> Option<(Rgb, &'static str)> {
     Some(match name {
         "sharp" => ((213, 94, 0), "sharp 尖"),
         "peak" => ((230, 159, 0), "peak 峰"),
         "flat" => ((86, 180, 233), "flat 平"),
         "valley" => ((0, 114, 178), "valley 谷"),
         "deep_valley" => ((40, 50, 110), "deep valley 深谷"),
+        "dynamic" => ((204, 121, 167), "dynamic 动态"),
+        "unpriced" => ((120, 120, 120), "unpriced 未定价"),
         "single" => ((0, 158, 115), "single price 单一制"),
         "quantity" => ((0, 114, 178), "quantity 用量"),
         "balance" => ((0, 114, 178), "balance 余额"),

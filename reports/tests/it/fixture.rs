@@ -163,7 +163,7 @@ impl Writer {
         }
         for (id, (point, account, tariff, from, to)) in (1..).zip(site::contracts()) {
             let to = to.map_or("NULL".to_owned(), |to| to.to_string());
-            self.insert("contracts", &format!("{id}, {point}, {account}, {tariff}, {from}, {to}, NULL"));
+            self.insert("contracts", &format!("{id}, {point}, {account}, {tariff}, {from}, {to}, NULL, NULL, NULL"));
         }
         for (id, serial, utility, kind, site) in [
             (1, "E-1", "electricity", "register", 1),
@@ -200,6 +200,8 @@ impl Writer {
             (20, "revenue:electricity", "income", "NULL", "CNY"),
             (21, "revenue:water", "income", "NULL", "CNY"),
             (22, "revenue:electricity:EUR", "income", "NULL", "EUR"),
+            (30, "suspense", "liability", "NULL", "CNY"),
+            (31, "deposit:A-101", "liability", "1", "CNY"),
         ];
         for (id, name, kind, account, currency) in ledger {
             self.insert("ledger_accounts", &format!("{id}, '{name}', '{kind}', {account}, '{currency}'"));
@@ -221,6 +223,7 @@ impl Writer {
             &format!("4, 'key-4', 2, 'wechat', 'wechat', 'tx-4', '50.000000000', 'pending', {noon}, NULL, NULL, 'app'"),
         );
 
+        self.orders(noon);
         let posted_before = LocalDate::new(2026, 10, 3).unwrap();
         let mut transfers: BTreeMap<(u32, LocalDate, i64), (i64, Amount)> = BTreeMap::new();
         let mut exported: BTreeMap<(&str, String), Vec<ExportedLine>> = BTreeMap::new();
@@ -263,6 +266,62 @@ impl Writer {
         for ((utility, month), lines) in exported {
             self.file("charges", utility, &month, &charges(&lines));
         }
+    }
+
+    /// Orders that leave every wallet as it was: each is undone, or waits.
+    fn orders(&mut self, at: i64) {
+        for (id, kind, debit, credit, amount, account, linked) in [
+            (4, "capture", 1, 31, "50.000000000", 1, "NULL"),
+            (5, "reversal", 31, 1, "50.000000000", 1, "4"),
+            (6, "suspense", 10, 30, "25.000000000", 0, "NULL"),
+            (7, "refund", 1, 10, "20.000000000", 1, "NULL"),
+            (8, "reversal", 10, 1, "20.000000000", 1, "7"),
+        ] {
+            let values = format!(
+                "{id}, '{kind}', {debit}, {credit}, '{amount}', {account}, NULL, {linked}, {at}, {at}, 'an order'"
+            );
+            self.insert("transfers", &values);
+        }
+        let hash = "0".repeat(64);
+        for (key, kind, hash, transfer, subject) in [
+            ("key-1", "topup", "", "1", "1"),
+            ("key-2", "topup", "", "2", "2"),
+            ("key-3", "topup", "", "3", "3"),
+            ("key-4", "topup", "", "NULL", "4"),
+            ("hold-1", "hold", &hash, "NULL", "1"),
+            ("capture-1", "hold_capture", &hash, "4", "1"),
+            ("reversal-1", "reversal", &hash, "5", "4"),
+            ("suspense-1", "suspense", &hash, "6", "1"),
+            ("refund-1", "refund", &hash, "NULL", "1"),
+            ("reversal-2", "reversal", &hash, "8", "7"),
+            ("refund-2", "refund", &hash, "NULL", "2"),
+            ("hold-2", "hold", &hash, "NULL", "2"),
+        ] {
+            self.insert("money_keys", &format!("'{key}', '{kind}', '{hash}', {transfer}, {subject}, 'desk', {at}"));
+        }
+        let later = at + HOUR;
+        self.insert(
+            "holds",
+            &format!("1, 1, '60.000000000', 'key card', 'captured', {at}, NULL, {later}, '50.000000000', 4, 'desk'"),
+        );
+        self.insert(
+            "holds",
+            &format!("2, 2, '5.000000000', 'parcel', 'expired', {at}, {later}, {later}, NULL, NULL, 'desk'"),
+        );
+        self.insert(
+            "refunds",
+            &format!(
+                "1, 1, '20.000000000', 'cash', 'left', 'reversed', '0.000000000', 'desk', {at}, 'head', {later}, 7"
+            ),
+        );
+        self.insert(
+            "refunds",
+            &format!("2, 1, '3.000000000', 'cash', 'left', 'requested', '0.000000000', 'desk', {at}, NULL, NULL, NULL"),
+        );
+        self.insert(
+            "suspense",
+            &format!("1, 'suspense-1', '陈', '25.000000000', 'CNY', 'cash', 'open', {at}, 6, NULL, NULL, NULL, 'desk'"),
+        );
     }
 
     fn control(&mut self) {

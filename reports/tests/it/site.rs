@@ -15,7 +15,7 @@ use kernel::money::{Amount, Price, Quantity};
 use kernel::point::{Point, PointState, Row, Sink, Step};
 use kernel::rate::{Contract, Part, Terms};
 use kernel::reading::{Value, Verdict};
-use kernel::tariff::{Band, DayPlan, MonthDay, Rule, TariffVersion, TierPeriod, Tiers};
+use kernel::tariff::{Band, DayPlan, Household, MonthDay, PriceRow, Rule, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{DAY, HOUR, LocalDate, MINUTE, Moment, SiteDay, SiteDays, WallRun};
 
 /// 00:00 of the mall's local day, in microseconds UTC.
@@ -52,7 +52,7 @@ pub(crate) fn berlin_days() -> SiteDays {
 
 pub(crate) fn calendar() -> Calendar {
     let national = (1..=7).filter_map(|day| LocalDate::new(2026, 10, day)).map(|date| (date, DayType::Holiday));
-    Calendar { name: "cn".to_owned(), exceptions: national.collect() }
+    Calendar { name: "cn".to_owned(), exceptions: national.collect(), ..Calendar::default() }
 }
 
 fn rule(day_types: &[DayType], ranges: &[(u16, u16, Band)]) -> Rule {
@@ -60,14 +60,20 @@ fn rule(day_types: &[DayType], ranges: &[(u16, u16, Band)]) -> Rule {
         from: MonthDay { month: 1, day: 1 },
         to: MonthDay { month: 12, day: 31 },
         day_types: day_types.to_vec(),
+        named: Vec::new(),
         plan: DayPlan::from_ranges(ranges).unwrap(),
     }
 }
 
 fn version(id: u32, from: i64, rules: Vec<Rule>, bounds: &[i64], prices: &[[Option<i64>; 6]]) -> Arc<TariffVersion> {
-    let tiers = (!bounds.is_empty())
-        .then(|| Tiers { period: TierPeriod::Monthly, bounds: bounds.iter().copied().map(Quantity).collect() });
-    let prices = prices.iter().map(|row| row.map(|price| price.map(Price))).collect();
+    let tiers =
+        (!bounds.is_empty()).then(|| Tiers::plain(TierPeriod::Monthly, bounds.iter().copied().map(Quantity).collect()));
+    let row = |row: &[Option<i64>; 6]| {
+        let mut whole = PriceRow::default();
+        whole.iter_mut().zip(row).for_each(|(place, price)| *place = price.map(Price));
+        whole
+    };
+    let prices = prices.iter().map(row).collect();
     let valid_from = Moment(from);
     let version = TariffVersion {
         id: TariffVersionId(id),
@@ -75,7 +81,9 @@ fn version(id: u32, from: i64, rules: Vec<Rule>, bounds: &[i64], prices: &[[Opti
         rules,
         tiers,
         prices,
+        dynamic: None,
         components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: "fixture".to_owned(),
     };
     version.check().unwrap();
@@ -187,6 +195,7 @@ pub(crate) fn epochs() -> Vec<Epoch> {
         closing_count: None,
         jitter_counts: 2,
         max_rate: 400_000,
+        signed: false,
         valid_from: Moment(from),
         valid_to: to,
     };
@@ -296,6 +305,7 @@ pub(crate) fn rate() -> Rated {
             account: AccountId(account),
             valid_from: Moment(from),
             valid_to: to.map(Moment),
+            household: Household::default(),
             versions: tariffs[&tariff].2.clone(),
         });
         let terms = Terms { days, calendar: Arc::new(calendar()), contracts: contracts.collect() };

@@ -2,6 +2,7 @@
 
 pub(crate) mod cambridge;
 mod daiad;
+mod quality;
 mod rating;
 mod replay;
 mod source;

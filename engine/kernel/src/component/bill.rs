@@ -35,8 +35,8 @@ pub fn bill(facts: &Facts) -> Result<Vec<Line>, FactFault> {
     }
     bill.shortfall();
     for (index, place) in places.iter().enumerate() {
-        if let Some(place) = place {
-            bill.work_out(index, place + 1, usize::MAX);
+        if let Some(place) = *place {
+            bill.work_out(index, place, usize::MAX);
         }
     }
     Ok(bill.lines.into_iter().flatten().collect())

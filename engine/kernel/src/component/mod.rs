@@ -109,6 +109,27 @@ pub enum Charge {
     },
 }
 
+impl Charge {
+    /// Which maxima the facts must hold for it.
+    #[must_use]
+    pub fn window(&self) -> Option<Window> {
+        match self {
+            Charge::Demand { window, .. } => Some(*window),
+            Charge::Capacity { excess, .. } => excess.map(|excess| excess.window),
+            _ => None,
+        }
+    }
+
+    /// Which other service's volume the facts must hold for it.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        match self {
+            Charge::Derived(derived) => Some(&derived.source),
+            _ => None,
+        }
+    }
+}
+
 /// Prices of demand, for each unit per hour (kW).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DemandPrices {

@@ -257,6 +257,7 @@ mod tests {
         Calendar {
             name: "test".into(),
             exceptions: BTreeMap::from([(holiday, DayType::Holiday), (make_up, DayType::Workday)]),
+            ..Calendar::default()
         }
     }
 

@@ -14,7 +14,7 @@ use kernel::point::{PointState, Row, Step};
 use kernel::rate::Contract;
 use kernel::reading::{Value, Verdict};
 use kernel::tariff::Band::{self, Flat, Peak};
-use kernel::tariff::TierPeriod;
+use kernel::tariff::{Household, TierPeriod};
 use kernel::time::{DAY, HOUR, Moment, SECOND};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -58,6 +58,7 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
         account: AccountId(account),
         valid_from: from,
         valid_to,
+        household: Household::default(),
         versions,
     };
     let (out, back) = (hour(1_300), hour(1_333));

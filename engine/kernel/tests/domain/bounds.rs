@@ -15,7 +15,7 @@ use kernel::component::{Charge, Component, DemandPrices, ENERGY, Excess, Taxatio
 use kernel::judge::Interval;
 use kernel::money::{Amount, Price, Quantity, Rounding};
 use kernel::statement::{Minor, Statement, share};
-use kernel::tariff::{MonthDay, TierPeriod};
+use kernel::tariff::{Band, MonthDay, TierPeriod};
 use kernel::time::{LocalDate, LocalMonth, Moment};
 use proptest::prelude::*;
 
@@ -271,7 +271,7 @@ fn the_largest_bill_within_the_bounds_does_not_overflow() {
     for sign in [1, -1] {
         let price = Price(sign * 100_000_000_000_000);
         let rate = Rate(sign * 10_000_000);
-        let prices = DemandPrices::ByBand([Some(price); 6]);
+        let prices = DemandPrices::ByBand([Some(price); Band::ALL.len()]);
         let window = Window { minutes: 1, method: Method::Sliding };
         let mut list: Vec<Component> = (0..13)
             .map(|index| component(&format!("demand {index}"), Charge::Demand { window, prices: prices.clone() }))
@@ -308,7 +308,7 @@ fn the_largest_bill_within_the_bounds_does_not_overflow() {
             ..segment(vec![], index + 1, 1)
         });
         let facts = Facts {
-            maxima: vec![(window, Maxima { whole: most, by_band: [most; 6], known: 1 })],
+            maxima: vec![(window, Maxima { whole: most, by_band: [most; Band::ALL.len()], known: 1 })],
             capacity: Some(Quantity(1)),
             reactive: Some(Quantity(1_000_000_000_000_000)),
             ..facts(segments.collect())

@@ -15,7 +15,7 @@ use kernel::component::{Charge, Component, DemandPrices, ENERGY, Excess, Taxatio
 use kernel::id::AccountId;
 use kernel::money::{Amount, Price, Quantity};
 use kernel::rate::Contract;
-use kernel::tariff::{Band, TariffFault, TariffVersion};
+use kernel::tariff::{Band, Household, TariffFault, TariffVersion};
 use kernel::time::{LocalMonth, Moment};
 
 use crate::support::scene::{single, terms};
@@ -70,7 +70,7 @@ fn whole(components: Vec<Component>) -> Facts {
 
 pub(crate) fn peak(demand: i64) -> Maxima {
     let peak = Some(Peak { start: Moment(1_793_520_000_000_000), demand: Quantity(demand), known: 900_000_000 });
-    Maxima { whole: peak, by_band: [None, peak, None, peak, None, None], known: 900_000_000 }
+    Maxima { whole: peak, by_band: [None, peak, None, peak, None, None, None, None], known: 900_000_000 }
 }
 
 /// The lines, of which every amount is what its measure says.
@@ -127,6 +127,7 @@ fn a_day_belongs_to_the_contract_and_version_in_force_at_its_first_instant() {
         account: AccountId(account),
         valid_from: at(from),
         valid_to: to.map(at),
+        household: Household::default(),
         versions: versions(),
     };
     let contracts = vec![
@@ -204,7 +205,7 @@ fn a_month_below_its_minimum_is_charged_the_shortfall() {
 
 #[test]
 fn demand_is_charged_by_the_months_maximum_or_that_of_each_band() {
-    let by_band = [None, Some(price("30")), Some(price("20")), Some(price("10")), None, None];
+    let by_band = [None, Some(price("30")), Some(price("20")), Some(price("10")), None, None, None, None];
     let demand = |prices| vec![component("demand", Charge::Demand { window: QUARTER, prices })];
     let measured = |facts: Facts| Facts { maxima: vec![(SLIDING, peak(70_000)), (QUARTER, peak(60_500))], ..facts };
     let one = || demand(DemandPrices::Whole(price("42")));
@@ -443,9 +444,9 @@ fn components_that_cannot_be_worked_out_are_refused_by_name() {
         (vec![demand(window(7), whole(Price(1)))], Err(Fault::Window(own("d"), window(7)))),
         (vec![demand(window(120), whole(Price(1)))], Err(Fault::Window(own("d"), window(120)))),
         (vec![demand(QUARTER, whole(high))], Err(Fault::Price(own("d"), high))),
-        (vec![demand(QUARTER, DemandPrices::ByBand([None; 6]))], Err(Fault::NoPrice(own("d")))),
+        (vec![demand(QUARTER, DemandPrices::ByBand([None; Band::ALL.len()]))], Err(Fault::NoPrice(own("d")))),
         (
-            vec![demand(QUARTER, DemandPrices::ByBand([None, None, None, None, None, Some(high)]))],
+            vec![demand(QUARTER, DemandPrices::ByBand([None, None, None, None, None, Some(high), None, None]))],
             Err(Fault::Price(own("d"), high)),
         ),
         (vec![capacity(excess)], Ok(())),
@@ -500,6 +501,11 @@ fn facts_beyond_their_bounds_are_refused_and_nothing_is_worked_out() {
         ("a day before", of(segment(vec![], 0, 1)), Err(FactFault::Days(run(0, 1)))),
         ("days that follow", facts(vec![one(), segment(vec![], 11, 20)]), Ok(())),
         ("days that overlap", facts(vec![one(), segment(vec![], 10, 20)]), Err(FactFault::Days(run(10, 20)))),
+        (
+            "no day between frees none",
+            facts(vec![one(), segment(vec![], 1, 0), segment(vec![], 10, 5)]),
+            Err(FactFault::Days(run(10, 5))),
+        ),
         ("no day is nowhere", facts(vec![one(), segment(vec![], 1, 0)]), Ok(())),
         ("energy", of(Segment { quantity: Quantity(-energy), ..one() }), Ok(())),
         ("too much energy", of(Segment { quantity: Quantity(energy + 1), ..one() }), refused(energy + 1)),
@@ -519,6 +525,7 @@ fn facts_beyond_their_bounds_are_refused_and_nothing_is_worked_out() {
         ("too much volume", of(source(&[volume + 1])), refused(volume + 1)),
         ("too much volume in all", of(source(&[volume, 1])), refused(volume + 1)),
         ("capacity", Facts { capacity: Some(Quantity(volume)), ..of(one()) }, Ok(())),
+        ("no capacity", Facts { capacity: Some(Quantity(0)), ..of(one()) }, Ok(())),
         ("too much capacity", Facts { capacity: Some(Quantity(volume + 1)), ..of(one()) }, refused(volume + 1)),
         ("capacity below zero", Facts { capacity: Some(Quantity(-1)), ..of(one()) }, refused(-1)),
         ("reactive", Facts { reactive: Some(Quantity(-energy)), ..of(one()) }, Ok(())),
@@ -534,6 +541,22 @@ fn facts_beyond_their_bounds_are_refused_and_nothing_is_worked_out() {
     ];
     for (name, facts, expected) in table {
         assert_eq!(bill(&facts).map(|_| ()), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_charge_names_the_facts_that_it_needs() {
+    let excess = Excess { window: SLIDING, tolerance: Rate(0), price: Price(1) };
+    let sewer =
+        Derived { source: "water".to_owned(), share: Rate::ONE, cap: None, bounds: vec![], prices: vec![Price(1)] };
+    for (charge, window, source) in [
+        (Charge::Daily(Price(1)), None, None),
+        (Charge::Demand { window: QUARTER, prices: DemandPrices::Whole(Price(1)) }, Some(QUARTER), None),
+        (Charge::Capacity { price: Price(1), excess: None }, None, None),
+        (Charge::Capacity { price: Price(1), excess: Some(excess) }, Some(SLIDING), None),
+        (Charge::Derived(sewer), None, Some("water")),
+    ] {
+        assert_eq!((charge.window(), charge.source()), (window, source), "{charge:?}");
     }
 }
 

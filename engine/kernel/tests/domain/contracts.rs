@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kernel::id::AccountId;
 use kernel::rate::Contract;
+use kernel::tariff::Household;
 use kernel::tariff::TariffVersion;
 use kernel::time::{HOUR, Moment};
 
@@ -16,7 +17,13 @@ fn at(time: &str) -> Moment {
 }
 
 fn contract(account: u32, from: &str, to: Option<&str>, versions: Vec<Arc<TariffVersion>>) -> Contract {
-    Contract { account: AccountId(account), valid_from: at(from), valid_to: to.map(at), versions }
+    Contract {
+        account: AccountId(account),
+        valid_from: at(from),
+        valid_to: to.map(at),
+        household: Household::default(),
+        versions,
+    }
 }
 
 fn scene(contracts: Vec<Contract>) -> Scene {

@@ -1,5 +1,6 @@
 //! Case 14: nine hours without communication against nine hours without supply.
 
+use kernel::rate::Allocation;
 use kernel::tariff::Band::{Flat, Peak};
 use kernel::time::HOUR;
 
@@ -28,7 +29,25 @@ fn case_14_a_gap_is_measured_in_all_and_an_outage_is_a_run_of_zeros() {
         let pairs = rows.windows(2).map(|pair| pair[1].time.since(pair[0].time) / HOUR);
         assert_eq!(pairs.max(), Some(longest), "{name}");
         // Only over the gap is anything allocated: the outage's zeros are measured hour by hour.
-        let allocated = outcome.parts.iter().any(|part| part.quantity.0 != 0 && part.to.since(part.from) > HOUR);
-        assert_eq!(allocated, name == "no communication");
+        let allocated = outcome.parts.iter().filter(|part| part.allocation == Allocation::Linear).count();
+        assert_eq!(allocated, if name == "no communication" { 2 } else { 0 }, "{name}");
+    }
+}
+
+#[test]
+fn a_gap_is_allocated_only_where_it_crosses_a_price_and_an_outage_of_any_length_never() {
+    let zone = Zone::china();
+    let tariff = two_bands(1, zone.at("2026-01-01 00:00"));
+    let terms = terms(zone.days("2026-11-20", "2026-11-21"), vec![for_ever(vec![tariff])]);
+    let scene = Scene { epochs: vec![epoch(1)], terms };
+    for (from, to, counts, expected) in [
+        ("2026-11-20 00:00", "2026-11-20 09:00", 900, &[Allocation::Measured][..]),
+        ("2026-11-20 09:50", "2026-11-20 10:05", 15, &[Allocation::Linear, Allocation::Linear]),
+        ("2026-11-20 05:00", "2026-11-20 14:00", 0, &[Allocation::Measured, Allocation::Measured]),
+    ] {
+        let outcome = run(&scene, &[count(1, zone.at(from), 100), count(1, zone.at(to), 100 + counts)]);
+        let found: Vec<Allocation> = outcome.parts.iter().map(|part| part.allocation).collect();
+        assert_eq!(found, expected, "{from} to {to}");
+        assert_eq!(outcome.quantity(), counts * 10, "{from} to {to}");
     }
 }

@@ -10,7 +10,7 @@ use kernel::point::{PointState, Row};
 use kernel::rate::{Contract, Part, Terms, TierCounter};
 use kernel::reading::Value;
 use kernel::tariff::Band::{self, Flat, Peak};
-use kernel::tariff::{MonthDay, TariffVersion, TierPeriod};
+use kernel::tariff::{Household, MonthDay, TariffVersion, TierPeriod};
 use kernel::time::{DAY, HOUR, MINUTE, Moment};
 use proptest::prelude::*;
 
@@ -43,6 +43,7 @@ fn berlin() -> Terms {
         account: AccountId(account),
         valid_from: at(from),
         valid_to: to.map(at),
+        household: Household::default(),
         versions,
     };
     let contracts = vec![
@@ -166,11 +167,11 @@ proptest! {
         rows in prop::collection::vec((0_u32..3, extremes(), extremes(), extremes(), any::<bool>()), 1..30),
         numerator in 1..=i64::MAX, denominator in 1..=i64::MAX, max_rate in 0..=i64::MAX, jitter in 0..=i64::MAX,
         modulus in prop::option::of(1..=i64::MAX), opening in prop::option::of(any::<i64>()),
-        used in any::<i64>(), inside in any::<bool>(),
+        used in any::<i64>(), inside in any::<bool>(), signed in any::<bool>(),
     ) {
         let base = Zone::berlin().at("2026-01-01 00:00");
         let installation = Epoch {
-            numerator, denominator, max_rate, modulus, jitter_counts: jitter, opening_count: opening,
+            numerator, denominator, max_rate, modulus, jitter_counts: jitter, signed, opening_count: opening,
             closing_count: opening, valid_to: Some(base.plus(200 * DAY)), ..epoch(1)
         };
         let second = Epoch { meter: MeterId(2), ..epoch(2) };

@@ -2,10 +2,11 @@
 
 use kernel::epoch::Epoch;
 use kernel::judge::Exception;
+use kernel::point::{PointState, Step};
 use kernel::reading::Verdict::{self, Accepted, Exception as Ex, Future, Glitch, Jitter, Opening, Suspended};
 use kernel::time::{HOUR, MINUTE, Moment};
 
-use crate::support::driver::{Driver, run};
+use crate::support::driver::{Driver, Outcome, run};
 use crate::support::scene::{Scene, count, epoch, for_ever, single, terms};
 use crate::support::zone::Zone;
 
@@ -129,5 +130,32 @@ fn case_23_a_reading_from_the_future_is_quarantined_and_blocks_nothing() {
         let outcome = driver.finish(at(90));
         let expected = [Opening, Accepted, verdict, Accepted];
         assert_eq!((outcome.verdicts(), outcome.quantity()), (expected.to_vec(), billed), "{ahead} ahead");
+    }
+}
+
+/// Whatever came before it: a cell kept between readings decides nothing.
+#[test]
+fn a_reading_outside_the_sites_table_of_days_is_invalid_and_leaves_no_trace() {
+    let scene = scene(epoch(1));
+    let days = scene.terms.days.all();
+    let (first, end) = (days[0].start, days[days.len() - 1].end);
+    for (before, time, expected) in [
+        (None, first.plus(-1), Verdict::Invalid),
+        (None, end, Verdict::Invalid),
+        (Some(first), end, Verdict::Invalid),
+        (None, first, Opening),
+        (Some(first), end.plus(-1), Accepted),
+    ] {
+        let (mut state, mut cell) = (PointState::default(), None);
+        let mut take = |state: &mut PointState, time| {
+            let mut outcome = Outcome::default();
+            scene.point().advance(state, &mut cell, &count(1, time, 100), &mut outcome)
+        };
+        if let Some(before) = before {
+            assert_eq!(take(&mut state, before), Step::Judged(Opening));
+        }
+        let known = state.clone();
+        assert_eq!(take(&mut state, time), Step::Judged(expected), "{time}");
+        assert_eq!(state == known, expected == Verdict::Invalid, "{time}");
     }
 }

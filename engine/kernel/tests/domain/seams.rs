@@ -3,7 +3,7 @@
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, TariffVersionId};
 use kernel::money::{Price, Quantity};
-use kernel::point::Row;
+use kernel::point::{PointState, Row};
 use kernel::reading::Verdict::{self, Accepted, Conflict, Opening};
 use kernel::tariff::{Band, TierPeriod};
 use kernel::time::{HOUR, Moment};
@@ -159,4 +159,50 @@ fn imported_usage_over_a_seam_is_billed_once() {
         (part.account, part.version, part.price),
         (Some(AccountId(1)), Some(TariffVersionId(1)), Price(1_000_000))
     );
+}
+
+#[test]
+fn usage_over_a_seam_may_begin_where_the_old_installation_has_billed_to() {
+    let old = Epoch { valid_to: Some(noon()), ..epoch(1) };
+    let new = Epoch { valid_from: noon(), ..epoch(2) };
+    let half = |halves: i64| noon().plus(halves * HOUR / 2);
+    let rows = [usage(1, half(-2), half(-1), 7), usage(1, half(-1), half(1), 7), usage(1, half(1), half(2), 7)];
+    let outcome = run(&scene(vec![old, new]), &rows);
+    assert_eq!((outcome.verdicts(), outcome.quantity()), (vec![Accepted; 3], 21));
+}
+
+/// Who reads a register at the very end of an installation may still be on the way, until its end is past.
+#[test]
+fn a_doubt_is_settled_when_the_end_of_its_installation_is_past_and_not_before() {
+    let open = Epoch { valid_to: Some(noon()), ..epoch(1) };
+    let scene = scene(vec![open]);
+    let mut driver = Driver::new(&scene);
+    for row in [count(1, hour(-2), 100), count(1, noon(), 9_999)] {
+        driver.arrive(&row);
+    }
+    for (until, doubt) in [(hour(-1), true), (noon(), true), (noon().plus(1), false)] {
+        let state = driver.clone().finish(until).state;
+        assert_eq!(state.in_doubt(), doubt, "{until}");
+        // What was judged at the end stays judged: the same meter's reading there is late, a later meter's is not.
+        assert_eq!((state.watermark, state.last_meter), (Some(noon()), Some(MeterId(1))), "{until}");
+    }
+}
+
+#[test]
+fn a_key_in_quarantine_makes_what_is_not_after_it_late() {
+    let mut state = PointState { watermark: Some(noon()), last_meter: Some(MeterId(3)), ..PointState::default() };
+    for (time, meter, expected) in [
+        (hour(-1), 9, (noon(), 3)),
+        (noon(), 2, (noon(), 3)),
+        (noon(), 3, (noon(), 3)),
+        (noon(), 4, (noon(), 4)),
+        (hour(1), 1, (hour(1), 1)),
+    ] {
+        state.hold(time, MeterId(meter));
+        assert_eq!(
+            (state.watermark, state.last_meter),
+            (Some(expected.0), Some(MeterId(expected.1))),
+            "{time} {meter}"
+        );
+    }
 }

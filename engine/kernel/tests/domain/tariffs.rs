@@ -38,7 +38,9 @@ fn sound() -> TariffVersion {
         rules: vec![all_year(&[(0, 600, Flat), (600, 1_440, Peak)])],
         tiers: None,
         prices: vec![prices(&[(Flat, "0.6"), (Peak, "1")])],
+        dynamic: None,
         components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: String::new(),
     }
 }
@@ -46,11 +48,15 @@ fn sound() -> TariffVersion {
 #[test]
 fn a_version_that_cannot_price_every_moment_is_refused_with_the_first_fault() {
     let on = |month, day| MonthDay { month, day };
-    let season =
-        |from, to, day_types: &[DayType]| Rule { from, to, day_types: day_types.to_vec(), plan: DayPlan::single(Flat) };
-    let tiers = |bounds: &[i64]| {
-        Some(Tiers { period: TierPeriod::Monthly, bounds: bounds.iter().copied().map(Quantity).collect() })
+    let season = |from, to, day_types: &[DayType]| Rule {
+        from,
+        to,
+        day_types: day_types.to_vec(),
+        named: Vec::new(),
+        plan: DayPlan::single(Flat),
     };
+    let tiers =
+        |bounds: &[i64]| Some(Tiers::plain(TierPeriod::Monthly, bounds.iter().copied().map(Quantity).collect()));
     let row = || prices(&[(Flat, "0.6"), (Peak, "1")]);
     use DayType::{Holiday, Weekend, Workday};
     let table: [(&str, TariffVersion, Result<(), TariffFault>); 9] = [
@@ -114,7 +120,7 @@ fn a_version_that_cannot_price_every_moment_is_refused_with_the_first_fault() {
 fn make_up_workdays_and_holidays_override_the_weekday() {
     let exceptions = [("2026-10-10", DayType::Workday), ("2026-10-01", DayType::Holiday)];
     let exceptions = exceptions.into_iter().map(|(on, day_type)| (date(on), day_type)).collect();
-    let calendar = Calendar { name: "cn".to_owned(), exceptions };
+    let calendar = Calendar { name: "cn".to_owned(), exceptions, ..Calendar::default() };
     for (on, expected) in [
         ("2026-10-01", DayType::Holiday),
         ("2026-10-10", DayType::Workday),

@@ -7,7 +7,7 @@ use kernel::judge::Interval;
 use kernel::money::{Amount, Quantity};
 use kernel::point::PointState;
 use kernel::rate::{Contract, Terms, TierCounter};
-use kernel::tariff::{Band, MonthDay, TariffVersion, TierPeriod};
+use kernel::tariff::{Band, Household, MonthDay, TariffVersion, TierPeriod};
 use kernel::time::{HOUR, Moment};
 
 use crate::support::driver::{Driver, run, run_from};
@@ -103,6 +103,7 @@ fn an_annual_counter_outlives_a_vacancy() {
         account: AccountId(account),
         valid_from,
         valid_to,
+        household: Household::default(),
         versions: vec![tariff(NEW_YEAR, 10_000)],
     };
     let contracts = vec![contract(1, zone.at("2026-01-01 00:00"), Some(out)), contract(2, back, None)];
@@ -114,4 +115,19 @@ fn an_annual_counter_outlives_a_vacancy() {
         outcome.parts.iter().map(|part| (part.account.map(|id| id.0), part.tier, part.quantity.0)).collect();
     assert_eq!(found, [(Some(1), 1, 9_000), (None, 1, 500), (Some(2), 1, 500), (Some(2), 2, 500)]);
     assert_eq!(outcome.amount(), "5.025000000");
+}
+
+/// In a vacancy the counter goes on as under the last version that was in force, not under one that never came to be.
+#[test]
+fn a_version_that_would_begin_when_the_contract_ends_changes_no_counter() {
+    let zone = Zone::china();
+    let out = zone.at("2026-05-01 00:00");
+    let never = TariffVersion { valid_from: out, ..(*tariff(TierPeriod::Monthly, 10_000)).clone() };
+    let versions = vec![tariff(NEW_YEAR, 10_000), Arc::new(never)];
+    let (account, valid_from, household) = (AccountId(1), zone.at("2026-01-01 00:00"), Household::default());
+    let contract = Contract { account, valid_from, valid_to: Some(out), versions, household };
+    let scene = Scene { epochs: vec![epoch(1)], terms: terms(zone.days("2026-01-01", "2026-12-31"), vec![contract]) };
+    let hour = |moment: Moment, milli| usage(1, moment, moment.plus(HOUR), milli);
+    let outcome = run(&scene, &[hour(out.plus(-HOUR), 9_000), hour(out.plus(HOUR), 500)]);
+    assert_eq!(outcome.state.counter.used, Quantity(9_500));
 }

@@ -12,7 +12,7 @@ use kernel::id::{AccountId, TariffVersionId};
 use kernel::judge::Interval;
 use kernel::money::{Amount, Quantity};
 use kernel::rate::{Contract, Part, Terms, TierCounter};
-use kernel::tariff::{Band, DayPlan, MonthDay, Rule, TariffVersion, TierPeriod, Tiers};
+use kernel::tariff::{Band, DayPlan, Household, MonthDay, Rule, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{DAY, HOUR, LocalDate, LocalMonth, Moment, SiteDay, SiteDays};
 
 use crate::files::{HOURS, Load, Month, Rate};
@@ -68,12 +68,24 @@ fn version(
     let mut rules = Vec::new();
     for month in months {
         for (hours, day_types) in [(&rate.weekday, vec![DayType::Workday]), (&rate.weekend, vec![DayType::Weekend])] {
-            rules.push(Rule { from: on(month, 1), to: on(month, 31), day_types, plan: plan(&hours[month]) });
+            rules.push(Rule {
+                from: on(month, 1),
+                to: on(month, 31),
+                day_types,
+                named: Vec::new(),
+                plan: plan(&hours[month]),
+            });
         }
     }
     // The oracle knows no holidays, and other months are another version's.
     let rest = DayPlan::single(band(periods[0]));
-    rules.push(Rule { from: on(0, 1), to: on(11, 31), day_types: DayType::ALL.to_vec(), plan: rest });
+    rules.push(Rule {
+        from: on(0, 1),
+        to: on(11, 31),
+        day_types: DayType::ALL.to_vec(),
+        named: Vec::new(),
+        plan: rest,
+    });
     let bounds: Vec<Quantity> = rate.tiers[&periods[0]].iter().filter_map(|(bound, _)| *bound).collect();
     let mut prices = vec![[None; Band::ALL.len()]; bounds.len() + 1];
     for period in periods {
@@ -89,9 +101,11 @@ fn version(
         id,
         valid_from,
         rules,
-        tiers: (!bounds.is_empty()).then_some(Tiers { period: TierPeriod::Monthly, bounds }),
+        tiers: (!bounds.is_empty()).then_some(Tiers::plain(TierPeriod::Monthly, bounds)),
         prices,
+        dynamic: None,
         components: rate.demand.map(demand).into_iter().collect(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: rate.name.clone(),
     };
     assert_eq!(version.check(), Ok(()));
@@ -110,6 +124,7 @@ pub(crate) fn year(load: &Load, rate: &Rate) -> Vec<Month> {
         account: AccountId(1),
         valid_from: start_of(first),
         valid_to: None,
+        household: Household::default(),
         versions: seasons.iter().map(|season| season.version.clone()).collect(),
     };
     let days = Arc::new(SiteDays::new(days.collect()).unwrap());

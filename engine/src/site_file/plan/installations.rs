@@ -22,6 +22,7 @@ pub(super) struct Terms {
     pub(super) closing: Option<i64>,
     pub(super) jitter: i64,
     pub(super) max_rate: i64,
+    pub(super) signed: bool,
     /// For faults and changes.
     pub(super) multiplier: Ratio,
     pub(super) profile: String,
@@ -45,6 +46,7 @@ impl Planner<'_> {
                 max_rate: NO_LIMIT,
                 primary: true,
                 has_relay: false,
+                signed: false,
             });
         }
         let facts = self.checks.profiles.get(profile);
@@ -95,7 +97,7 @@ impl Planner<'_> {
             self.faults.add(at, first, what, remedy);
         }
         if profile == USAGE {
-            for key in ["modulus", "opening_count", "closing_count", "previous_closing_count"] {
+            for key in ["modulus", "signed", "opening_count", "closing_count", "previous_closing_count"] {
                 if at.lines.contains_key(key) {
                     self.faults.add(
                         at,
@@ -122,7 +124,13 @@ impl Planner<'_> {
         let by_profile =
             i128::from(facts.max_rate) * i128::from(multiplier.numerator) / i128::from(multiplier.denominator);
         let max_rate = rating.unwrap_or(i64::try_from(by_profile).unwrap_or(NO_LIMIT));
+        let signed = installation.signed.unwrap_or(facts.signed);
+        if signed && installation.modulus.is_some_and(|modulus| modulus > 0) {
+            let what = "stands beside `signed`: a register that counts down what flows back shows counts below zero";
+            self.faults.add(at, "modulus", what, "leave one of them out");
+        }
         let modulus = match installation.modulus {
+            _ if signed => None,
             None => facts.modulus,
             Some(0) => None,
             Some(modulus) => Some(modulus),
@@ -143,6 +151,7 @@ impl Planner<'_> {
             closing: installation.closing,
             jitter: facts.jitter_counts,
             max_rate,
+            signed,
             multiplier,
             profile: profile.clone(),
         })
@@ -160,6 +169,7 @@ impl Planner<'_> {
             closing: epoch.closing_count,
             jitter: epoch.jitter_counts,
             max_rate: epoch.max_rate,
+            signed: epoch.signed,
             multiplier: worth.times(resolution).unwrap_or(worth),
             profile: meter.map_or(String::new(), |meter| meter.profile.clone()),
         };
@@ -175,6 +185,7 @@ impl Planner<'_> {
         }
         let count = |count: &Option<i64>| count.map_or("none".to_owned(), |count| count.to_string());
         differences.of("modulus", &was.modulus, &is.modulus, count);
+        differences.of("signed", &was.signed, &is.signed, bool::to_string);
         if is_last && old.to.is_none() {
             // The book keeps the profile of a meter's last installation only.
             differences.text("profile", &was.profile, &is.profile);
@@ -249,6 +260,7 @@ impl Planner<'_> {
                     closing_count: closing_count.or(next.and_then(|next| next.terms.previous_closing)),
                     jitter_counts: terms.jitter,
                     max_rate: terms.max_rate,
+                    signed: terms.signed,
                     valid_from: from,
                     valid_to: to,
                 };

@@ -8,7 +8,7 @@ use kernel::time::Moment;
 
 use super::installations::Terms;
 use super::points::Words;
-use super::{ChangeKind, Differences, Planner};
+use super::{ChangeKind, Differences, KnownMeter, Planner};
 use crate::registry::{Meter, MeterKind};
 use crate::site_file::fault::At;
 use crate::site_file::model::{MeterItem, USAGE};
@@ -47,6 +47,7 @@ impl Planner<'_> {
         for item in &file.meters {
             self.meter(item, &mut spans);
         }
+        self.parents();
         self.missing_meters(&mut spans);
         self.overlaps(spans);
         self.buses();
@@ -66,6 +67,7 @@ impl Planner<'_> {
         }
         let Some(facts) = self.facts(item, &item.profile, &item.at) else { return };
         let id = old.map_or_else(|| MeterId(self.next("meters")), |old| old.id);
+        self.names.meters.insert(item.serial.clone(), KnownMeter { id, utility: facts.utility });
         let mut new = Vec::new();
         for stretch in &item.installations {
             let Some(terms) = self.terms(item, stretch) else { return };
@@ -144,6 +146,8 @@ impl Planner<'_> {
             poll_micros: item.poll_micros,
             has_relay: facts.has_relay && item.relay != Some(false),
             rating_mw,
+            // Told apart from the device (see `parents`).
+            parent: old.and_then(|old| old.parent),
         };
         let reached = |meter: &Meter| match (&meter.bus, meter.unit, meter.poll_micros) {
             (Some((host, port)), Some(unit), Some(poll)) => {

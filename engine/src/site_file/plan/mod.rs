@@ -1,8 +1,11 @@
 //! Comparing a site file with the registry: pure, all faults at once, every change in words.
 
 mod accounts;
+mod calendars;
+mod handover;
 mod installations;
 mod meters;
+mod parents;
 mod points;
 mod registers;
 mod shared;
@@ -13,7 +16,7 @@ use std::fmt;
 
 use jiff::tz::TimeZone;
 use kernel::epoch::{Epoch, ProfileFacts};
-use kernel::id::{AccountId, ServicePointId, SiteId};
+use kernel::id::{AccountId, MeterId, ServicePointId, SiteId};
 use kernel::time::Moment;
 
 pub use registers::plan_registers;
@@ -23,6 +26,7 @@ use super::model::SiteFile;
 use super::words;
 use super::write::Rows;
 use crate::registry::{CalendarId, LastIds, LocationId, PolicyId, Registry, TABLES, TariffId};
+pub use handover::{MoveFault, close_account, move_point};
 
 /// What a plan asks other parts of the program.
 pub struct Checks<'a> {
@@ -118,6 +122,7 @@ pub fn plan(file: &SiteFile, registry: &Registry, checks: &Checks<'_>, now: Mome
     planner.tariffs();
     planner.accounts();
     planner.service_points();
+    planner.calendars_fit();
     planner.meters();
     planner.finish()
 }
@@ -132,6 +137,14 @@ struct Names {
     tariffs: HashMap<String, KnownTariff>,
     accounts: HashMap<String, KnownAccount>,
     points: HashMap<String, KnownPoint>,
+    /// The file's meters.
+    meters: HashMap<String, KnownMeter>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KnownMeter {
+    id: MeterId,
+    utility: kernel::id::Utility,
 }
 
 #[derive(Clone, Debug)]
@@ -140,6 +153,19 @@ struct KnownTariff {
     utility: kernel::id::Utility,
     currency: String,
     first_version: Option<Moment>,
+    /// By version, in order.
+    demands: Vec<Demand>,
+}
+
+/// What a version asks a calendar for.
+#[derive(Clone, Debug)]
+struct Demand {
+    /// When the next version follows.
+    until: Option<Moment>,
+    /// Whether it matters which dates are holidays.
+    holidays: bool,
+    /// Names of dates.
+    names: Vec<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kernel::id::{AccountId, ServicePointId};
+use kernel::tariff::Household;
 use kernel::time::Moment;
 
 use super::shared::because;
@@ -16,6 +17,7 @@ use crate::site_file::timeline::{self, New, Old, Refusal, Step};
 struct Terms {
     account: AccountId,
     tariff: TariffId,
+    household: Household,
     id: i64,
 }
 
@@ -87,7 +89,12 @@ impl Planner<'_> {
             .map(|contract| Old {
                 from: contract.valid_from,
                 to: contract.valid_to,
-                terms: Terms { account: contract.account, tariff: contract.tariff, id: contract.id },
+                terms: Terms {
+                    account: contract.account,
+                    tariff: contract.tariff,
+                    household: contract.household,
+                    id: contract.id,
+                },
             })
             .collect();
         let default_from = self.default_from(item.site);
@@ -96,6 +103,9 @@ impl Planner<'_> {
             let account = |id: &AccountId| self.account_name(*id);
             differences.of("account", &old.terms.account, &new.terms.account, account);
             differences.of("tariff", &old.terms.tariff, &new.terms.tariff, |id| self.tariff_name(*id));
+            let (was, is) = (old.terms.household, new.terms.household);
+            differences.of("persons", &was.persons, &is.persons, u16::to_string);
+            differences.of("households", &was.households, &is.households, u16::to_string);
             differences.joined()
         };
         let (steps, refusals) = timeline::compare(&old, &new, default_from, differs);
@@ -138,13 +148,20 @@ impl Planner<'_> {
                 self.refuse_closed(&stretch.at, "from", self.site_ids[item.site], earliest);
                 let Some(terms) = self.contract_terms(item, stretch) else { return };
                 let id = i64::from(self.next("contracts"));
-                let contract =
-                    Contract { id, account: terms.account, tariff: terms.tariff, valid_from: from, valid_to: to };
+                let contract = Contract {
+                    id,
+                    account: terms.account,
+                    tariff: terms.tariff,
+                    valid_from: from,
+                    valid_to: to,
+                    household: terms.household,
+                };
                 self.rows.contract(point, &contract);
                 let kind = if supersedes.is_empty() { ChangeKind::Created } else { ChangeKind::Corrected };
                 let until = to.map_or(String::new(), |to| format!(" until {}", self.show(item.site, to)));
                 let (account, tariff) = (&stretch.terms.account, &stretch.terms.tariff);
                 let mut text = format!("{account} pays by tariff {tariff} from {}{until}", self.show(item.site, from));
+                text += &show_household(terms.household);
                 text += &because(stretch.correct.as_deref(), kind);
                 self.change(kind, subject, text);
                 self.touch(point, earliest);
@@ -198,7 +215,7 @@ impl Planner<'_> {
             }
             Some(_) => {}
         }
-        Some(Terms { account: account?.id, tariff: tariff?.id, id: 0 })
+        Some(Terms { account: account?.id, tariff: tariff?.id, household: terms.household, id: 0 })
     }
 
     /// Refusals of a timeline, in the words of its kind.
@@ -297,4 +314,16 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// `, 5 persons`, `, 12 households`; nothing where nobody said.
+fn show_household(household: Household) -> String {
+    let mut text = String::new();
+    if household.persons > 0 {
+        text += &format!(", {} persons", household.persons);
+    }
+    if household.households > 1 {
+        text += &format!(", {} households", household.households);
+    }
+    text
 }

@@ -123,6 +123,7 @@ impl<'a> Draft<'a> {
             mode: seam.site.mode,
             webhook: None,
             adjustment_limit: seam.site.adjustment_limit,
+            refund_limit: seam.site.refund_limit,
             from: None,
             correct: None,
         };
@@ -259,6 +260,8 @@ impl<'a> Draft<'a> {
             bus: meter.bus.as_ref().map(|(host, port)| format!("{host}:{port}")),
             unit: meter.unit.map(i64::from),
             poll_micros: meter.poll_micros,
+            // Which meter is above another is the site file's to say.
+            parent: None,
             relay: Some(meter.has_relay),
             installations,
         }
@@ -287,10 +290,12 @@ impl<'a> Draft<'a> {
             profile: None,
             multiplier,
             modulus: Some(epoch.modulus.unwrap_or(0))
+                .filter(|_| !epoch.signed)
                 .filter(|_| facts.is_none_or(|facts| facts.modulus != epoch.modulus)),
             opening: epoch.opening_count,
             closing: epoch.closing_count,
             previous_closing: None,
+            signed: Some(epoch.signed).filter(|signed| facts.is_none_or(|facts| facts.signed != *signed)),
             rating: rated.then(|| format!("{} {}", Quantity(epoch.max_rate), words::rating_unit(utility))),
         }
     }
@@ -351,6 +356,7 @@ impl<'a> Draft<'a> {
             opening: Some(opening),
             closing: None,
             previous_closing: None,
+            signed: None,
             rating: new.rating.clone(),
         };
         let at = self.at(&new.serial);
@@ -363,6 +369,8 @@ impl<'a> Draft<'a> {
             serial: new.serial.clone(),
             profile: new.profile.clone(),
             poll_micros: bus.is_some().then(|| old.poll_micros.unwrap_or(kernel::time::MINUTE)),
+            // Which meter is above another is the site file's to say.
+            parent: None,
             bus,
             unit,
             relay: None,

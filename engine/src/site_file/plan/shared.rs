@@ -1,5 +1,7 @@
 //! Calendars, policies, sites and their locations.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use kernel::calendar::{Calendar, DayType};
 use kernel::id::SiteId;
@@ -30,15 +32,18 @@ impl Planner<'_> {
                 self.change(ChangeKind::Created, subject, format!("{} dates", item.calendar.exceptions.len()));
                 continue;
             };
-            let changed = changed_dates(&old.calendar, &item.calendar);
-            if changed.is_empty() {
+            if *old.calendar == item.calendar {
                 continue;
             }
+            let changed = changed_dates(&old.calendar, &item.calendar);
             let sites: Vec<SiteId> =
                 self.registry.sites().filter(|site| site.calendar_id == Some(old.id)).map(|site| site.id).collect();
             let dates: Vec<LocalDate> = changed.iter().map(|(date, _)| *date).collect();
             let kind = self.day_types_change(&sites, &dates, &item.at, "holidays", item.correct.as_deref());
-            let words: Vec<String> = changed.iter().map(|(date, day)| format!("{date} {}", show_day(*day))).collect();
+            let mut words: Vec<String> = changed.into_iter().map(|(date, how)| format!("{date} {how}")).collect();
+            if let Some(until) = item.calendar.until.filter(|until| old.calendar.until != Some(*until)) {
+                words.push(format!("complete until {until}"));
+            }
             self.rows.calendar(old.id, &item.calendar);
             self.change(kind, subject, words.join(", ") + &because(item.correct.as_deref(), kind));
         }
@@ -132,6 +137,9 @@ impl Planner<'_> {
                 if item.adjustment_limit != Amount::ZERO {
                     self.rows.adjustment_limit(id, item.adjustment_limit);
                 }
+                if item.refund_limit != Amount::ZERO {
+                    self.rows.refund_limit(id, item.refund_limit);
+                }
                 let text =
                     format!("{}, {}, {}, cut-off {}", item.title, item.zone_name, item.currency, item.mode.name());
                 self.change(ChangeKind::Created, subject, text);
@@ -152,6 +160,10 @@ impl Planner<'_> {
             differences.optional("webhook", old.webhook.as_deref(), item.webhook.as_deref());
             differences
                 .of("adjustment_limit", &old.adjustment_limit, &item.adjustment_limit, |limit| format!("{limit:.2}"));
+            differences.of("refund_limit", &old.refund_limit, &item.refund_limit, |amount| format!("{amount:.2}"));
+            if old.refund_limit != item.refund_limit {
+                self.rows.refund_limit(old.id, item.refund_limit);
+            }
             let mut kind = ChangeKind::Changed;
             if old.calendar_id != calendar {
                 let new = file.calendars.iter().find(|entry| Some(&entry.calendar.name) == item.calendar.as_ref());
@@ -266,19 +278,26 @@ impl Planner<'_> {
     }
 }
 
-/// The dates whose day type differs, with the new one (none: as its weekday says).
-fn changed_dates(old: &Calendar, new: &Calendar) -> Vec<(LocalDate, Option<DayType>)> {
-    let dates: std::collections::BTreeSet<LocalDate> =
-        old.exceptions.keys().chain(new.exceptions.keys()).copied().collect();
-    dates
+/// The dates whose day type or names differ, with what they are now.
+fn changed_dates(old: &Calendar, new: &Calendar) -> Vec<(LocalDate, String)> {
+    let dates: BTreeSet<LocalDate> = [old, new]
         .into_iter()
-        .filter(|date| old.exceptions.get(date) != new.exceptions.get(date))
-        .map(|date| (date, new.exceptions.get(&date).copied()))
-        .collect()
+        .flat_map(|calendar| calendar.exceptions.keys().chain(calendar.named.values().flatten()))
+        .copied()
+        .collect();
+    let names = |calendar: &Calendar, date| -> Vec<String> {
+        calendar.named.keys().filter(|name| calendar.is_named(name, date)).cloned().collect()
+    };
+    let state = |calendar: &Calendar, date| (calendar.exceptions.get(&date).copied(), names(calendar, date));
+    let changed = dates.into_iter().filter(|date| state(old, *date) != state(new, *date));
+    changed.map(|date| (date, show_day(state(new, date)))).collect()
 }
 
-fn show_day(day: Option<DayType>) -> &'static str {
-    day.map_or("as its weekday", DayType::name)
+/// `holiday, long-holiday`; `as its weekday` where nothing is said.
+fn show_day((day_type, names): (Option<DayType>, Vec<String>)) -> String {
+    let mut words = vec![day_type.map_or("as its weekday", DayType::name).to_owned()];
+    words.extend(names);
+    words.join(", ")
 }
 
 /// The reason of a correction, at the end of its text.

@@ -6,7 +6,7 @@ use kernel::tariff::{Band, TariffVersion};
 use kernel::time::Moment;
 
 use super::shared::because;
-use super::{ChangeKind, KnownTariff, Planner};
+use super::{ChangeKind, Demand, KnownTariff, Planner};
 use crate::registry::{Tariff, TariffId};
 use crate::site_file::fault::At;
 use crate::site_file::model::{TariffItem, VersionItem};
@@ -22,6 +22,7 @@ impl Planner<'_> {
                 utility: tariff.utility,
                 currency: tariff.currency.clone(),
                 first_version: tariff.versions.first().map(|version| version.valid_from),
+                demands: demands(tariff.versions.iter().map(AsRef::as_ref)),
             };
             self.names.tariffs.insert(tariff.name.clone(), known);
         }
@@ -45,6 +46,7 @@ impl Planner<'_> {
                 utility: item.utility,
                 currency: item.currency.clone(),
                 first_version: item.versions.first().map(|item| item.version.valid_from),
+                demands: demands(item.versions.iter().map(|item| &item.version)),
             };
             self.names.tariffs.insert(item.name.clone(), known);
             for version in &item.versions {
@@ -82,6 +84,17 @@ impl Planner<'_> {
             return;
         }
         let shown = words::show_moment(from, &item.zone);
+        if let Some((published, old_end, end)) = published.and_then(|published| extended(published, &new.version)) {
+            // What is published stays as it was; only hours that had no price yet get one.
+            self.rows.version_updates.push(TariffVersion { id: published.id, ..new.version.clone() });
+            let (old_end, end) = (words::show_moment(old_end, &item.zone), words::show_moment(end, &item.zone));
+            let text = format!("prices that ended at {old_end} go on until {end}");
+            self.change(ChangeKind::Changed, format!("tariff:{} from {shown}", item.name), text);
+            if let Some(series) = &published.dynamic {
+                self.touch_users(tariff, series.end(), &new.at);
+            }
+            return;
+        }
         let subject = format!("tariff:{} from {shown}", item.name);
         let kind = match (published, &new.correct) {
             (None, _) => ChangeKind::Created,
@@ -125,19 +138,49 @@ impl Planner<'_> {
 }
 
 fn same(a: &TariffVersion, b: &TariffVersion) -> bool {
+    same_but_series(a, b) && a.dynamic == b.dynamic
+}
+
+fn same_but_series(a: &TariffVersion, b: &TariffVersion) -> bool {
     (&a.rules, &a.tiers, &a.prices, &a.source) == (&b.rules, &b.tiers, &b.prices, &b.source)
+}
+
+/// The published version, and the old and the new end of its series, where that only goes on.
+fn extended<'a>(old: &'a TariffVersion, new: &TariffVersion) -> Option<(&'a TariffVersion, Moment, Moment)> {
+    let (was, is) = (old.dynamic.as_ref()?, new.dynamic.as_ref()?);
+    (same_but_series(old, new) && is.extends(was)).then(|| (old, was.end(), is.end()))
+}
+
+/// What the versions of a tariff ask a calendar for, each with the moment from which the next one holds.
+fn demands<'v>(versions: impl Iterator<Item = &'v TariffVersion>) -> Vec<Demand> {
+    let mut demands: Vec<Demand> = Vec::new();
+    for version in versions {
+        if let Some(last) = demands.last_mut() {
+            last.until = Some(version.valid_from);
+        }
+        demands.push(Demand {
+            until: None,
+            holidays: version.distinguishes_holidays(),
+            names: version.names_of_dates().map(str::to_owned).collect(),
+        });
+    }
+    demands
 }
 
 /// `sharp 1.133999, peak 0.930961`, tier by tier.
 fn describe(version: &TariffVersion) -> String {
     let tiers = version.prices.iter().map(|row| {
-        let bands = Band::ALL.into_iter().filter_map(|band| {
+        let bands = Band::OF_TARIFFS.into_iter().filter_map(|band| {
             let price = show_price(row[band as usize]?);
             Some(if band == Band::Single { price } else { format!("{} {price}", band.name()) })
         });
         bands.collect::<Vec<_>>().join(", ")
     });
-    tiers.collect::<Vec<_>>().join(" | ")
+    let mut text = tiers.collect::<Vec<_>>().join(" | ");
+    if let Some(series) = &version.dynamic {
+        text += &format!(", {} prices of {} minutes from {}", series.prices.len(), series.step_minutes, series.start);
+    }
+    text
 }
 
 /// A price without the zeros behind its second place.
@@ -149,6 +192,9 @@ fn show_price(price: Price) -> String {
 
 fn differences(old: &TariffVersion, new: &TariffVersion) -> String {
     let mut words = Vec::new();
+    if old.dynamic != new.dynamic {
+        words.push("other prices in its series, which is only ever continued at its end".to_owned());
+    }
     if old.prices != new.prices {
         words.push(format!("prices {} -> {}", describe(old), describe(new)));
     }

@@ -107,6 +107,7 @@ fn world() -> World {
         calendar: Calendar {
             name: "test".into(),
             exceptions: BTreeMap::from([(LocalDate::new(2026, 6, 19).unwrap(), DayType::Holiday)]),
+            ..Calendar::default()
         },
         days: SiteDays::new((0..90).map(day).collect()).unwrap(),
         own: None,

@@ -9,12 +9,12 @@ use kernel::money::{Price, Quantity};
 use kernel::point::{Point, Row};
 use kernel::rate::{Contract, Terms};
 use kernel::reading::Value;
-use kernel::tariff::{Band, DayPlan, MonthDay, Rule, TariffVersion, TierPeriod, Tiers};
+use kernel::tariff::{Band, DayPlan, Household, MonthDay, PriceRow, Rule, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{Moment, SiteDays};
 
 /// A price list of one tier: `(band, price)`.
-pub(crate) fn prices(list: &[(Band, &str)]) -> [Option<Price>; 6] {
-    let mut row = [None; 6];
+pub(crate) fn prices(list: &[(Band, &str)]) -> PriceRow {
+    let mut row = PriceRow::default();
     for (band, price) in list {
         row[*band as usize] = Price::parse(price);
     }
@@ -27,6 +27,7 @@ pub(crate) fn all_year(ranges: &[(u16, u16, Band)]) -> Rule {
         from: MonthDay { month: 1, day: 1 },
         to: MonthDay { month: 12, day: 31 },
         day_types: DayType::ALL.to_vec(),
+        named: Vec::new(),
         plan: DayPlan::from_ranges(ranges).expect("ranges that cover the day"),
     }
 }
@@ -39,14 +40,16 @@ pub(crate) fn version(
     tiers: Option<(TierPeriod, &[i64])>,
     rows: &[&[(Band, &str)]],
 ) -> Arc<TariffVersion> {
-    let tiers = tiers.map(|(period, bounds)| Tiers { period, bounds: bounds.iter().copied().map(Quantity).collect() });
+    let tiers = tiers.map(|(period, bounds)| Tiers::plain(period, bounds.iter().copied().map(Quantity).collect()));
     let version = TariffVersion {
         id: TariffVersionId(id),
         valid_from,
         rules: vec![all_year(ranges)],
         tiers,
         prices: rows.iter().map(|row| prices(row)).collect(),
+        dynamic: None,
         components: Vec::new(),
+        reverse: kernel::tariff::Reverse::Ignore,
         source: String::new(),
     };
     assert_eq!(version.check(), Ok(()));
@@ -66,7 +69,13 @@ pub(crate) fn two_bands(id: u32, valid_from: Moment) -> Arc<TariffVersion> {
 
 /// A contract of account 1 for ever.
 pub(crate) fn for_ever(versions: Vec<Arc<TariffVersion>>) -> Contract {
-    Contract { account: AccountId(1), valid_from: Moment(i64::MIN), valid_to: None, versions }
+    Contract {
+        account: AccountId(1),
+        valid_from: Moment(i64::MIN),
+        valid_to: None,
+        household: Household::default(),
+        versions,
+    }
 }
 
 /// Terms with an empty calendar.
@@ -87,6 +96,7 @@ pub(crate) fn epoch(id: u32) -> Epoch {
         closing_count: None,
         jitter_counts: 2,
         max_rate: 3_000,
+        signed: false,
         valid_from: Moment(i64::MIN),
         valid_to: None,
     }

@@ -1,0 +1,51 @@
+//! What flows back through a signed register: recorded, and billed only where the tariff version says how.
+
+use alloc::vec::Vec;
+
+use crate::judge::Interval;
+use crate::money::{Amount, Price, Quantity};
+use crate::rate::{Cell, OutsideDays, Part, Terms, TierCounter};
+use crate::tariff::Reverse;
+
+/// The tier of what flowed back and is not billed. Billed tiers count from 1.
+pub const NO_TIER: u16 = 0;
+
+impl Terms {
+    /// As [`Terms::rate`], for an interval below zero of a signed register. Stretches under a version that credits are
+    /// priced like any others, and the tier counter goes down with them; the rest becomes parts of [`NO_TIER`] that cost
+    /// nothing, and leaves the counter alone. The parts add up to the quantity either way.
+    ///
+    /// # Errors
+    /// [`OutsideDays`] before anything was priced.
+    pub(crate) fn rate_reverse(
+        &self,
+        interval: &Interval,
+        cell: &mut Option<Cell>,
+        counter: &mut TierCounter,
+        mut each: impl FnMut(&Part),
+    ) -> Result<(), OutsideDays> {
+        // One for each stretch of a contract, version, day and band, whatever tiers it would pass.
+        let mut stretches: Vec<Part> = Vec::new();
+        let mut untouched = *counter;
+        self.rate(interval, cell, &mut untouched, |part| match stretches.last_mut() {
+            Some(last) if last.from == part.from => last.quantity += part.quantity,
+            _ => stretches.push(*part),
+        })?;
+        for stretch in stretches.into_iter().filter(|stretch| stretch.quantity != Quantity::ZERO) {
+            let Part { from, to, quantity, .. } = stretch;
+            if self.credits(&stretch) {
+                self.rate(&Interval { from, to, quantity }, cell, counter, &mut each)?;
+                continue;
+            }
+            let (price, amount) = (Price(0), Amount::ZERO);
+            each(&Part { tier: NO_TIER, price, amount, counter_before: counter.used, ..stretch });
+        }
+        Ok(())
+    }
+
+    fn credits(&self, part: &Part) -> bool {
+        let versions = self.contract_at(part.from).map_or(&[][..], |contract| &contract.versions);
+        let version = versions.iter().find(|version| Some(version.id) == part.version);
+        version.is_some_and(|version| version.reverse == Reverse::Credit)
+    }
+}
