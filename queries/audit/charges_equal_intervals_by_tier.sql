@@ -336,7 +336,8 @@ expected AS (
 due AS (
     SELECT service_point_id, account_id, local_date, band, tier, tariff_version_id, quantity, amount
     FROM lake.charges
-    WHERE component = 'energy'
+    -- Account 0: what was used while nobody had a contract, which costs nothing.
+    WHERE component = 'energy' AND account_id <> 0
     UNION ALL
     SELECT l.service_point_id, a.account_id, l.local_date, l.band, l.tier, l.tariff_version_id, l.quantity, l.amount
     FROM book.adjustments AS a

@@ -23,7 +23,7 @@ SELECT
     l.component,
     CASE l.band
         WHEN 0 THEN 'single' WHEN 1 THEN 'sharp' WHEN 2 THEN 'peak' WHEN 3 THEN 'flat' WHEN 4 THEN 'valley'
-        WHEN 5 THEN 'deep_valley'
+        WHEN 5 THEN 'deep_valley' WHEN 6 THEN 'dynamic' WHEN 7 THEN 'unpriced'
     END AS band,
     l.tier,
     l.tariff_version_id,
