@@ -10,9 +10,9 @@ const LATE: i64 = 10 * 96 + 32;
 const WRONG: i64 = 20 * 96 + 32;
 const DOUBTED: i64 = FEBRUARY + 48;
 
-/// The site with its one account that is read from files.
-fn site() -> &'static str {
-    SITE.split("[[account]]\nname = \"homes\"").next().unwrap()
+/// The site with its one account that is read from files, and one more.
+fn site() -> String {
+    SITE.split("[[account]]\nname = \"homes\"").next().unwrap().to_owned() + "[[account]]\nname = \"next\"\n"
 }
 
 /// A file of some of F1's readings.
@@ -37,7 +37,7 @@ fn cost(folder: &Folder) -> String {
 
 #[test]
 fn a_closed_month_changes_only_by_what_another_person_approves() {
-    let folder = Folder::with_site(site());
+    let folder = Folder::with_site(&site());
     let period = |action: &'static str| ["period", action, "--month", "2026-01"];
     import(&folder, "early.csv", &file((0..2_900).filter(|place| *place != LATE)));
     folder.ok(&["topup", "filed", "500", "--key", "p"]);
@@ -61,6 +61,12 @@ fn a_closed_month_changes_only_by_what_another_person_approves() {
     assert!(folder.ok(&["adjustment", "list", "--lines", "1", "--format", "csv"]).lines().count() > 2);
     assert_eq!(balance(&folder), before);
     folder.ok(&["audit"]);
+    // Nobody leaves within it, or while it waits.
+    let leave = |at: &'static str| ["account", "close", "filed", "--at", at, "--key", "c"];
+    folder.refused(&leave("2026-01-20"), &["that month is closed", "period reopen"]);
+    folder.refused(&leave("2026-02-01T12:00"), &["filed has adjustment 1", "approve or reject it"]);
+    let hand_over = ["account", "move", "filed/E", "--from", "filed", "--to", "next", "--at", "2026-01-20"];
+    folder.refused(&hand_over, &["closed at service point filed/E", "period reopen"]);
     folder.refused(&["adjustment", "approve", "1", "--reason", " "], &["needs a reason"]);
     let server = folder.serve();
     let approved = folder.ok(&["adjustment", "approve", "1", "--reason", "seen"]);
@@ -93,7 +99,7 @@ fn a_closed_month_changes_only_by_what_another_person_approves() {
 
 #[test]
 fn a_correction_ends_a_conflict_whatever_comes_after_it() {
-    let folder = Folder::with_site(site());
+    let folder = Folder::with_site(&site());
     import(&folder, "all.csv", &registers(0, FEBRUARY + 96));
     let expected = cost(&folder);
     let other = format!("meter,time,count\nF1,{},{}\n", wall(DOUBTED), count(DOUBTED) + 3);
