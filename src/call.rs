@@ -63,6 +63,73 @@ pub(crate) enum Call {
         from: String,
         reason: String,
     },
+    PeriodList {
+        format: Tabular,
+    },
+    PeriodChange {
+        action: PeriodAction,
+        month: String,
+        site: Option<String>,
+        reason: String,
+    },
+    AdjustmentList {
+        all: bool,
+        lines: Option<i64>,
+        format: Tabular,
+    },
+    AdjustmentDecide {
+        id: i64,
+        approve: bool,
+        reason: String,
+    },
+    ReadingCorrect {
+        meter: String,
+        at: String,
+        value: CorrectedValue,
+        reason: String,
+    },
+    ReadingShow {
+        meter: String,
+        at: String,
+        format: Tabular,
+    },
+    ReadingList {
+        meter: String,
+        from: Option<String>,
+        to: Option<String>,
+        format: Tabular,
+    },
+    Statement {
+        account: String,
+        month: String,
+        format: Tabular,
+    },
+}
+
+/// What a meter said, as it was typed: one of these.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+#[group(skip)]
+pub(crate) struct CorrectedValue {
+    /// The count that the register showed
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true, required_unless_present_any = ["usage", "void"], conflicts_with_all = ["usage", "void"])]
+    pub(crate) register: Option<i64>,
+    /// What was used, in kWh or m3, from --start to --at
+    #[arg(long, value_name = "Q", allow_negative_numbers = true, requires = "start", conflicts_with = "void")]
+    pub(crate) usage: Option<String>,
+    /// Where the usage interval begins
+    #[arg(long, value_name = "T", requires = "usage")]
+    pub(crate) start: Option<String>,
+    /// The meter said nothing then
+    #[arg(long)]
+    pub(crate) void: bool,
+}
+
+/// What is done with a month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum PeriodAction {
+    Review,
+    Close,
+    Reopen,
 }
 
 /// Which findings are listed.

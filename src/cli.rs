@@ -8,7 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use wal::clock::Clock;
 
-use crate::call::{Asked, Call, Event, Failure, ImportArguments, MeterCommand, Period, QualityFilter, Tabular, failed};
+use crate::call::{
+    Asked, Call, CorrectedValue, Event, Failure, ImportArguments, MeterCommand, Period, PeriodAction, QualityFilter,
+    Tabular, failed,
+};
 use crate::door;
 use crate::money::{MoneyCommand, Suspend};
 use crate::node::Node;
@@ -116,6 +119,30 @@ enum Command {
         #[arg(long, value_name = "D")]
         day: String,
     },
+    /// Readings of a meter: list them, show what is known of one, correct one
+    Readings {
+        #[command(subcommand)]
+        command: ReadingsCommand,
+    },
+    /// Review and close months: a closed month changes only by approved adjustments
+    Period {
+        #[command(subcommand)]
+        command: PeriodCommand,
+    },
+    /// What a closed month should have cost more or less: look at it, approve or reject it
+    Adjustment {
+        #[command(subcommand)]
+        command: AdjustmentCommand,
+    },
+    /// An account's month: opening balance, payments, charges, closing balance
+    Statement {
+        account: String,
+        /// Such as 2026-03
+        #[arg(long, value_name = "M")]
+        month: String,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
     /// List what readings have wrong, most severe first; `quality ack` says that somebody has looked at it
     #[command(args_conflicts_with_subcommands = true)]
     Quality {
@@ -145,6 +172,100 @@ enum Command {
         /// Where its data and pictures go (a fresh folder under the system's temporary one by default)
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum ReadingsCommand {
+    /// Those of a span, with what billing made of each
+    List {
+        /// Its serial number
+        meter: String,
+        /// From this time on, such as 2026-03-01 or 2026-03-01T12:00 (local to the site) or 2026-03-01T12:00:00Z
+        #[arg(long, value_name = "T")]
+        from: Option<String>,
+        /// Up to and with this time
+        #[arg(long, value_name = "T")]
+        to: Option<String>,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
+    /// All values of one moment, and its corrections
+    Show {
+        meter: String,
+        #[arg(long, value_name = "T")]
+        at: String,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
+    /// Say what the meter said at a moment: it takes the place of all values there, for ever or until the next correction
+    Correct {
+        meter: String,
+        #[arg(long, value_name = "T")]
+        at: String,
+        #[command(flatten)]
+        value: CorrectedValue,
+        /// Why; it is kept in the audit log
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum PeriodCommand {
+    /// The months that were reviewed or closed; all others after them are open
+    List {
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
+    /// Mark a month as being looked at; charges go on as before
+    Review(MonthArguments),
+    /// Close a month that has ended: post all its charges and freeze its statements
+    Close(MonthArguments),
+    /// Open the last closed month again and withdraw its statements
+    Reopen {
+        #[command(flatten)]
+        month: MonthArguments,
+        /// Why; it is kept in the audit log
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(clap::Args)]
+struct MonthArguments {
+    /// Such as 2026-03
+    #[arg(long, value_name = "M")]
+    month: String,
+    /// Of this site; of all sites without it
+    #[arg(long, value_name = "S")]
+    site: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum AdjustmentCommand {
+    /// Those that wait for a decision
+    List {
+        /// Those that were decided too
+        #[arg(long)]
+        all: bool,
+        /// The lines of one of them: before, after, difference
+        #[arg(long, value_name = "ID")]
+        lines: Option<i64>,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
+    /// Post it in the current month; not by the one who proposed it
+    Approve {
+        id: i64,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Never post it
+    Reject {
+        id: i64,
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -219,6 +340,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Sql { statement, format } => Call::Sql { statement, format },
         Command::Audit => Call::Audit,
         Command::Explain { account, day } => Call::Explain { account, day },
+        Command::Readings { command } => match command {
+            ReadingsCommand::List { meter, from, to, format } => Call::ReadingList { meter, from, to, format },
+            ReadingsCommand::Show { meter, at, format } => Call::ReadingShow { meter, at, format },
+            ReadingsCommand::Correct { meter, at, value, reason } => Call::ReadingCorrect { meter, at, value, reason },
+        },
+        Command::Period { command } => period_call(command),
+        Command::Adjustment { command } => match command {
+            AdjustmentCommand::List { all, lines, format } => Call::AdjustmentList { all, lines, format },
+            AdjustmentCommand::Approve { id, reason } => Call::AdjustmentDecide { id, approve: true, reason },
+            AdjustmentCommand::Reject { id, reason } => Call::AdjustmentDecide { id, approve: false, reason },
+        },
+        Command::Statement { account, month, format } => Call::Statement { account, month, format },
         Command::Quality { command: Some(QualityCommand::Ack { issue, meter, from, reason }), .. } => {
             Call::QualityAck { issue, meter, from, reason }
         }
@@ -228,6 +361,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let actor = arguments.actor.or_else(user).filter(|actor| !actor.trim().is_empty());
     let actor = actor.unwrap_or_else(|| "cli".to_owned());
     ask(&folder, Asked { actor, call }, output.as_deref()).await
+}
+
+fn period_call(command: PeriodCommand) -> Call {
+    let change = |action, MonthArguments { month, site }, reason| Call::PeriodChange { action, month, site, reason };
+    match command {
+        PeriodCommand::List { format } => Call::PeriodList { format },
+        PeriodCommand::Review(month) => change(PeriodAction::Review, month, String::new()),
+        PeriodCommand::Close(month) => change(PeriodAction::Close, month, String::new()),
+        PeriodCommand::Reopen { month, reason } => change(PeriodAction::Reopen, month, reason),
+    }
 }
 
 /// Sends a call to the server of this folder, or opens the folder where none runs; prints what comes back.

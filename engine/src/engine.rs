@@ -7,9 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use kernel::epoch::ProfileFacts;
-use kernel::id::{AccountId, Seq, ServicePointId};
+use kernel::id::{AccountId, Seq, ServicePointId, SiteId};
 use kernel::reading::Verdict;
-use kernel::time::{LocalDate, Moment};
+use kernel::time::{LocalDate, LocalMonth, Moment};
 use rustix::fs::{FlockOperation, flock};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -17,13 +17,17 @@ use wal::clock::Clock;
 use wal::{Appender, LogId, RealDisk, Wal};
 
 use crate::billing::acknowledge::Acknowledgement;
+use crate::billing::adjustments::Proposal;
 use crate::billing::apply::ApplyError;
 use crate::billing::closing::{CloseAccount, ClosedAccount, ClosingError};
+use crate::billing::correct::CorrectReading;
 use crate::billing::error::BillingError;
 use crate::billing::explain::ExplainedPart;
 use crate::billing::hot::Hot;
+use crate::billing::periods::Refused;
 use crate::billing::recovery::Places;
-use crate::billing::service::{Balance, FRAMES, REQUESTS, Request, Service};
+use crate::billing::service::{Balance, FRAMES, LocalFuture, REQUESTS, Request, Service};
+use crate::billing::statements::Statement;
 use crate::billing::supply::Doors;
 use crate::billing::writer::Writer;
 use crate::book::orders::{self, OrderError, Outcome};
@@ -397,6 +401,126 @@ impl Handle {
             }))
         })
         .await
+    }
+
+    /// Runs work on the writer between two settlements; a registry that it gives is the registry of now.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mut Writer) -> LocalFuture<'a, Result<(T, Option<Arc<Registry>>), Refused>>
+        + Send
+        + 'static,
+    ) -> Result<Result<T, Refused>, Stopped> {
+        let current = Arc::clone(&self.registry);
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let done = work(writer).await.map(|(done, registry)| {
+                        if let Some(registry) = registry {
+                            *current.write().unwrap_or_else(PoisonError::into_inner) = registry;
+                        }
+                        done
+                    });
+                    let _ = reply.send(done);
+                })
+            }))
+        })
+        .await
+    }
+
+    /// Marks a month of some sites as being looked at.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not.
+    pub async fn review_period(
+        &self,
+        sites: Vec<SiteId>,
+        month: LocalMonth,
+        actor: &str,
+    ) -> Result<Result<(), Refused>, Stopped> {
+        let actor = actor.to_owned();
+        self.change(move |writer| {
+            Box::pin(async move { Ok((writer.review_period(&sites, month, &actor).await?, None)) })
+        })
+        .await
+    }
+
+    /// Closes a month of some sites: posts all its lines and freezes its statements.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one names everything that is missing.
+    pub async fn close_period(
+        &self,
+        sites: Vec<SiteId>,
+        month: LocalMonth,
+        actor: &str,
+    ) -> Result<Result<(), Refused>, Stopped> {
+        let actor = actor.to_owned();
+        self.change(move |writer| {
+            Box::pin(async move { Ok(((), Some(writer.close_period(&sites, month, &actor).await?))) })
+        })
+        .await
+    }
+
+    /// Opens the last closed month of some sites again.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not.
+    pub async fn reopen_period(
+        &self,
+        sites: Vec<SiteId>,
+        month: LocalMonth,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Result<(), Refused>, Stopped> {
+        let (actor, reason) = (actor.to_owned(), reason.to_owned());
+        self.change(move |writer| {
+            Box::pin(async move { Ok(((), Some(writer.reopen_period(&sites, month, &actor, &reason).await?))) })
+        })
+        .await
+    }
+
+    /// Approves an adjustment, which posts it, or rejects it; gives the adjustment.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not.
+    pub async fn decide_adjustment(
+        &self,
+        id: i64,
+        approve: bool,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Result<Proposal, Refused>, Stopped> {
+        let (actor, reason) = (actor.to_owned(), reason.to_owned());
+        self.change(move |writer| {
+            Box::pin(async move {
+                let decided = match approve {
+                    true => writer.approve_adjustment(id, &actor, &reason).await?,
+                    false => writer.reject_adjustment(id, &actor, &reason).await?,
+                };
+                Ok((decided, None))
+            })
+        })
+        .await
+    }
+
+    /// Corrects a reading; gives the correction's number and what billing makes of it.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not.
+    pub async fn correct(&self, asked: CorrectReading) -> Result<Result<(i64, Verdict), Refused>, Stopped> {
+        self.change(move |writer| Box::pin(async move { Ok((writer.correct(&asked).await?, None)) })).await
+    }
+
+    /// An account's statement of a month; none where the site has no such month.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one is what could not be read.
+    pub async fn statement(
+        &self,
+        account: AccountId,
+        month: LocalMonth,
+    ) -> Result<Result<Option<Statement>, Refused>, Stopped> {
+        self.change(move |writer| Box::pin(async move { Ok((writer.statement(account, month).await?, None)) })).await
     }
 
     /// Writes down that a person has looked at a finding of the view `data_quality`.

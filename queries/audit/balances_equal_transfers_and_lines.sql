@@ -6,14 +6,16 @@
 WITH wallets AS (
     SELECT id, account_id FROM book.ledger_accounts WHERE account_id IS NOT NULL AND name LIKE 'wallet:%'
 ),
+-- What charge lines stand behind counts by them.
+others AS (
+    SELECT id, debit_id, credit_id, amount
+    FROM book.transfers
+    WHERE kind NOT IN ('usage', 'usage_difference') AND id NOT IN (SELECT transfer_id FROM book.adjustment_lines)
+),
 movements AS (
-    SELECT w.account_id, t.amount
-    FROM book.transfers AS t JOIN wallets AS w ON w.id = t.credit_id
-    WHERE t.kind NOT IN ('usage', 'usage_difference')
+    SELECT w.account_id, t.amount FROM others AS t JOIN wallets AS w ON w.id = t.credit_id
     UNION ALL
-    SELECT w.account_id, -t.amount
-    FROM book.transfers AS t JOIN wallets AS w ON w.id = t.debit_id
-    WHERE t.kind NOT IN ('usage', 'usage_difference')
+    SELECT w.account_id, -t.amount FROM others AS t JOIN wallets AS w ON w.id = t.debit_id
     UNION ALL
     SELECT account_id, -amount FROM lake.charges
     UNION ALL

@@ -1,5 +1,5 @@
 -- purpose: Of each service point that always had a contract, the charges add up to the intervals: no energy is lost, none is
---   charged twice.
+--   charged twice. What waits for approval, or was rejected, in a closed month counts too.
 -- column service_point_id: ; which
 -- column intervals: kWh or m3; what was used
 -- column charges: kWh or m3; what was charged
@@ -13,10 +13,17 @@ WITH used AS (
 totals AS (
     SELECT service_point_id, sum(quantity) AS quantity, min(contracts) AS contracts FROM used GROUP BY service_point_id
 ),
+due AS (
+    SELECT service_point_id, quantity FROM lake.charges WHERE component = 'energy'
+    UNION ALL
+    SELECT l.service_point_id, l.quantity
+    FROM book.adjustments AS a
+    JOIN book.adjustment_lines AS l ON l.adjustment_id = a.id
+    WHERE l.component = 'energy' AND a.state IN ('pending', 'rejected')
+),
 charged AS (
     SELECT service_point_id, CAST(sum(CAST(quantity AS DECIMAL(38, 0))) * 0.001 AS DECIMAL(38, 3)) AS quantity
-    FROM lake.charges
-    WHERE component = 'energy'
+    FROM due
     GROUP BY service_point_id
 )
 SELECT

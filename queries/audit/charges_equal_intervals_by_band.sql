@@ -1,5 +1,6 @@
 -- purpose: Of each service point, account, local day, band and tariff version, the charges are what the intervals give when
 --   they are split in plain SQL at every day, band, version and contract boundary, by time, the remainder to the last part.
+--   What waits for approval, or was rejected, in a closed month counts too.
 -- column service_point_id: ; which
 -- column account_id: ; who owes it
 -- column local_date: ; the local day
@@ -164,11 +165,21 @@ expected AS (
     WHERE version_id <> 0
     GROUP BY service_point_id, account_id, local_date, band, version_id
 ),
-charged AS (
-    SELECT service_point_id, account_id, local_date, band, tariff_version_id, sum(CAST(quantity AS DECIMAL(38, 0))) AS quantity
+due AS (
+    SELECT service_point_id, account_id, local_date, band, tariff_version_id, quantity
     FROM lake.charges
     -- Account 0: what was used while nobody had a contract, which costs nothing.
-    WHERE component = 'energy' AND account_id <> 0 AND service_point_id NOT IN (SELECT service_point_id FROM finer)
+    WHERE component = 'energy' AND account_id <> 0
+    UNION ALL
+    SELECT l.service_point_id, a.account_id, l.local_date, l.band, l.tariff_version_id, l.quantity
+    FROM book.adjustments AS a
+    JOIN book.adjustment_lines AS l ON l.adjustment_id = a.id
+    WHERE l.component = 'energy' AND a.state IN ('pending', 'rejected')
+),
+charged AS (
+    SELECT service_point_id, account_id, local_date, band, tariff_version_id, sum(CAST(quantity AS DECIMAL(38, 0))) AS quantity
+    FROM due
+    WHERE service_point_id NOT IN (SELECT service_point_id FROM finer)
     GROUP BY service_point_id, account_id, local_date, band, tariff_version_id
 )
 SELECT

@@ -333,12 +333,23 @@ expected AS (
     FROM priced
     GROUP BY service_point_id, account_id, local_date, band, tier, version_id
 ),
+due AS (
+    SELECT service_point_id, account_id, local_date, band, tier, tariff_version_id, quantity, amount
+    FROM lake.charges
+    -- Account 0: what was used while nobody had a contract, which costs nothing.
+    WHERE component = 'energy' AND account_id <> 0
+    UNION ALL
+    SELECT l.service_point_id, a.account_id, l.local_date, l.band, l.tier, l.tariff_version_id, l.quantity, l.amount
+    FROM book.adjustments AS a
+    JOIN book.adjustment_lines AS l ON l.adjustment_id = a.id
+    WHERE l.component = 'energy' AND a.state IN ('pending', 'rejected')
+),
 charged AS (
     SELECT
         service_point_id, account_id, local_date, band, tier, tariff_version_id,
         sum(CAST(quantity AS DECIMAL(38, 0))) AS quantity, CAST(sum(amount) AS DECIMAL(38, 9)) AS amount
-    FROM lake.charges
-    WHERE component = 'energy' AND service_point_id IN (SELECT service_point_id FROM finer)
+    FROM due
+    WHERE service_point_id IN (SELECT service_point_id FROM finer)
     GROUP BY service_point_id, account_id, local_date, band, tier, tariff_version_id
 )
 SELECT

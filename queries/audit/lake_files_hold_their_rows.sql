@@ -4,7 +4,7 @@
 -- column found: ; rows in the files
 WITH listed AS (SELECT table_name, sum(row_count) AS listed FROM lake.files GROUP BY table_name),
 found AS (
-    SELECT 'readings' AS table_name, count(*) AS found FROM lake.readings WHERE seq <= (SELECT max(value) FROM book.progress WHERE name = 'lake_seq')
+    SELECT 'readings' AS table_name, count(*) AS found FROM lake.readings WHERE seq > 0 AND seq <= (SELECT max(value) FROM book.progress WHERE name = 'lake_seq')
     UNION ALL
     SELECT 'charges', (SELECT count(*) FROM lake.charges) - (SELECT count(*) FROM book.usage_lines)
 )

@@ -1,6 +1,7 @@
 -- purpose: Each charge line costs exactly its quantity times the published price of its tariff version, band and tier; tier 0,
 --   an allowance or what flowed back and is not billed, costs nothing, and so does what was used while nobody had a
---   contract. Hours of a price series have a price each: charges_equal_intervals_by_tier recomputes them.
+--   contract. Hours of a price series have a price each: charges_equal_intervals_by_tier recomputes them. What waits for
+--   approval, or was rejected, in a closed month counts too.
 -- column service_point_id: ; which
 -- column local_date: ; the local day
 -- column band: ; code
@@ -9,10 +10,21 @@
 -- column quantity: 1/1000 kWh or m3; how much
 -- column price: currency per kWh or m3; null where the version has no such price
 -- column amount: currency; what was charged
+WITH due AS (
+    SELECT service_point_id, account_id, local_date, component, band, tier, tariff_version_id, quantity, amount
+    FROM lake.charges
+    UNION ALL
+    SELECT
+        l.service_point_id, a.account_id, l.local_date, l.component, l.band, l.tier, l.tariff_version_id, l.quantity,
+        l.amount
+    FROM book.adjustments AS a
+    JOIN book.adjustment_lines AS l ON l.adjustment_id = a.id
+    WHERE a.state IN ('pending', 'rejected')
+)
 SELECT
     c.service_point_id, c.local_date, c.band, c.tier, c.tariff_version_id, c.quantity, p.price, c.amount
 FROM book.tariff_prices AS p
-RIGHT JOIN lake.charges AS c
+RIGHT JOIN due AS c
     ON p.tariff_version_id = c.tariff_version_id AND p.band = c.band AND p.tier = c.tier
 WHERE c.component = 'energy'
     AND NOT (c.account_id = 0 AND c.tariff_version_id = 0 AND c.amount = 0)

@@ -1,4 +1,4 @@
--- purpose: Each posted usage transfer equals the charge lines that name it, of the same account; a line that costs something
+-- purpose: Each transfer that posted usage or adjusted it equals the charge lines that name it, of the same account; a line that costs something
 --   names a transfer that exists.
 -- column transfer_id: ; which
 -- column account_id: ; of the transfer or of its lines
@@ -11,7 +11,7 @@ posted AS (
     SELECT t.id, t.account_id, CASE WHEN d.account_id IS NOT NULL THEN t.amount ELSE -t.amount END AS amount
     FROM book.transfers AS t
     LEFT JOIN book.ledger_accounts AS d ON d.id = t.debit_id
-    WHERE t.kind IN ('usage', 'usage_difference')
+    WHERE t.kind IN ('usage', 'usage_difference') OR t.id IN (SELECT transfer_id FROM book.adjustment_lines)
 )
 SELECT
     coalesce(p.id, l.transfer_id) AS transfer_id,

@@ -29,6 +29,12 @@ SELECT
     c.local_date, 'usage', c.utility, CAST(sum(c.amount) AS DECIMAL(38, 9)), a.currency, count(*)
 FROM accounts AS a
 JOIN charges AS c ON c.account = a.account
-WHERE c.local_date BETWEEN $from AND $to
+-- A closed month's income stays as it was: what adjusts it counts where it was posted.
+WHERE c.local_date BETWEEN $from AND $to AND c.stated_on = c.local_date
 GROUP BY c.local_date, c.utility, a.currency
+UNION ALL
+SELECT posted_date, 'usage', utility || ' adjusted', CAST(sum(difference) AS DECIMAL(38, 9)), currency, count(*)
+FROM adjustments
+WHERE state = 'approved' AND posted_date BETWEEN $from AND $to
+GROUP BY posted_date, utility, currency
 ORDER BY local_date, composition, currency, item

@@ -5,6 +5,8 @@
 -- column service_point: ; where it was used
 -- column utility: ; electricity, water, gas or heat
 -- column local_date: ; the site's local day
+-- column stated_on: ; the day itself, or for a posted adjustment of a closed month the day of its posting: it decides which
+--   statement has the line
 -- column component: ; what is charged, such as energy
 -- column band: ; single, sharp, peak, flat, valley, deep_valley, dynamic, or unpriced: beyond the end of a price series
 -- column tier: ; from 1; 0 for a free allowance, and for what flowed back through a signed register and is not billed
@@ -27,10 +29,21 @@ priced AS (
     RIGHT JOIN lake.charges AS c
         ON c.tariff_version_id = r.tariff_version_id AND c.tier = r.tier AND c.band = r.band
 ),
+adjusted AS (
+    SELECT DISTINCT l.transfer_id, a.posted_date
+    FROM book.adjustments AS a
+    JOIN book.adjustment_lines AS l ON l.adjustment_id = a.id
+    WHERE a.state = 'approved'
+),
+stated AS (
+    SELECT c.*, coalesce(j.posted_date, c.local_date) AS stated_on
+    FROM adjusted AS j
+    RIGHT JOIN priced AS c ON c.transfer_id = j.transfer_id
+),
 labelled AS (
     SELECT c.*, v.tariff
     FROM versions AS v
-    RIGHT JOIN priced AS c ON c.tariff_version_id = v.id
+    RIGHT JOIN stated AS c ON c.tariff_version_id = v.id
 ),
 placed AS (
     SELECT c.*, p.name AS service_point, p.utility
@@ -42,6 +55,7 @@ SELECT
     c.service_point,
     c.utility,
     c.local_date,
+    c.stated_on,
     c.component,
     CASE c.band
         WHEN 0 THEN 'single' WHEN 1 THEN 'sharp' WHEN 2 THEN 'peak' WHEN 3 THEN 'flat' WHEN 4 THEN 'valley'

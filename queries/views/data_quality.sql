@@ -219,7 +219,7 @@ refused AS (
     FROM (
         SELECT *, lag(time) OVER (PARTITION BY meter_id, verdict ORDER BY time) AS before_time
         FROM lake.readings
-        WHERE verdict >= 7
+        WHERE verdict BETWEEN 7 AND 12
     )
 ),
 refused_issues AS (

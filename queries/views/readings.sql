@@ -14,9 +14,9 @@
 -- column power_factor: ; power factor
 -- column contact: ; the supply relay or valve: open or closed
 -- column verdict: ; pending, accepted, opening, jitter, suspended, glitch, exception, duplicate, conflict, future, invalid,
---   overlap or no_epoch
+--   overlap, no_epoch, or superseded by a correction
 -- column received_at: UTC; when it arrived
--- column seq: ; the log's frame that holds it
+-- column seq: ; the log's frame that holds it; below zero for a correction, its number
 WITH installations AS (
     SELECT
         meter_id, service_point_id, valid_from, valid_to,
@@ -41,7 +41,7 @@ SELECT
     CASE r.verdict
         WHEN 0 THEN 'pending' WHEN 1 THEN 'accepted' WHEN 2 THEN 'opening' WHEN 3 THEN 'jitter' WHEN 4 THEN 'suspended'
         WHEN 5 THEN 'glitch' WHEN 6 THEN 'exception' WHEN 7 THEN 'duplicate' WHEN 8 THEN 'conflict' WHEN 9 THEN 'future'
-        WHEN 10 THEN 'invalid' WHEN 11 THEN 'overlap' WHEN 12 THEN 'no_epoch'
+        WHEN 10 THEN 'invalid' WHEN 11 THEN 'overlap' WHEN 12 THEN 'no_epoch' WHEN 13 THEN 'superseded'
     END AS verdict,
     r.received_at,
     r.seq

@@ -1,10 +1,13 @@
 -- title: Statements | 账单
 -- purpose: The lines of each account's local month, each rounded once, half up, to two digits; the total is the sum of
---   the rounded lines.
+--   the rounded lines. Closed months as they were frozen, with the remainder carried from statement to statement; open ones as
+--   they are now, without what closed ones carry.
 -- column account: ; who owes it
--- column month: ; first day of the local month
+-- column month: ; first day of the local month of the statement
+-- column statement: ; its number, counted by account; null while the month is open
 -- column service_point: ; where it was used
 -- column utility: ; electricity, water, gas or heat
+-- column usage_month: ; first day of the month of use: an earlier one where the line adjusts it
 -- column component: ; what is charged, such as energy
 -- column band: ; single, sharp, peak, flat, valley, deep_valley, dynamic or unpriced
 -- column tier: ; from 1; 0 for a free allowance
@@ -12,21 +15,71 @@
 -- column price: currency per kWh or m3; of that version, band and tier; null where each hour has its own
 -- column quantity: kWh or m3; how much
 -- column amount: currency; exact
--- column rounded: currency; rounded half up to two digits
+-- column carried_in: currency; what earlier statements of the line rounded away
+-- column rounded: currency; amount and carried_in, rounded half up to two digits
+-- column carried_out: currency; what this one rounds away
 -- column total: currency; the sum of the account's rounded lines of the month
-WITH lines AS (
+WITH closed AS (
+    SELECT a.id AS account_id, a.name AS account, max(p.local_month) AS through
+    FROM book.accounts AS a
+    JOIN book.periods AS p ON p.site_id = a.site_id
+    WHERE p.state = 'closed'
+    GROUP BY a.id, a.name
+),
+open_lines AS (
     SELECT
-        account, CAST(date_trunc('month', local_date) AS DATE) AS month, service_point, utility, component, band, tier,
-        tariff, price, sum(quantity) AS quantity, sum(amount) AS amount
-    FROM charges
+        c.account, CAST(date_trunc('month', c.stated_on) AS DATE) AS month, c.service_point, c.utility, CAST(date_trunc('month', c.local_date) AS DATE) AS usage_month,
+        c.component, c.band, c.tier, c.tariff, c.price, sum(c.quantity) AS quantity, sum(c.amount) AS amount
+    FROM closed AS s
+    RIGHT JOIN charges AS c ON c.account = s.account
+    WHERE s.through IS NULL OR date_part('year', c.stated_on) * 12 + date_part('month', c.stated_on) - 1 > s.through
     GROUP BY
-        account, CAST(date_trunc('month', local_date) AS DATE), service_point, utility, component, band, tier, tariff,
-        price
+        c.account, CAST(date_trunc('month', c.stated_on) AS DATE), c.service_point, c.utility, CAST(date_trunc('month', c.local_date) AS DATE), c.component, c.band,
+        c.tier, c.tariff, c.price
 ),
 rounded AS (
-    SELECT *, CAST(round(amount, 2) AS DECIMAL(38, 2)) AS rounded FROM lines WHERE quantity <> 0 OR amount <> 0
+    SELECT *, CAST(round(amount, 2) AS DECIMAL(38, 2)) AS rounded FROM open_lines WHERE quantity <> 0 OR amount <> 0
+),
+versions AS (SELECT v.id, t.name AS tariff FROM book.tariff_versions AS v JOIN book.tariffs AS t ON t.id = v.tariff_id),
+frozen AS (
+    SELECT
+        a.name AS account,
+        make_date(CAST(l.local_month / 12 AS INT), CAST(l.local_month % 12 + 1 AS INT), 1) AS month,
+        l.statement,
+        p.name AS service_point,
+        p.utility,
+        make_date(CAST(l.usage_month / 12 AS INT), CAST(l.usage_month % 12 + 1 AS INT), 1) AS usage_month,
+        l.component,
+        CASE l.band
+            WHEN 0 THEN 'single' WHEN 1 THEN 'sharp' WHEN 2 THEN 'peak' WHEN 3 THEN 'flat' WHEN 4 THEN 'valley'
+            WHEN 5 THEN 'deep_valley'
+        END AS band,
+        l.tier,
+        v.tariff,
+        r.price,
+        CAST(CAST(l.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS quantity,
+        l.amount,
+        l.carried_in,
+        CAST(l.rounded AS DECIMAL(38, 2)) AS rounded,
+        l.carried_out
+    FROM book.statement_lines AS l
+    JOIN book.accounts AS a ON a.id = l.account_id
+    JOIN book.service_points AS p ON p.id = l.service_point_id
+    LEFT JOIN versions AS v ON v.id = l.tariff_version_id
+    LEFT JOIN book.tariff_prices AS r
+        ON r.tariff_version_id = l.tariff_version_id AND r.tier = l.tier AND r.band = l.band
+    WHERE l.withdrawn_at IS NULL
+),
+stated AS (
+    SELECT
+        account, month, CAST(NULL AS BIGINT) AS statement, service_point, utility, usage_month, component, band, tier, tariff,
+        price, quantity, amount, CAST(0 AS DECIMAL(38, 9)) AS carried_in, rounded,
+        CAST(amount - rounded AS DECIMAL(38, 9)) AS carried_out
+    FROM rounded
+    UNION ALL
+    SELECT * FROM frozen
 )
 SELECT
-    account, month, service_point, utility, component, band, tier, tariff, price, quantity, amount, rounded,
-    CAST(sum(rounded) OVER (PARTITION BY account, month) AS DECIMAL(38, 2)) AS total
-FROM rounded
+    account, month, statement, service_point, utility, usage_month, component, band, tier, tariff, price, quantity, amount,
+    carried_in, rounded, carried_out, CAST(sum(rounded) OVER (PARTITION BY account, month) AS DECIMAL(38, 2)) AS total
+FROM stated

@@ -1,8 +1,8 @@
 -- title: Transfers | 记账
 -- purpose: Immutable double-entry money movements; a debit and a credit of the same amount.
 -- column transfer_id: ; its number
--- column kind: ; topup, usage, usage_difference, reversal, adjustment, refund, bonus, capture, suspense,
---   suspense_assignment or arrears
+-- column kind: ; topup, usage, usage_difference, reversal, adjustment (of a closed month, or by a person), refund, bonus,
+--   capture, suspense, suspense_assignment or arrears
 -- column debit: ; the ledger account that gives
 -- column credit: ; the ledger account that receives
 -- column amount: currency; above zero

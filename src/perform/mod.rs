@@ -1,5 +1,6 @@
 //! Carrying out a call on an open node. The same for a local folder and for a server's control socket.
 
+mod adjustment;
 pub(crate) mod apply;
 mod audit;
 mod balance;
@@ -8,10 +9,13 @@ mod import;
 mod meter;
 mod moment;
 mod money;
+mod period;
 pub(crate) mod probe;
 mod quality;
+mod readings;
 pub(crate) mod report;
 mod sql;
+mod statement;
 mod table;
 pub(crate) mod tariff;
 mod topup;
@@ -42,6 +46,22 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         Call::Sql { statement, format } => sql::sql(node, statement, *format, events).await,
         Call::Audit => audit::audit(node, events).await,
         Call::Explain { account, day } => explain::explain(node, account, day, events).await,
+        Call::PeriodList { format } => period::list(node, *format, events).await,
+        Call::PeriodChange { action, month, site, reason } => {
+            period::change(node, actor, *action, month, site.as_deref(), reason, events).await
+        }
+        Call::AdjustmentList { all, lines, format } => adjustment::list(node, *all, *lines, *format, events).await,
+        Call::AdjustmentDecide { id, approve, reason } => {
+            adjustment::decide(node, actor, *id, *approve, reason, events).await
+        }
+        Call::ReadingCorrect { meter, at, value, reason } => {
+            readings::correct(node, actor, meter, at, value, reason, events).await
+        }
+        Call::ReadingShow { meter, at, format } => readings::show(node, meter, at, *format, events).await,
+        Call::ReadingList { meter, from, to, format } => {
+            readings::list(node, meter, from.as_deref(), to.as_deref(), *format, events).await
+        }
+        Call::Statement { account, month, format } => statement::statement(node, account, month, *format, events).await,
         Call::Quality { filter, format } => quality::list(node, filter, *format, events).await,
         Call::QualityAck { issue, meter, from, reason } => {
             quality::acknowledge(node, actor, &quality::Words { issue, meter, from, reason }, events).await
@@ -65,6 +85,12 @@ fn account<'a>(registry: &'a engine::registry::Registry, name: &str) -> Result<&
         };
         Failure(format!("there is no account {name:?}; {hint}"))
     })
+}
+
+/// A month such as `2026-03`.
+fn month(text: &str) -> Result<kernel::time::LocalMonth, Failure> {
+    let month = kernel::time::LocalMonth::parse(text);
+    month.ok_or_else(|| Failure(format!("--month {text:?} is no month: write it as 2026-03")))
 }
 
 /// A local date such as `2026-03-01`.

@@ -7,6 +7,7 @@ mod field;
 mod harness;
 mod kill;
 mod ledger;
+mod periods;
 mod real_data;
 mod registers;
 mod site;

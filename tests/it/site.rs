@@ -117,7 +117,8 @@ pub(crate) fn count(place: i64) -> i64 {
     5_000 + place.div_euclid(4) * 80 + [0, 4, 40, 60][usize::try_from(place.rem_euclid(4)).unwrap()]
 }
 
-fn wall(place: i64) -> String {
+/// The wall time of a place.
+pub(crate) fn wall(place: i64) -> String {
     time(place * 15)
 }
 

@@ -114,12 +114,14 @@ pub enum Verdict {
     Overlap,
     /// No installation holds this meter at this time.
     NoEpoch,
+    /// A person's correction of the same key takes its place.
+    Superseded,
 }
 
 impl Verdict {
     /// All verdicts; a verdict's code is its place here. When this changes, `verdict` in the lake's files and the
     /// table `hot_verdicts` change with it: append only.
-    pub const ALL: [Verdict; 13] = [
+    pub const ALL: [Verdict; 14] = [
         Verdict::Pending,
         Verdict::Accepted,
         Verdict::Opening,
@@ -133,6 +135,7 @@ impl Verdict {
         Verdict::Invalid,
         Verdict::Overlap,
         Verdict::NoEpoch,
+        Verdict::Superseded,
     ];
 
     /// The name used in SQL.
@@ -152,6 +155,7 @@ impl Verdict {
             Verdict::Invalid => "invalid",
             Verdict::Overlap => "overlap",
             Verdict::NoEpoch => "no_epoch",
+            Verdict::Superseded => "superseded",
         }
     }
 

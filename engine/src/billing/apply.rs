@@ -7,6 +7,7 @@ use kernel::control::policy::Policy;
 use kernel::epoch::ProfileFacts;
 use kernel::time::Moment;
 
+use super::adjustments::{Cause, Origin};
 use super::error::BillingError;
 use super::late::{Task, agree, resolve};
 use super::point::Setup;
@@ -135,7 +136,7 @@ impl Writer {
                 Some(point) => Arc::clone(&point.setup),
                 None => Arc::new(Setup { epochs: Arc::default(), ..new.as_ref().clone() }),
             };
-            let (start, after) = self.checkpoint_before(*id, &old, *since).await?;
+            let (start, after) = self.checkpoint_before(*id, &old, old.rated_from(*since)).await?;
             work.push((*id, old, Arc::clone(new), start, after));
         }
         let tasks: Vec<Task<'_>> = work
@@ -147,6 +148,7 @@ impl Writer {
                 start: start.clone(),
                 after: *after,
                 late: BTreeSet::new(),
+                corrections: [self.corrections.as_ref(); 2],
             })
             .collect();
         let mut outcomes = Vec::new();
@@ -166,6 +168,10 @@ impl Writer {
             self.take_outcome(outcome);
         }
         self.rerated.extend(rerated);
+        let changes = &plan.changes;
+        let more = if changes.len() > 1 { format!(" and {} more", changes.len() - 1) } else { String::new() };
+        let detail = format!("{}{more}", changes.first().map(ToString::to_string).unwrap_or_default());
+        self.origin = Some(Origin { cause: Cause::Apply, actor: actor.to_owned(), detail });
         self.registry_changed(now);
         Ok(())
     }
@@ -185,7 +191,7 @@ impl Writer {
     }
 
     /// Settles in this transaction and commits it.
-    async fn write_with(&mut self, mut tx: Tx) -> Result<Settlement, BillingError> {
+    pub(super) async fn write_with(&mut self, mut tx: Tx) -> Result<Settlement, BillingError> {
         let settlement = self.prepare().await?;
         self.write_in(&mut tx, &settlement).await?;
         tx.commit().await?;

@@ -17,6 +17,7 @@ use crate::book::keys::{Asked, First, KeyError};
 use crate::book::orders::{OrderError, Owner};
 use crate::book::refunds::{self, Wish};
 use crate::book::{BookError, Tx};
+use crate::registry::{Contract, Site};
 use crate::site_file::{self, MoveFault};
 
 /// An account that is to be closed.
@@ -79,12 +80,12 @@ pub enum ClosingError {
         /// Each meter with its last reading.
         missing: Vec<String>,
     },
-    /// Money is set aside or asked for.
+    /// Money is set aside or asked for, or a closed month waits to be adjusted.
     #[error("account {account} has {what}: release or capture it, approve or reject it, then close the account")]
     Open {
         /// Which.
         account: String,
-        /// Holds and requests.
+        /// Holds, requests and adjustments.
         what: String,
     },
     /// A contract begins later.
@@ -175,6 +176,15 @@ impl Writer {
             if point.contracts.iter().any(|contract| later(contract.valid_from, contract.account)) {
                 return Err(ClosingError::Later { account, point: point.name.clone() });
             }
+            let ends = |contract: &Contract| {
+                contract.account == order.account && contract.valid_to.is_none_or(|to| to > order.at)
+            };
+            let stated = self.registry.site(point.site).and_then(Site::closed_until);
+            if stated.is_some_and(|end| order.at < end) && point.contracts.iter().any(ends) {
+                let what =
+                    "that month is closed; close it after the last closed month, or open that again (`period reopen`)";
+                return Err(ClosingError::Time { account, what });
+            }
         }
         let missing = self.unread(order.account, order.at);
         if !missing.is_empty() {
@@ -190,6 +200,8 @@ impl Writer {
         let waiting = sqlx::query_as::<_, (i64,)>(sql).bind(i64::from(order.account.0));
         let waiting = waiting.fetch_all(tx.conn()).await.map_err(BookError::from)?;
         open.extend(waiting.into_iter().map(|(id,)| format!("request {id} for a refund")));
+        let pending = self.adjustments.pending.values().filter(|waits| waits.account == order.account);
+        open.extend(pending.map(|waits| format!("adjustment {}", waits.id)));
         if open.is_empty() { Ok(()) } else { Err(ClosingError::Open { account, what: open.join(", ") }) }
     }
 

@@ -9,6 +9,7 @@ use kernel::rate::Part;
 use kernel::reading::Verdict;
 use kernel::time::{LocalDate, Moment};
 
+use super::corrections::truth;
 use super::error::BillingError;
 use super::late::stored_rows;
 use super::point::Setup;
@@ -46,7 +47,8 @@ impl Writer {
             let (start, after) = self.checkpoint_before(*id, &setup, day.start.plus(-1)).await?;
             let meters: BTreeSet<MeterId> = setup.meters().collect();
             let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
-            let mut rows: Vec<StoredRow> = by_meter.into_values().flatten().collect();
+            let rows = by_meter.into_values().flatten();
+            let mut rows: Vec<StoredRow> = truth(rows, &self.corrections, &meters, after);
             rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
             let mut parts: Vec<(Option<usize>, Part)> = Vec::new();
             let rated = rate(&setup, &start, &rows, self.clock.now(), |index, part| {

@@ -9,6 +9,7 @@ use kernel::point::PointState;
 use kernel::reading::{Value, Verdict};
 use kernel::time::Moment;
 
+use super::corrections::{Corrections, truth};
 use super::hot::Hot;
 use super::point::{Checkpoints, Setup};
 use super::rerate::{Sums, difference, only_duplicates, rate};
@@ -34,6 +35,8 @@ pub struct Task<'a> {
     pub after: Moment,
     /// Frame and row of the readings that were not rated yet.
     pub late: BTreeSet<(u64, usize)>,
+    /// The corrections that held so far, and those that hold now.
+    pub corrections: [&'a Corrections; 2],
 }
 
 /// What rating a service point anew changes.
@@ -45,14 +48,30 @@ pub struct Outcome {
     pub after: Moment,
     /// The state from now on, with the states of months; `None` where only duplicates had arrived.
     pub state: Option<(PointState, Checkpoints)>,
-    /// What is charged more, line by line.
+    /// What is charged more, line by line ...
     pub difference: Sums,
+    /// ... and what those lines cost before.
+    pub before: Sums,
     /// New verdicts of hot rows.
     pub hot: Vec<(u64, usize, Verdict)>,
     /// New verdicts of filed rows.
     pub filed: Overrides,
+    /// New verdicts of corrections.
+    pub corrected: Vec<(i64, Verdict)>,
     /// New verdicts of readings up to `after`.
     pub earlier: Vec<(MeterId, Mark, Verdict)>,
+}
+
+impl Outcome {
+    fn say(&mut self, row: &StoredRow, verdict: Verdict) {
+        match (row.correction, row.row) {
+            (Some(id), _) => self.corrected.push((id, verdict)),
+            (None, Some(at)) => self.hot.push((row.seq, at, verdict)),
+            (None, None) => {
+                self.filed.insert((row.meter, row.time, value_code(row.value)), verdict);
+            }
+        }
+    }
 }
 
 /// A row's value as the book's overrides name it.
@@ -132,6 +151,7 @@ pub fn stored_rows(
                     seq: frame.seq.0,
                     row: Some(row),
                     verdict: Verdict::from_code(*verdict).unwrap_or(Verdict::Pending),
+                    correction: None,
                 });
             }
         }
@@ -148,41 +168,57 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
     };
     // What a meter said at another service point is that point's to judge.
     let here = |row: &&StoredRow| is_late(row) || task.old.holds(row) || task.new.holds(row);
-    let rows: Vec<StoredRow> =
+    let stored: Vec<StoredRow> =
         meters.iter().filter_map(|meter| by_meter.get(meter)).flatten().filter(known).filter(here).copied().collect();
+    let truth = |rows: &mut dyn Iterator<Item = StoredRow>, corrections: &Corrections| -> Vec<StoredRow> {
+        let mut said = truth(rows, corrections, &meters, task.after);
+        said.retain(|row| row.correction.is_none() || here(&row));
+        said
+    };
+    let rows = truth(&mut stored.iter().copied(), task.corrections[1]);
     let mut outcome = Outcome {
         id: task.id,
         after: task.after,
         state: None,
         difference: Sums::new(),
+        before: Sums::new(),
         hot: Vec::new(),
         filed: Overrides::new(),
+        corrected: Vec::new(),
         earlier: Vec::new(),
     };
+    let replaced = |row: &&StoredRow| task.corrections[1].contains_key(&(row.meter, row.time));
+    let mut replaced: Vec<&StoredRow> = stored.iter().filter(replaced).collect();
+    replaced.sort_by_key(|row| (row.seq, row.row));
+    let mut known = BTreeSet::new();
+    for row in replaced {
+        let first = known.insert((row.meter, row.time, value_code(row.value)));
+        let verdict = if first { Verdict::Superseded } else { Verdict::Duplicate };
+        if row.verdict != verdict {
+            outcome.say(row, verdict);
+        }
+    }
     if !task.late.is_empty() && only_duplicates(&rows, is_late) {
-        outcome.hot = task.late.iter().map(|(seq, row)| (*seq, *row, Verdict::Duplicate)).collect();
+        // Those that a correction replaces have their verdict already.
         if std::ptr::eq(task.old, task.new) {
+            rows.iter().filter(|row| is_late(row)).for_each(|row| outcome.say(row, Verdict::Duplicate));
             return outcome;
         }
     }
-    let before: Vec<StoredRow> = rows.iter().filter(|row| !is_late(row)).copied().collect();
+    let before = truth(&mut stored.iter().filter(|row| !is_late(row)).copied(), task.corrections[0]);
     let old = rate(task.old, &task.start, &before, until, |_, _| {});
     let new = rate(task.new, &task.start, &rows, until, |_, _| {});
-    outcome.hot.clear();
     for (row, verdict) in rows.iter().zip(&new.verdicts) {
         // What comes to another service point says so there, against the point that it leaves (see `agree`).
         let comes = task.new.holds(row) && !task.old.holds(row);
         if row.verdict == *verdict && !comes {
             continue;
         }
-        match row.row {
-            Some(at) => outcome.hot.push((row.seq, at, *verdict)),
-            None => {
-                outcome.filed.insert((row.meter, row.time, value_code(row.value)), *verdict);
-            }
-        }
+        outcome.say(row, *verdict);
     }
     outcome.difference = difference(&old.sums, new.sums);
+    outcome.before = old.sums;
+    outcome.before.retain(|key, _| outcome.difference.contains_key(key));
     outcome.earlier = new.earlier_changed;
     outcome.state = Some((new.state, new.checkpoints));
     outcome

@@ -11,16 +11,23 @@
 //! **Survives a crash:** what was settled, and every frame of the log. Files that no settlement listed are swept.
 //!
 //! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`lines`] what it
-//! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`posting`] lines to transfers,
-//! [`settlement`] and [`packed`] what is written, [`writer`] the whole, [`money`] orders that move money, [`apply`] changes
-//! of the registry (and `contradiction`, what readings say against stated counts), [`closing`] those that end an account or
-//! hand a service point over, [`acknowledge`] findings looked at, [`filing`] the lake, [`supply`] control at its side,
-//! [`recovery`] the start, [`service`] the running task, [`explain`] the way back.
+//! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`corrections`] and [`correct`] what
+//! people say instead, [`posting`] lines to transfers, [`adjustments`], [`approval`], [`periods`] and [`statements`] what is
+//! closed, [`charged`] what the book and the lake say was charged, [`settlement`] and [`packed`] what is written,
+//! [`writer`] the whole, [`money`] orders that move money, [`apply`] changes of the registry (and `contradiction`, what
+//! readings say against stated counts), [`closing`] those that end an account or hand a service point over,
+//! [`acknowledge`] findings looked at, [`filing`] the lake, [`supply`] control at its side, [`recovery`] the start,
+//! [`service`] the running task, [`explain`] the way back.
 
 pub mod acknowledge;
+pub mod adjustments;
 pub mod apply;
+pub mod approval;
+pub mod charged;
 pub mod closing;
 mod contradiction;
+pub mod correct;
+pub mod corrections;
 pub mod error;
 pub mod explain;
 pub mod filing;
@@ -29,6 +36,7 @@ pub mod late;
 pub mod lines;
 pub(crate) mod money;
 pub(crate) mod packed;
+pub mod periods;
 pub mod point;
 pub mod posting;
 pub mod pricing;
@@ -36,6 +44,7 @@ pub mod recovery;
 pub mod rerate;
 pub mod service;
 pub mod settlement;
+pub mod statements;
 pub mod supply;
 #[cfg(test)]
 mod tests;

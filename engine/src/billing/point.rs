@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::epoch::Epoch;
-use kernel::id::{AccountId, MeterId, ServicePointId};
+use kernel::id::{AccountId, MeterId, ServicePointId, SiteId};
 use kernel::judge::Mark;
 use kernel::money::Amount;
 use kernel::point::{Point, PointState, Row, Sink, Step};
 use kernel::rate::{Cell, Part, Terms};
 use kernel::reading::Verdict;
-use kernel::time::{LocalMonth, Moment};
+use kernel::time::{LocalDate, LocalMonth, Moment};
 
 use super::lines::{LineKey, Lines, Sum};
+use super::rerate::Sums;
 use crate::lake::read::StoredRow;
 
 /// What a service point is rated by; replaced as a whole when the registry changes.
@@ -24,6 +25,10 @@ pub struct Setup {
     pub epochs: Arc<[Epoch]>,
     /// Contracts, tariffs, local days, day types; the registry's own.
     pub terms: Arc<Terms>,
+    /// Its site.
+    pub site: SiteId,
+    /// The site's last closed month.
+    pub closed_through: Option<LocalMonth>,
 }
 
 impl Setup {
@@ -31,6 +36,22 @@ impl Setup {
     #[must_use]
     pub fn point(&self) -> Point<'_> {
         Point { epochs: &self.epochs, terms: &self.terms }
+    }
+
+    /// Whether a local day lies in a closed month.
+    #[must_use]
+    pub fn is_closed(&self, date: LocalDate) -> bool {
+        self.closed_through.is_some_and(|closed| date.month() <= closed)
+    }
+
+    /// From where on readings are rated anew that change what flowed just before `first`: in a closed month from the
+    /// month's beginning, so that the lines of whole days can be shown as they were before.
+    #[must_use]
+    pub fn rated_from(&self, first: Moment) -> Moment {
+        match self.month_of(first.plus(-1)) {
+            Some(month) if self.closed_through.is_some_and(|closed| month.month <= closed) => month.start,
+            _ => first,
+        }
     }
 
     /// The meters that are or were installed here.
@@ -131,6 +152,8 @@ pub struct PointRuntime {
     pub late: Vec<StoredRow>,
     /// Earlier readings whose verdict changed.
     pub verdicts: Vec<(MeterId, Mark, Verdict)>,
+    /// What lines of closed months cost before they were rated anew.
+    pub before: Sums,
     marks: MonthMarks,
     cell: Option<Cell>,
 }
@@ -148,6 +171,7 @@ impl PointRuntime {
             stale_from: None,
             late: Vec::new(),
             verdicts: Vec::new(),
+            before: Sums::new(),
             marks: MonthMarks::default(),
             cell: None,
         }

@@ -2,13 +2,14 @@
 //!
 //! A day is complete when every service point that the account pays for has been read beyond it, or when a whole day has
 //! passed since. What comes later for a posted day is a difference: a further, linked transfer, and further lines.
-//! Lines that move no money (nobody owes them, or they sum to zero) are settled under a negative number.
+//! Lines of a closed month do not wait for anything; those that somebody owes never come here after the close (see
+//! [`super::adjustments`]). Lines that move no money (nobody owes them, or they sum to zero) are settled under a negative number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::id::{AccountId, ServicePointId, Utility};
+use kernel::id::{AccountId, ServicePointId, SiteId, Utility};
 use kernel::money::Amount;
-use kernel::time::{DAY, LocalDate, Moment};
+use kernel::time::{DAY, LocalDate, LocalMonth, Moment};
 
 use super::lines::{LineKey, Sum};
 use super::point::PointRuntime;
@@ -26,8 +27,10 @@ pub struct UsageTransfer {
     pub date: LocalDate,
     /// How much; negative for a difference in the customer's favour, never zero.
     pub amount: Amount,
-    /// The end of the local day.
+    /// The end of the local day; for an adjustment the moment of its posting.
     pub effective_at: Moment,
+    /// The adjustment of a closed month that this posts.
+    pub adjustment: Option<i64>,
 }
 
 /// A line with the number under which it is settled: its transfer, or below zero where no money moved.
@@ -66,11 +69,13 @@ pub struct Numbers {
     pub unmoved: i64,
 }
 
-/// Takes the lines of complete days out of the open ones.
+/// Takes the lines of complete days out of the open ones. Days of closed months, and of the one
+/// that is `closing`, are complete whatever was read.
 pub fn post(
     points: &mut BTreeMap<ServicePointId, Box<PointRuntime>>,
     points_of: &PointsOf,
     utility_of: impl Fn(ServicePointId) -> Utility,
+    closing: Option<(SiteId, LocalMonth)>,
     now: Moment,
     numbers: &mut Numbers,
 ) -> Posting {
@@ -89,7 +94,11 @@ pub fn post(
                 let beyond = |watermark: Option<Moment>| watermark.is_some_and(|watermark| watermark >= *end);
                 let mut others = points_of.get(&account).into_iter().flatten();
                 let passed = now.since(*end);
-                if beyond(point.state.watermark) {
+                let setup = &point.setup;
+                let closes = closing.is_some_and(|(site, month)| setup.site == site && date.month() <= month);
+                if closes || setup.is_closed(date) {
+                    true
+                } else if beyond(point.state.watermark) {
                     passed >= DAY || others.all(|other| beyond(read_until.get(other).copied().flatten()))
                 } else {
                     // Its meter has fallen silent; while its readings are still coming in, the day waits for them.
@@ -117,7 +126,8 @@ pub fn post(
             let id = numbers.transfer;
             numbers.transfer += 1;
             ids.insert((account, date, utility), id);
-            posting.transfers.push(UsageTransfer { id, account, utility, date, amount, effective_at });
+            let adjustment = None;
+            posting.transfers.push(UsageTransfer { id, account, utility, date, amount, effective_at, adjustment });
         }
     }
     for (point, key, sum) in taken {

@@ -10,6 +10,8 @@ use kernel::point::{PointState, Row, Step};
 use kernel::reading::Verdict;
 use kernel::time::Moment;
 
+use super::adjustments::{AdjustedLine, SetApart};
+use super::lines::LineKey;
 use super::point::{PointRuntime, Setup};
 use super::posting::PointsOf;
 use super::rerate::Sums;
@@ -53,6 +55,8 @@ pub struct Pricing {
     pub points_of: PointsOf,
     /// Service points with readings that wait to be resolved.
     pub late: BTreeSet<ServicePointId>,
+    /// Accounts for which an adjustment waits: nobody is cut meanwhile.
+    pub held: BTreeSet<AccountId>,
     /// Accounts whose balance or evidence changed since control looked.
     pub touched: BTreeSet<AccountId>,
     utilities: BTreeMap<ServicePointId, Utility>,
@@ -152,14 +156,43 @@ impl Pricing {
         verdicts
     }
 
-    /// Adds a difference to a service point's open lines.
-    pub fn add_difference(&mut self, id: ServicePointId, difference: &Sums) {
+    /// Adds a difference to a service point's open lines; `before` is what those lines cost before.
+    pub fn add_difference(&mut self, id: ServicePointId, difference: &Sums, before: Sums) {
         let Some(point) = self.points.get_mut(&id) else { return };
+        let closed = before.into_iter().filter(|(key, _)| point.setup.is_closed(key.date));
+        point.before.extend(closed);
         for (key, sum) in difference {
             point.lines.add(*key, *sum);
             point.changed = true;
         }
         settle_owed(&mut self.wallets, &mut self.touched, point);
+    }
+
+    /// Takes the lines of closed months out of the open ones, before they are posted: they wait for approval. Also gives
+    /// those that the book holds as not posted.
+    pub fn set_apart_closed(&mut self) -> (SetApart, Vec<(ServicePointId, LineKey)>) {
+        let (mut apart, mut stored) = (SetApart::new(), Vec::new());
+        let Pricing { points, wallets, utilities, .. } = self;
+        for (id, point) in points.iter_mut().filter(|(_, point)| point.changed) {
+            let before = std::mem::take(&mut point.before);
+            let Some(closed) = point.setup.closed_through else { continue };
+            let utility = utilities.get(id).copied().unwrap_or(Utility::Electricity);
+            point.lines.all().retain(|key, line| {
+                let month = key.date.month();
+                if key.account == AccountId(0) || month > closed {
+                    return true;
+                }
+                if line.stored {
+                    stored.push((*id, *key));
+                }
+                wallets.entry(key.account).or_default().unposted -= line.sum.amount;
+                let adjusted =
+                    AdjustedLine { before: before.get(key).copied().unwrap_or_default(), difference: line.sum };
+                apart.entry((key.account, utility, month)).or_default().insert((*id, *key), adjusted);
+                false
+            });
+        }
+        (apart, stored)
     }
 
     /// Bills the installations that ended with a stated closing count.
@@ -206,7 +239,16 @@ fn take(point: &mut PointRuntime, batch: &Batch, at: usize, seq: Seq, received_a
         Step::Late => {
             let Row { time, value, .. } = row;
             let verdict = Verdict::Pending;
-            point.late.push(StoredRow { meter, time, value, received_at, seq: seq.0, row: Some(at), verdict });
+            point.late.push(StoredRow {
+                meter,
+                time,
+                value,
+                received_at,
+                seq: seq.0,
+                row: Some(at),
+                verdict,
+                correction: None,
+            });
             verdict
         }
     }

@@ -13,6 +13,7 @@ use sqlx::{AnyConnection, Row as _};
 use wal::clock::Clock;
 use wal::{Disk, Recovered};
 
+use super::adjustments::Adjustments;
 use super::error::BillingError;
 use super::hot::Hot;
 use super::lines::{LineKey, Sum};
@@ -87,6 +88,9 @@ impl Writer {
             overrides: overrides(&book).await?,
             posted_until: posted_until(&book).await?,
             rerated: super::supply::load_rerated(&book).await?,
+            adjustments: Adjustments::load(&book).await?,
+            corrections: Arc::new(super::corrections::load(&mut *book.snapshot().await?).await?),
+            corrected: std::collections::BTreeMap::new(),
             holds: holds::all_standing(&book).await?,
             closed: closings::arrears(&book).await?,
             book,
@@ -106,9 +110,13 @@ impl Writer {
             filed: super::late::Overrides::new(),
             flushing_through: 0,
             control: None,
+            origin: None,
+            closing: None,
+            approval: None,
             broken: None,
         };
         writer.pricing.replace_setups(&setups(&writer.registry));
+        writer.pricing.held = writer.adjustments.waiting().collect();
         writer.load_points().await?;
         writer.replay(applied, lake_seq, log.last_seq.0).await?;
         // Only now: in a folder with an older book, whose log has lost its beginning, unlisted files are no orphans.

@@ -137,7 +137,12 @@ pub fn rate(
     for index in order {
         let StoredRow { meter, time, value, received_at, .. } = rows[index];
         let row = Row { meter, time, received_at, value };
-        if let Some(verdict) = rater.take(&row, verdicts[index] == Verdict::Conflict, &mut sink) {
+        if rows[index].is_void() {
+            // Held like a conflict: whatever comes for the key later is late, and then replaced.
+            verdicts[index] = Verdict::Superseded;
+        }
+        let held = matches!(verdicts[index], Verdict::Conflict | Verdict::Superseded);
+        if let Some(verdict) = rater.take(&row, held, &mut sink) {
             verdicts[index] = verdict;
             placed.insert((meter, time), index);
         }

@@ -66,7 +66,7 @@ pub(crate) enum Request {
 pub(crate) type Work = Box<dyn for<'a> FnOnce(&'a mut Writer) -> LocalFuture<'a> + Send>;
 
 /// A future that stays on the writer's thread.
-pub(crate) type LocalFuture<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+pub(crate) type LocalFuture<'a, T = ()> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 type Filing = Pin<Box<dyn Future<Output = Result<Filed, BillingError>> + Send>>;
 

@@ -7,9 +7,11 @@ use kernel::reading::Verdict;
 use kernel::time::{LocalMonth, Moment};
 use sqlx::Row as _;
 
+use super::adjustments::AdjustmentWrites;
 use super::lines::{ENERGY, LineKey, Sum};
 use super::packed;
 use super::posting::Posting;
+use super::supply::Rerated;
 use crate::book::bulk::{self, Cell};
 use crate::book::closings::DebtMove;
 use crate::book::holds::Hold;
@@ -33,6 +35,12 @@ pub struct Settlement {
     pub posting: Posting,
     /// Verdicts of hot rows that are not `accepted`, by frame and row.
     pub hot_verdicts: BTreeMap<(u64, usize), Verdict>,
+    /// Verdicts of corrections that changed, by number.
+    pub corrected: BTreeMap<i64, Verdict>,
+    /// Adjustments of closed months.
+    pub adjustments: AdjustmentWrites,
+    /// Accounts that owe more by an adjustment that is posted now.
+    pub rerated: Rerated,
     /// Holds whose time is over.
     pub expired: Vec<Hold>,
     /// Debts of closed accounts that leave their wallets, booked after the usage.
@@ -134,6 +142,10 @@ impl Settlement {
             [meter.0.into(), time.0.into(), (*value).into(), i64::from(verdict.code()).into()]
         });
         bulk::insert(tx, OVERRIDES.0, OVERRIDES.1, overrides).await?;
+        for (id, verdict) in &self.corrected {
+            let sql = "UPDATE corrections SET verdict = $1 WHERE id = $2";
+            sqlx::query(sql).bind(i64::from(verdict.code())).bind(*id).execute(tx.conn()).await?;
+        }
         let sql = "UPDATE progress SET value = $1 WHERE name = 'applied_seq'";
         sqlx::query(sql).bind(seq).execute(tx.conn()).await?;
         Ok(())
@@ -149,6 +161,8 @@ impl Settlement {
             && self.hot_verdicts.is_empty()
             && self.overrides.is_empty()
             && self.checkpoints.is_empty()
+            && self.corrected.is_empty()
+            && self.adjustments.is_empty()
             && self.expired.is_empty()
             && self.debts.is_empty()
             && self.control.is_empty()

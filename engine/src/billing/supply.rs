@@ -95,7 +95,8 @@ fn facts(pricing: &Pricing, id: AccountId, now: Moment) -> BalanceFacts {
         amount: wallet.balance(),
         as_of,
         measured: !in_doubt,
-        rerate_pending: pricing.points_of.get(&id).into_iter().flatten().any(|point| pricing.late.contains(point)),
+        rerate_pending: pricing.held.contains(&id)
+            || pricing.points_of.get(&id).into_iter().flatten().any(|point| pricing.late.contains(point)),
         uncounted_debits: Amount::ZERO,
     }
 }

@@ -298,6 +298,12 @@ mod orders;
 #[path = "tests_apply.rs"]
 mod apply;
 
+#[path = "tests_periods.rs"]
+mod periods;
+
+#[path = "tests_corrections.rs"]
+mod corrections;
+
 #[path = "tests_money.rs"]
 mod money;
 

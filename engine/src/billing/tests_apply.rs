@@ -10,6 +10,7 @@ use kernel::reading::{Instruments, Reading, Value};
 use kernel::time::{HOUR, MINUTE, Moment};
 
 use super::{MARCH, audited, open, send};
+use crate::billing::apply::ApplyError;
 use crate::engine::Engine;
 
 /// Two flats; the meter stands where `INSTALLATION` says.
@@ -55,15 +56,19 @@ utility = "electricity"
 account = "jones"
 tariff = "power"
 "#;
-const AT_FIRST: &str = r#"service_point = "a/E""#;
+pub(super) const AT_FIRST: &str = r#"service_point = "a/E""#;
 /// 2026-03-01T23:00:00Z.
 const MOVED: &str = "service_point = \"b/E\"\nfrom = 2026-03-02";
 
-fn site(point: &str, installation: &str, rating: &str) -> String {
+pub(super) fn site(point: &str, installation: &str, rating: &str) -> String {
     SITE.replace("POINT", point).replace("INSTALLATION", installation).replace("RATING", rating)
 }
 
-async fn apply(engine: &Engine, text: &str) {
+pub(super) async fn apply(engine: &Engine, text: &str) {
+    try_apply(engine, text).await.unwrap();
+}
+
+pub(super) async fn try_apply(engine: &Engine, text: &str) -> Result<Vec<String>, ApplyError> {
     let facts = ProfileFacts {
         name: "acrel-dtsy1352".to_owned(),
         utility: Utility::Electricity,
@@ -77,11 +82,11 @@ async fn apply(engine: &Engine, text: &str) {
         signed: false,
     };
     let profiles = BTreeMap::from([(facts.name.clone(), facts)]);
-    engine.handle().apply(text, "site.toml", profiles, "test", false).await.unwrap().unwrap();
+    engine.handle().apply(text, "site.toml", profiles, "test", false).await.unwrap()
 }
 
 /// Hourly counts, 0.01 kWh each.
-fn hourly(hours: std::ops::Range<i64>, count: impl Fn(i64) -> i64) -> Vec<Reading> {
+pub(super) fn hourly(hours: std::ops::Range<i64>, count: impl Fn(i64) -> i64) -> Vec<Reading> {
     let reading = |hour: i64| Reading {
         meter: MeterId(1),
         time: Moment(MARCH + hour * HOUR),
@@ -91,7 +96,7 @@ fn hourly(hours: std::ops::Range<i64>, count: impl Fn(i64) -> i64) -> Vec<Readin
     hours.map(reading).collect()
 }
 
-async fn opened(folder: &Path, text: &str) -> Engine {
+pub(super) async fn opened(folder: &Path, text: &str) -> Engine {
     let engine = open(folder).await;
     apply(&engine, text).await;
     engine

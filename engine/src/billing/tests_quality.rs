@@ -26,8 +26,8 @@ async fn four_meters(folder: &Path) {
             "INSERT INTO meters SELECT {}, site_id, 'M-{}', profile, utility, kind, resolution_numerator, \
              resolution_denominator, bus, unit, poll_micros, has_relay, rating_mw FROM meters WHERE id = 1",
             "INSERT INTO service_points SELECT {}, site_id, 'SP-{}', utility, location_id FROM service_points WHERE id = 1",
-            "INSERT INTO contracts SELECT {}, {}, account_id, tariff_id, valid_from, valid_to, superseded_at \
-             FROM contracts WHERE id = 1",
+            "INSERT INTO contracts (id, service_point_id, account_id, tariff_id, valid_from, valid_to, superseded_at) \
+             SELECT {}, {}, account_id, tariff_id, valid_from, valid_to, superseded_at FROM contracts WHERE id = 1",
             "INSERT INTO epochs SELECT {}, {}, {}, valid_from, valid_to, replace(replace(replace(definition, \
              '\"id\":1', '\"id\":{}'), '\"meter\":1', '\"meter\":{}'), '\"service_point\":1', '\"service_point\":{}'), reason, \
              superseded_at FROM epochs WHERE id = 1",

@@ -10,27 +10,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::batch::Payload;
-use kernel::id::{AccountId, Seq, ServicePointId, Utility};
+use kernel::id::{AccountId, Seq, ServicePointId, SiteId, Utility};
 use kernel::money::Amount;
 use kernel::point::PointState;
 use kernel::reading::Verdict;
-use kernel::time::{LocalMonth, Moment};
+use kernel::time::{DAY, LocalDate, LocalMonth, Moment};
 use sqlx::Row as _;
 use wal::clock::Clock;
 
+use super::adjustments::{AdjustmentWrites, Adjustments, Decision, Origin, Place, SetApart};
+use super::corrections::Corrections;
 use super::error::BillingError;
 use super::hot::Hot;
 use super::late::{Outcome, Overrides, Task, resolve};
 use super::point::Setup;
-use super::posting::{Numbers, UsageTransfer, post};
+use super::posting::{Numbers, Posting, UsageTransfer, post};
 use super::pricing::Pricing;
 use super::settlement::Settlement;
+use super::supply::Rerated;
 use crate::book::closings;
 use crate::book::holds::{self, Hold};
 use crate::book::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
 use crate::book::{Book, BookError, Tx};
 use crate::lake::flush::LakeFile;
-use crate::registry::Registry;
+use crate::registry::{Registry, Site};
 
 /// Service points whose stored readings are held in memory together when they are rated anew
 /// (64 x 5 years of hourly readings x 72 bytes = 200 MB).
@@ -68,6 +71,18 @@ pub struct Writer {
     pub(super) control: Option<super::supply::Supply>,
     /// When a change of the registry last rated an account's charges anew: nobody is cut on it at once.
     pub(super) rerated: super::supply::Rerated,
+    /// What people said that meters said.
+    pub(super) corrections: Arc<Corrections>,
+    /// Verdicts of corrections that the book does not know yet.
+    pub(super) corrected: BTreeMap<i64, Verdict>,
+    /// What waits for approval.
+    pub(super) adjustments: Adjustments,
+    /// Why the next settlement charges closed months differently, where it is not for late readings.
+    pub(super) origin: Option<Origin>,
+    /// The site and month that the next settlement closes: it posts all their lines.
+    pub(super) closing: Option<(SiteId, LocalMonth)>,
+    /// What the next settlement posts because a person approved it.
+    pub(super) approval: Option<(i64, Decision)>,
     /// Why memory no longer agrees with the book: billing must stop and recover.
     pub(super) broken: Option<String>,
     /// Holds that stand, by number.
@@ -85,10 +100,40 @@ pub fn setups(registry: &Registry) -> BTreeMap<ServicePointId, (Utility, Arc<Set
         .service_points()
         .filter_map(|point| {
             let terms = registry.terms(point.id)?;
-            let setup = Setup { id: point.id, epochs: Arc::clone(&point.epochs), terms: Arc::clone(terms) };
+            let setup = Setup {
+                id: point.id,
+                epochs: Arc::clone(&point.epochs),
+                terms: Arc::clone(terms),
+                site: point.site,
+                closed_through: registry.site(point.site).and_then(|site| site.closed_through),
+            };
             Some((point.id, (point.utility, Arc::new(setup))))
         })
         .collect()
+}
+
+/// Where adjustments are posted: at each account's site, on the day of now.
+struct Sites<'a> {
+    registry: &'a Registry,
+    now: Moment,
+}
+
+impl Sites<'_> {
+    fn site(&self, account: AccountId) -> Option<&Site> {
+        self.registry.site(self.registry.account(account)?.site)
+    }
+}
+
+impl Place for Sites<'_> {
+    fn today(&self, account: AccountId) -> LocalDate {
+        let day = self.site(account).and_then(|site| site.days.at(self.now));
+        let utc = || LocalDate(i32::try_from(self.now.0.div_euclid(DAY)).unwrap_or(i32::MAX));
+        day.map_or_else(utc, |day| day.date)
+    }
+
+    fn limit(&self, account: AccountId) -> Amount {
+        self.site(account).map_or(Amount::ZERO, |site| site.adjustment_limit)
+    }
 }
 
 impl Writer {
@@ -153,17 +198,21 @@ impl Writer {
         self.resolve_late(now).await?;
         overrides.append(&mut self.filed);
         overrides.extend(self.apply_changed_verdicts());
+        let (apart, stored) = self.pricing.set_apart_closed();
         let Pricing { points, points_of, .. } = &mut self.pricing;
         let utilities: BTreeMap<ServicePointId, Utility> =
             self.registry.service_points().map(|point| (point.id, point.utility)).collect();
         let utility_of = |id| utilities.get(&id).copied().unwrap_or(Utility::Electricity);
-        let posting = post(points, points_of, utility_of, now, &mut self.numbers);
+        let mut posting = post(points, points_of, utility_of, self.closing.take(), now, &mut self.numbers);
         for transfer in &posting.transfers {
             let wallet = self.pricing.wallets.entry(transfer.account).or_default();
             wallet.posted -= transfer.amount;
             wallet.unposted -= transfer.amount;
         }
-        let mut settlement = Settlement { applied: self.priced.0, posting, ..Settlement::default() };
+        posting.removed.extend(stored);
+        let (adjustments, rerated) = self.adjust(apart, now, &mut posting);
+        let mut settlement =
+            Settlement { applied: self.priced.0, posting, adjustments, rerated, ..Settlement::default() };
         for (id, point) in &mut self.pricing.points {
             if !point.changed {
                 continue;
@@ -176,6 +225,7 @@ impl Writer {
             settlement.open_lines.extend(lines.map(|(key, line)| (*id, *key, line.sum)));
         }
         settlement.hot_verdicts = std::mem::take(&mut self.hot_verdicts);
+        settlement.corrected = std::mem::take(&mut self.corrected);
         for ((seq, row), verdict) in &settlement.hot_verdicts {
             // A filing that did not come to its end has left overrides of rows that are still hot.
             let left = !self.overrides.is_empty() && !matches!(verdict, Verdict::Duplicate | Verdict::Future);
@@ -205,6 +255,8 @@ impl Writer {
 
     pub(super) async fn write_in(&mut self, tx: &mut Tx, settlement: &Settlement) -> Result<(), BookError> {
         settlement.write(tx).await?;
+        settlement.adjustments.write(tx).await?;
+        super::supply::write_rerated(tx, &settlement.rerated).await?;
         self.book_usage(tx, &settlement.posting.transfers).await?;
         let now = self.clock.now();
         holds::expire(tx, &settlement.expired, now).await?;
@@ -243,7 +295,9 @@ impl Writer {
         let mut oldest: BTreeMap<AccountId, i64> = BTreeMap::new();
         for transfer in usage {
             let date = i64::from(transfer.date.0);
-            if self.posted_until.get(&transfer.account).is_some_and(|until| date <= *until) {
+            if transfer.adjustment.is_some()
+                || self.posted_until.get(&transfer.account).is_some_and(|until| date <= *until)
+            {
                 let first = oldest.entry(transfer.account).or_insert(date);
                 *first = (*first).min(date);
             }
@@ -271,8 +325,13 @@ impl Writer {
             // Usage debits the wallet; what turns out to be less is given back to it.
             let charged = item.amount > Amount::ZERO;
             let (debit, credit) = if charged { (wallet, revenue) } else { (revenue, wallet) };
+            let (kind, what) = match (item.adjustment, linked) {
+                (Some(id), _) => (TransferKind::Adjustment, format!("adjustment {id} of ")),
+                (None, Some(_)) => (TransferKind::UsageDifference, String::new()),
+                (None, None) => (TransferKind::Usage, String::new()),
+            };
             transfers.push(Transfer {
-                kind: if linked.is_some() { TransferKind::UsageDifference } else { TransferKind::Usage },
+                kind,
                 debit,
                 credit,
                 amount: if charged { item.amount } else { -item.amount },
@@ -281,12 +340,44 @@ impl Writer {
                 linked,
                 booked_at,
                 effective_at: item.effective_at,
-                memo: format!("{} of {}", item.utility.name(), item.date),
+                memo: format!("{what}{} of {}", item.utility.name(), item.date),
             });
         }
         let written = ledger::insert(tx, &transfers).await?;
         debug_assert_eq!(Some(written.start), usage.first().map(|first| first.id), "transfers are numbered here alone");
         Ok(())
+    }
+
+    /// Proposes what closed months cost differently, and posts what was approved.
+    fn adjust(&mut self, apart: SetApart, now: Moment, posting: &mut Posting) -> (AdjustmentWrites, Rerated) {
+        let origin = self.origin.take().unwrap_or_default();
+        let place = Sites { registry: &self.registry, now };
+        let usage = posting.transfers.len();
+        let mut writes = self.adjustments.propose(apart, &origin, &place, now, &mut self.numbers, posting);
+        if let Some((id, decision)) = self.approval.take() {
+            self.adjustments.approve(id, decision, &place, &mut self.numbers, posting, &mut writes);
+        }
+        for transfer in &posting.transfers[usage..] {
+            self.pricing.wallets.entry(transfer.account).or_default().posted -= transfer.amount;
+            self.pricing.touched.insert(transfer.account);
+        }
+        let held: BTreeSet<AccountId> = self.adjustments.waiting().collect();
+        self.pricing.touched.extend(held.symmetric_difference(&self.pricing.held));
+        self.pricing.held = held;
+        let rerated: Rerated = writes.debited().map(|account| (account, now)).collect();
+        if !rerated.is_empty() {
+            self.rerated.extend(rerated.iter().map(|(account, at)| (*account, *at)));
+            self.registry_changed(now);
+        }
+        (writes, rerated)
+    }
+
+    fn judge_correction(&mut self, id: i64, verdict: Verdict) {
+        let corrections = Arc::make_mut(&mut self.corrections);
+        if let Some(correction) = corrections.values_mut().find(|correction| correction.id == id) {
+            correction.verdict = verdict;
+            self.corrected.insert(id, verdict);
+        }
     }
 
     /// Verdicts that later readings of the stream changed: found among the hot rows, or else filed.
@@ -300,6 +391,15 @@ impl Writer {
         if changed.is_empty() {
             return Overrides::new();
         }
+        let mut corrected = Vec::new();
+        changed.retain(|key, (_, verdict)| match self.corrections.get(key) {
+            Some(correction) => {
+                corrected.push((correction.id, *verdict));
+                false
+            }
+            None => true,
+        });
+        corrected.into_iter().for_each(|(id, verdict)| self.judge_correction(id, verdict));
         // A repetition of the reading, or one from the future, has its own verdict.
         let judged = |verdict| matches!(verdict, Verdict::Suspended | Verdict::Exception | Verdict::Glitch);
         let wanted = |meter, time, verdict| judged(verdict) && changed.contains_key(&(meter, time));
@@ -323,7 +423,7 @@ impl Writer {
                 let Some(first) = rows.iter().map(|row| row.time).min() else { continue };
                 let setup = point.setup.clone();
                 let late: BTreeSet<(u64, usize)> = rows.iter().filter_map(|row| Some((row.seq, row.row?))).collect();
-                let (start, after) = self.checkpoint_before(*id, &setup, first).await?;
+                let (start, after) = self.checkpoint_before(*id, &setup, setup.rated_from(first)).await?;
                 work.push((*id, setup, start, after, late));
             }
             let tasks: Vec<Task<'_>> = work
@@ -335,6 +435,7 @@ impl Writer {
                     start: start.clone(),
                     after: *after,
                     late: late.clone(),
+                    corrections: [self.corrections.as_ref(); 2],
                 })
                 .collect();
             for outcome in resolve(&self.lake, &self.files, &self.hot, &self.overrides, &tasks, until)? {
@@ -350,8 +451,11 @@ impl Writer {
             self.hot_verdicts.insert((seq, row), verdict);
             self.hot.set_verdicts(Seq(seq), [(row, verdict)]);
         }
-        self.pricing.add_difference(outcome.id, &outcome.difference);
+        self.pricing.add_difference(outcome.id, &outcome.difference, outcome.before);
         self.filed.extend(outcome.filed);
+        for (id, verdict) in outcome.corrected {
+            self.judge_correction(id, verdict);
+        }
         if let Some((state, checkpoints)) = outcome.state
             && let Some(point) = self.pricing.points.get_mut(&outcome.id)
         {

@@ -35,6 +35,16 @@ pub struct StoredRow {
     pub row: Option<usize>,
     /// What billing made of it when it was filed.
     pub verdict: Verdict,
+    /// The correction that it is: then no device said so, and nobody sent it.
+    pub correction: Option<i64>,
+}
+
+impl StoredRow {
+    /// Whether it says that the meter said nothing.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        self.correction.is_some() && self.verdict == Verdict::Superseded
+    }
 }
 
 fn open(root: &Path, path: &str) -> Result<ParquetRecordBatchReaderBuilder<File>, LakeError> {
@@ -51,6 +61,18 @@ pub fn read_all(root: &Path, path: &str) -> Result<Vec<RecordBatch>, LakeError> 
     let full = root.join(path);
     let reader = open(root, path)?.build().map_err(LakeError::parquet(&full))?;
     reader.collect::<Result<_, _>>().map_err(|source| LakeError::Arrow { path: full, source })
+}
+
+/// Calls `each` for the batches of one file, one at a time in memory.
+///
+/// # Errors
+/// [`LakeError`].
+pub fn for_each_batch(root: &Path, path: &str, mut each: impl FnMut(&RecordBatch)) -> Result<(), LakeError> {
+    let full = root.join(path);
+    for batch in open(root, path)?.build().map_err(LakeError::parquet(&full))? {
+        each(&batch.map_err(|source| LakeError::Arrow { path: full.clone(), source })?);
+    }
+    Ok(())
 }
 
 /// The readings of `meters` with an event time after `after`, in no particular order.
@@ -123,6 +145,7 @@ fn collect(batch: &RecordBatch, meters: &BTreeSet<MeterId>, after: Moment, rows:
             seq: seq.value(row).unsigned_abs(),
             row: None,
             verdict: Verdict::from_code(verdict.value(row).unsigned_abs()).unwrap_or(Verdict::Pending),
+            correction: None,
         });
     }
 }

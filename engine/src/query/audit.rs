@@ -22,6 +22,8 @@ audits![
     "balances_equal_transfers_and_lines",
     "payments_have_one_transfer",
     "usage_transfers_equal_their_lines",
+    "adjustments_equal_their_lines",
+    "statements_equal_charges",
     "keys_have_one_result",
     "holds_end_once",
     "reversed_at_most_the_original",

@@ -52,7 +52,7 @@ pub struct HotVerdict {
 /// Reads what `tables` names, the list of files and the progress, in one read transaction of the pool.
 ///
 /// Names: the book's tables ([`columns::TABLES`]); those derived from them: `epochs` (with its JSON in real columns),
-/// `tariff_prices`, `tariff_switches`, `tariff_tiers`, `tier_bounds`, `price_steps`, `named_dates`, `measured_until`; [`READINGS`] (hot verdicts, overrides). [`SITE_DAYS`] is passed
+/// `tariff_prices`, `tariff_switches`, `tariff_tiers`, `tier_bounds`, `price_steps`, `named_dates`, `measured_until`; [`READINGS`] (hot verdicts, overrides, corrections). [`SITE_DAYS`] is passed
 /// over: it is not in the book.
 ///
 /// # Errors
@@ -78,7 +78,9 @@ async fn read_book(connection: &mut AnyConnection, tables: &BTreeSet<String>) ->
     for name in tables.iter().map(String::as_str).filter(|name| *name != SITE_DAYS) {
         if name == READINGS {
             hot_verdicts = read_hot_verdicts(connection).await?;
-            loaded.insert("verdict_overrides".to_owned(), read(connection, "verdict_overrides").await?);
+            for beside in ["verdict_overrides", "corrections"] {
+                loaded.insert(beside.to_owned(), read(connection, beside).await?);
+            }
         } else if let Some(derived) = derive::table(name) {
             let base = read(connection, derived.base).await?;
             loaded.insert(name.to_owned(), (derived.derive)(&base)?);

@@ -13,6 +13,7 @@
 
 pub mod audit;
 pub mod columns;
+mod corrections;
 mod derive;
 mod error;
 pub mod header;

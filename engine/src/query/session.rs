@@ -17,7 +17,7 @@ use super::columns::{self, Kind, schema_of};
 use super::lake_table::LakeTable;
 use super::source::{LakeFile, READINGS, SITE_DAYS, Snapshot, Source};
 use super::views::{Reach, catalogue};
-use super::{QueryError, derive, site_days};
+use super::{QueryError, corrections, derive, site_days};
 
 const CATALOG: &str = "meterledger";
 const STORE: &str = "lake://files";
@@ -237,7 +237,11 @@ async fn register_lake(
     let of = |name: &str| snapshot.files.iter().filter(|file| file.table_name == name).cloned().collect::<Vec<_>>();
     if wanted("readings") {
         register(context, "lake", "readings_files", Arc::new(LakeTable::readings(store.clone(), of("readings"))))?;
-        register(context, "lake", "readings_hot", hot_table(&snapshot.hot)?)?;
+        let mut hot = snapshot.hot.clone();
+        if let Some(rows) = snapshot.book.get("corrections").filter(|rows| rows.num_rows() > 0) {
+            hot.push(corrections::as_readings(rows).map_err(QueryError::arrow("corrections"))?);
+        }
+        register(context, "lake", "readings_hot", hot_table(&hot)?)?;
         let overrides = snapshot.book.get("verdict_overrides").filter(|rows| rows.num_rows() > 0);
         let text = match overrides {
             Some(rows) => {
@@ -265,7 +269,7 @@ async fn register_lake(
     Ok(())
 }
 
-/// The hot rows in the order of the lake's files, so that `lag` merges both.
+/// The hot rows, and corrections, in the order of the lake's files, so that `lag` merges both.
 fn hot_table(batches: &[RecordBatch]) -> Result<Arc<MemTable>, QueryError> {
     let name = "lake.readings_hot";
     let schema = Arc::clone(&crate::lake::schema::READINGS);

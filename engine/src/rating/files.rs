@@ -1,4 +1,5 @@
-//! Readings of some meters, one UTC month after the other, from the lake's files and the hot rows.
+//! Readings of some meters, one UTC month after the other, from the lake's files and the hot rows; where a person has
+//! corrected one, the correction instead (see [`crate::billing::corrections::truth`]).
 //!
 //! Only what rating needs is decoded: where a row group's statistics say that no row states a usage interval, or that none
 //! is dated after its arrival, that column is not read.
@@ -21,6 +22,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::snapshot::Snapshot;
+use crate::billing::corrections::Corrections;
 use crate::billing::hot::HotFrame;
 use crate::billing::rerate::is_from_the_future;
 use crate::lake::file::LakeError;
@@ -58,13 +60,15 @@ pub(super) struct Readings {
     frames: Vec<HotFrame>,
     /// By meter and time.
     hot: Vec<HotRow>,
+    corrections: Corrections,
     months: BTreeSet<LocalMonth>,
 }
 
 impl Readings {
     /// Prepares what `wanted` meters said after `after`.
     pub(super) fn new(snapshot: Snapshot, wanted: &BTreeSet<u32>, after: Moment) -> Readings {
-        let Snapshot { root, files: listed, frames } = snapshot;
+        let Snapshot { root, files: listed, frames, mut corrections } = snapshot;
+        corrections.retain(|(meter, time), _| *time > after && wanted.contains(&meter.0));
         let mut files: BTreeMap<LocalMonth, Vec<StoredFile>> = BTreeMap::new();
         let first = utc_month(after.0);
         for file in listed.into_iter().filter(|file| file.table == "readings" && file.month >= first) {
@@ -76,7 +80,8 @@ impl Readings {
             let batch = rows.batch();
             for (row, (meter, time)) in (0_u32..).zip(batch.meter.iter().zip(&batch.time)) {
                 let verdict = rows.verdicts.get(row as usize).copied().and_then(Verdict::from_code);
-                if *time > after.0 && verdict != Some(Verdict::Duplicate) && wanted.contains(meter) {
+                let corrected = corrections.contains_key(&(MeterId(*meter), Moment(*time)));
+                if *time > after.0 && verdict != Some(Verdict::Duplicate) && wanted.contains(meter) && !corrected {
                     hot.push(HotRow { meter: *meter, time: *time, frame, row });
                 }
             }
@@ -84,7 +89,13 @@ impl Readings {
         hot.sort_unstable_by_key(|at| (at.meter, at.time, at.frame, at.row));
         let mut months: BTreeSet<LocalMonth> = files.keys().copied().collect();
         months.extend(hot.iter().map(|at| utc_month(at.time)));
-        Readings { files, frames, hot, months }
+        months.extend(corrections.keys().map(|(_, time)| utc_month(time.0)));
+        Readings { files, frames, hot, corrections, months }
+    }
+
+    /// Whether a person said that the meter said nothing then: the key is held like one whose values contradict each other.
+    pub(super) fn is_void(&self, row: &Row) -> bool {
+        self.corrections.get(&(row.meter, row.time)).is_some_and(|correction| correction.value.is_none())
     }
 
     /// The months in which there are readings, from that of `after` on.
@@ -102,10 +113,25 @@ impl Readings {
         mut each: impl FnMut(u32, &mut dyn Iterator<Item = Row>),
     ) -> Result<(), LakeError> {
         for file in self.files.get(&month).into_iter().flatten() {
-            file.read(meters, after, &mut each)?;
+            file.read(meters, after, &mut |meter, rows: &mut dyn Iterator<Item = Row>| {
+                each(meter, &mut rows.filter(|row| !self.corrections.contains_key(&(row.meter, row.time))));
+            })?;
         }
         let (start, end) = instants(month);
         for meter in meters {
+            let since = (MeterId(*meter), Moment(start.max(after.0.saturating_add(1))));
+            let mut corrected = self.corrections.range(since..(MeterId(*meter), Moment(end))).peekable();
+            if corrected.peek().is_some() {
+                each(
+                    *meter,
+                    &mut corrected.map(|((meter, time), correction)| Row {
+                        meter: *meter,
+                        time: *time,
+                        received_at: correction.at,
+                        value: correction.stated(),
+                    }),
+                );
+            }
             let from =
                 self.hot.partition_point(|at| (at.meter, at.time) < (*meter, start.max(after.0.saturating_add(1))));
             let to = self.hot.partition_point(|at| (at.meter, at.time) < (*meter, end));

@@ -179,7 +179,7 @@ impl Rating {
                     }
                 }
             })?;
-            points.iter_mut().for_each(Running::rate);
+            points.iter_mut().for_each(|point| point.rate(&self.readings));
         }
         Ok(Some(points.into_iter().map(|point| point.finish(self.until)).collect()))
     }
@@ -250,7 +250,7 @@ impl<'a> Running<'a> {
     }
 
     /// Rates the month.
-    fn rate(&mut self) {
+    fn rate(&mut self, readings: &Readings) {
         let key = |row: &Row| (row.time, row.meter);
         if !self.rows.is_sorted_by_key(key) {
             self.rows.sort_by_key(key);
@@ -259,7 +259,7 @@ impl<'a> Running<'a> {
         for side in self.old.iter_mut().chain([&mut self.new]) {
             let mut sink = Wanted { span: self.span, totals: &mut side.totals };
             for same in self.rows.chunk_by(|a, b| key(a) == key(b)) {
-                let quarantined = same.iter().any(|row| row.value != same[0].value);
+                let quarantined = readings.is_void(&same[0]) || same.iter().any(|row| row.value != same[0].value);
                 side.rater.take(&same[0], quarantined, &mut sink);
             }
         }

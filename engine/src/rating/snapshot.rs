@@ -10,6 +10,7 @@ use kernel::time::{LocalMonth, Moment};
 use sqlx::{AnyConnection, Row as _};
 
 use super::work::{Pair, Span, Work};
+use crate::billing::corrections::{self, Corrections};
 use crate::billing::hot::HotFrame;
 use crate::billing::recovery::lake_files;
 use crate::book::BookError;
@@ -50,6 +51,8 @@ pub struct Snapshot {
     pub files: Vec<LakeFile>,
     /// The frames that are priced and not in those files.
     pub frames: Vec<HotFrame>,
+    /// What people say instead of some of them.
+    pub corrections: Corrections,
 }
 
 impl Handle {
@@ -68,6 +71,7 @@ impl Handle {
             let mut transaction = self.book().snapshot().await?;
             let (applied, lake_seq) = progress(&mut transaction).await?;
             let files = lake_files(&mut transaction).await?;
+            let corrections = corrections::load(&mut transaction).await?;
             let mut states = checkpoints(&mut transaction, &months).await?;
             drop(transaction);
             let (floor, mut frames) = self.hot().snapshot();
@@ -88,7 +92,7 @@ impl Handle {
                 }
             });
             let work = work.collect();
-            return Ok((Snapshot { root: self.lake().to_path_buf(), files, frames }, work));
+            return Ok((Snapshot { root: self.lake().to_path_buf(), files, frames, corrections }, work));
         }
     }
 }

@@ -19,6 +19,7 @@ use kernel::time::{DAY, HOUR, LocalDate, MINUTE, Moment};
 use wal::clock::Clock;
 
 use super::{Pair, Rated, Rating, RatingTable, Span, by_account, rate_span};
+use crate::billing::correct::CorrectReading;
 use crate::billing::lines::{LineKey, Sum};
 use crate::billing::point::Setup;
 use crate::billing::rerate::Sums;
@@ -364,4 +365,62 @@ async fn the_operator_streams_the_same_lines_to_sql() {
     assert!(stream.next().await.is_some());
     drop(stream);
     engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_say_takes_the_place_of_readings_in_files_and_in_memory() {
+    for seed in [5, 6] {
+        println!("seed {seed}");
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path(), seed).await;
+        let handle = engine.handle();
+        let before = charged(&handle).await;
+        let mut random = Random(seed);
+        let rows: Vec<Vec<Reading>> = (1..=5).map(|meter| readings(meter, &mut random)).collect();
+        // Another value, none at all, and one where no meter had said anything; some twice.
+        let (mut values, mut voids, mut silent, mut again) = (0, 0, 0, Vec::new());
+        for (index, row) in rows.iter().flatten().enumerate().filter(|(index, _)| index % 37 == 5) {
+            let (time, value) = match (row.value, index % 3) {
+                (Value::Register(count), 0) => (row.time, Some(Value::Register(count + 3))),
+                (Value::Register(count), 1) => (row.time.plus(7 * MINUTE), Some(Value::Register(count + 1))),
+                _ => (row.time, None),
+            };
+            let (reason, actor) = ("read by hand".to_owned(), "operator".to_owned());
+            let asked = CorrectReading { meter: row.meter, time, value, reason, actor };
+            if handle.correct(asked.clone()).await.unwrap().is_err() {
+                // No installation holds it, or it is still to come.
+                continue;
+            }
+            match (value, time == row.time) {
+                (None, _) => voids += 1,
+                (_, true) => values += 1,
+                (_, false) => silent += 1,
+            }
+            if index % 5 == 0 {
+                let value = value.is_none().then_some(Value::Register(77));
+                handle.correct(CorrectReading { value, ..asked }).await.unwrap().unwrap();
+            }
+            again.push(*row);
+        }
+        assert!(values > 5 && voids > 5 && silent > 5, "{values} values, {voids} voids, {silent} silent");
+        handle.file().await.unwrap().unwrap();
+        // What was corrected is sent again, and stays hot: the correction still counts.
+        let mut batch = Batch { received_at: clock().now().0, ..Batch::default() };
+        again.iter().for_each(|row| batch.push(row));
+        let seq = engine.appender().append(Payload::Readings(batch)).await.unwrap();
+        handle.settled(seq).await.unwrap().unwrap();
+        let charged = charged(&handle).await;
+        assert_ne!(charged, before, "seed {seed}");
+        let everything = rated(&handle, pairs(&handle, Pair::of), Span::ALL).await;
+        assert_eq!(of(everything, |rated| rated.new), charged, "seed {seed}");
+        for (first, days) in [(31, 28), (58, 40), (0, 5)] {
+            let first = LocalDate(LocalDate::new(2026, 1, 1).unwrap().0 + first);
+            let span = Span { first, last: first.plus(days - 1) };
+            let mut expected = charged.clone();
+            expected.retain(|(_, key), _| span.first <= key.date && key.date <= span.last);
+            let found = of(rated(&handle, pairs(&handle, Pair::of), span).await, |rated| rated.new);
+            assert_eq!(found, expected, "seed {seed}, {} to {}", span.first, span.last);
+        }
+        engine.close().await.unwrap();
+    }
 }

@@ -7,9 +7,10 @@ use futures::TryStreamExt as _;
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
+use kernel::money::Amount;
 use kernel::rate::Terms;
 use kernel::tariff::{Household, TariffVersion};
-use kernel::time::Moment;
+use kernel::time::{LocalMonth, Moment};
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Decode, Row, Type};
@@ -144,6 +145,29 @@ async fn calendars_and_policies(registry: &mut Registry, connection: &mut AnyCon
     Ok(())
 }
 
+/// What each site has closed, and up to what it adjusts by itself.
+async fn periods(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql = "SELECT site_id, MAX(local_month) AS closed FROM periods WHERE state = 'closed' GROUP BY site_id";
+    each(connection, "periods", sql, |line| {
+        let month = i32::try_from(line.get::<i64>("closed")?).map_err(|_| line.fault("local_month", "is no month"))?;
+        if let Some(site) = registry.sites.get_mut(&SiteId(line.id("site_id")?)) {
+            site.closed_through = Some(LocalMonth(month));
+        }
+        Ok(())
+    })
+    .await?;
+    let sql = "SELECT site_id, amount FROM adjustment_limits";
+    each(connection, "adjustment_limits", sql, |line| {
+        let limit =
+            Amount::parse(&line.get::<String>("amount")?).ok_or_else(|| line.fault("amount", "is no amount"))?;
+        if let Some(site) = registry.sites.get_mut(&SiteId(line.id("site_id")?)) {
+            site.adjustment_limit = limit;
+        }
+        Ok(())
+    })
+    .await
+}
+
 async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let mut limits = BTreeMap::new();
     each(connection, "refund_limits", "SELECT id, amount FROM refund_limits", |line| {
@@ -179,11 +203,14 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
             calendar,
             refund_limit: limits.get(&id).copied().unwrap_or_default(),
             created_at: line.moment("created_at")?,
+            closed_through: None,
+            adjustment_limit: Amount::ZERO,
         };
         registry.sites.insert(id, site);
         Ok(())
     })
     .await?;
+    periods(registry, connection).await?;
     let sql = "SELECT id, site_id, parent_id, name, title, kind, area_centi_m2 FROM locations ORDER BY id";
     each(connection, "locations", sql, |line| {
         let id = LocationId(line.id("id")?);

@@ -7,7 +7,7 @@ use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, Utility};
 use kernel::money::Amount;
 use kernel::tariff::{Household, TariffVersion};
-use kernel::time::{Moment, SiteDays};
+use kernel::time::{LocalDate, LocalMonth, Moment, SiteDays};
 
 macro_rules! identifiers {
     ($($(#[$doc:meta])* $name:ident),*) => {$(
@@ -116,6 +116,31 @@ pub struct Site {
     pub refund_limit: Amount,
     /// When it was first applied.
     pub created_at: Moment,
+    /// Its last closed month; all before it are closed too.
+    pub closed_through: Option<LocalMonth>,
+    /// Up to how much an adjustment of an account's closed month needs no person (domain.md, 3).
+    pub adjustment_limit: Amount,
+}
+
+impl Site {
+    /// Whether a local day lies in a closed month.
+    #[must_use]
+    pub fn is_closed(&self, date: LocalDate) -> bool {
+        self.closed_through.is_some_and(|closed| date.month() <= closed)
+    }
+
+    /// The instants at which a month begins and ends; none outside the table of days.
+    #[must_use]
+    pub fn span(&self, month: LocalMonth) -> Option<(Moment, Moment)> {
+        let start = |month: LocalMonth| self.days.on(month.first_day()).map(|day| day.start);
+        Some((start(month)?, start(LocalMonth(month.0 + 1))?))
+    }
+
+    /// The first instant after the closed months.
+    #[must_use]
+    pub fn closed_until(&self) -> Option<Moment> {
+        self.span(self.closed_through?).map(|(_, end)| end)
+    }
 }
 
 /// A building, floor, room or area.

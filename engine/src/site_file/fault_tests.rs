@@ -16,7 +16,7 @@ fn nonsense_is_refused_with_file_line_key_and_remedy() {
         (
             "title = \"Brick Yard\"",
             "titel = \"Brick Yard\"",
-            "site.toml:3: site \"yard\".titel: is not a key of this table; remove it, or write one of: calendar, correct, currency",
+            "site.toml:3: site \"yard\".titel: is not a key of this table; remove it, or write one of: adjustment_limit, calendar, correct, currency",
         ),
         (
             "opening_count = 100",

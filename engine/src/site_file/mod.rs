@@ -11,6 +11,7 @@
 //! name = "mall"                 # title, calendar, webhook; mode = "off" | "shadow" (default) | "ask" | "auto"
 //! time_zone = "Asia/Shanghai"
 //! currency = "CNY"
+//! adjustment_limit = "5.00"     # up to this much a closed month is adjusted without a person; 0 by default
 //! refund_limit = "50.00"        # above it a second person approves a refund; without it, always
 //! from = 2024-01-01             # where accounts, contracts and meters begin that say nothing else
 //!
@@ -85,6 +86,7 @@ pub use model::SiteFile;
 pub use plan::{Change, ChangeKind, Checks, MoveFault, Plan, close_account, move_point, plan, plan_registers};
 pub use registers::{NewMeter, RegisterChange, RegisterEdit};
 pub use words::Ratio;
+pub use words::instant;
 pub use write::{WriteError, write};
 
 use fault::Faults;

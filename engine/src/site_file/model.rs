@@ -37,6 +37,8 @@ pub(super) struct SiteItem {
     pub(super) calendar: Option<String>,
     pub(super) mode: Mode,
     pub(super) webhook: Option<String>,
+    /// Up to how much an adjustment of a closed month needs no person.
+    pub(super) adjustment_limit: Amount,
     pub(super) refund_limit: Amount,
     /// What begins where nothing else is said.
     pub(super) from: Option<Moment>,

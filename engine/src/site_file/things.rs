@@ -57,6 +57,9 @@ pub(super) fn site(reader: Reader<'_>) -> Option<SiteItem> {
         true => reader.word("currency", words::currency, "an ISO 4217 code such as \"CNY\""),
         false => reader.need("currency", "write an ISO 4217 code such as \"CNY\""),
     };
+    let limit = |text: &str| Amount::parse(text).filter(|amount| *amount >= Amount::ZERO);
+    let adjustment_limit =
+        reader.exact("adjustment_limit", limit, "an amount of zero or more, such as \"5.00\"; 0 asks for every one");
     let modes = "\"off\", \"shadow\", \"ask\" or \"auto\"";
     let item = (|| {
         Some(SiteItem {
@@ -67,6 +70,7 @@ pub(super) fn site(reader: Reader<'_>) -> Option<SiteItem> {
             // A new site only says what it would cut, until somebody decides otherwise.
             mode: reader.word("mode", Mode::parse, modes).unwrap_or(Mode::Shadow),
             webhook: webhook(&reader),
+            adjustment_limit: adjustment_limit.unwrap_or_default(),
             refund_limit: reader.exact("refund_limit", limit, LIMIT).unwrap_or_default(),
             from: reader.moment("from", zone.as_ref()),
             correct: correction(&reader),

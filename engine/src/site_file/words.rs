@@ -158,6 +158,26 @@ pub(super) fn currency(text: &str) -> Option<String> {
     (text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())).then(|| text.to_owned())
 }
 
+/// The instant of a text such as `2026-03-01T12:00+08:00`; one without an offset is local to `zone`, a date its midnight.
+///
+/// # Errors
+/// What is wrong and what to write instead.
+pub fn instant(text: &str, zone: &str) -> Result<Moment, String> {
+    let wrong = || {
+        format!(
+            "{text:?} is no instant: write 2026-03-01T12:00:00, with an offset (+08:00 or Z) unless it is local to {zone}"
+        )
+    };
+    // TOML wants seconds.
+    let seconds = match text.split_once(['T', ' ']) {
+        Some((date, time)) if time.len() == 5 => format!("{date}T{time}:00"),
+        _ => text.to_owned(),
+    };
+    let datetime: Datetime = seconds.parse().map_err(|_| wrong())?;
+    let zone = crate::site_days::zone(zone).map_err(|error| error.to_string())?;
+    moment(&datetime, Some(&zone)).map_err(|(what, remedy)| format!("{text:?} {what}; {remedy}"))
+}
+
 /// The instant of a TOML date-time with offset, or of one in `zone`; a date means its local midnight.
 pub(super) fn moment(datetime: &Datetime, zone: Option<&TimeZone>) -> Result<Moment, (String, String)> {
     let remedy = || "write a date such as 2026-03-01 or 2026-03-01T12:00:00+08:00".to_owned();

@@ -24,6 +24,7 @@ pub(super) struct Rows {
     calendars: Cells<3>,
     policies: Cells<3>,
     sites: Cells<9>,
+    adjustment_limits: Cells<2>,
     refund_limits: Cells<2>,
     locations: Cells<7>,
     accounts: Cells<13>,
@@ -70,6 +71,10 @@ impl Rows {
             item.webhook.clone().into(),
             created_at.0.into(),
         ]);
+    }
+
+    pub(super) fn adjustment_limit(&mut self, site: SiteId, limit: Amount) {
+        self.adjustment_limits.push([site.0.into(), limit.to_string().into()]);
     }
 
     pub(super) fn refund_limit(&mut self, id: SiteId, limit: Amount) {
@@ -210,6 +215,9 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
     upsert(tx, "policies", "name definition", rows.policies).await?;
     upsert(tx, "sites", "name title time_zone currency calendar_id mode webhook created_at", rows.sites).await?;
     upsert(tx, "refund_limits", "amount", rows.refund_limits).await?;
+    let head = "INSERT INTO adjustment_limits (site_id, amount) VALUES";
+    let tail = "ON CONFLICT (site_id) DO UPDATE SET amount = excluded.amount";
+    bulk::insert(tx, head, tail, rows.adjustment_limits).await?;
     upsert(tx, "locations", "site_id parent_id name title kind area_centi_m2", rows.locations).await?;
     let columns = "site_id name holder kind policy_id location_id credit_limit cutoff_enabled protected confirmed_at \
                    opened_at closed_at";

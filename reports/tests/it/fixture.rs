@@ -123,6 +123,7 @@ impl Writer {
             self.file("readings", utility, &month, &readings(&rows, 7));
         }
         self.money(&rated.lines);
+        self.periods();
         self.control();
         readings(&hot, 8)
     }
@@ -321,6 +322,33 @@ impl Writer {
         self.insert(
             "suspense",
             &format!("1, 'suspense-1', '陈', '25.000000000', 'CNY', 'cash', 'open', {at}, 6, NULL, NULL, NULL, 'desk'"),
+        );
+    }
+
+    /// What leaves all charges as they are: a month in review, an adjustment that was superseded, a correction of before.
+    fn periods(&mut self) {
+        let (at, month) = (mall(2026, 10, 2) + 10 * HOUR, 12 * 2026 + 7);
+        self.insert("periods", &format!("1, {month}, 'review', {at}, 'desk', NULL"));
+        self.insert(
+            "adjustments",
+            &format!(
+                "1, 2, 'electricity', {month}, 'superseded', 'late', 'readings came after the close', '0.500000000', \
+                 'billing', {at}, NULL, NULL, NULL, NULL, NULL"
+            ),
+        );
+        let day = LocalDate::new(2026, 8, 14).unwrap().0;
+        self.insert(
+            "adjustment_lines",
+            &format!("1, 3, {day}, 'energy', 0, 1, 1, 2000, '1.000000000', 1000, '0.500000000', 0"),
+        );
+        let said = mall(2026, 9, 1) + HOUR;
+        self.insert(
+            "corrections",
+            &format!("1, 1, {said}, 'register', NULL, 1000, 'read by hand', 'desk', {at}, 13, 2"),
+        );
+        self.insert(
+            "corrections",
+            &format!("2, 1, {said}, 'void', NULL, NULL, 'it was another meter', 'head', {at}, 13, NULL"),
         );
     }
 

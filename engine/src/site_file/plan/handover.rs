@@ -7,7 +7,7 @@ use kernel::tariff::Household;
 use kernel::time::Moment;
 
 use super::{Change, ChangeKind, Plan};
-use crate::registry::{Account, Contract, Registry, ServicePoint, TABLES};
+use crate::registry::{Account, Contract, Registry, ServicePoint, Site, TABLES};
 use crate::site_days;
 use crate::site_file::words;
 use crate::site_file::write::Rows;
@@ -39,6 +39,17 @@ pub enum MoveFault {
         /// Which service point.
         point: String,
         /// When it should.
+        at: String,
+    },
+    /// A month that is closed would change.
+    #[error(
+        "{at} lies in a month that is closed at service point {point}: hand it over after the last close, or open the month \
+         again (`meterledger period reopen`)"
+    )]
+    ClosedMonth {
+        /// Which service point.
+        point: String,
+        /// When.
         at: String,
     },
     /// Something else begins later.
@@ -125,6 +136,9 @@ pub fn move_point(
     }
     if new.closed_at.is_some() {
         return Err(MoveFault::Closed(new.name.clone()));
+    }
+    if registry.site(point.site).and_then(Site::closed_until).is_some_and(|end| at < end) {
+        return Err(MoveFault::ClosedMonth { point: point_name, at: shown });
     }
     let bound = next.map(|next| next.valid_from).or(old.valid_to.filter(|end| *end > at));
     if let Some(bound) = bound {

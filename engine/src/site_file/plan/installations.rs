@@ -223,6 +223,7 @@ impl Planner<'_> {
             }
             Step::End { old: place, at, new: index } => {
                 let epoch = old[place];
+                self.refuse_closed(&item.installations[index].at, "until", self.site_ids[item.site], at);
                 let continued = item.installations[index].from.unwrap_or(epoch.valid_from) == epoch.valid_from;
                 let installation = &item.installations[index].terms;
                 let closing = if continued { installation.closing } else { installation.previous_closing };
@@ -238,6 +239,9 @@ impl Planner<'_> {
                 let stretch = &item.installations[index];
                 let terms = new[index].terms.clone();
                 let mut closing_count = stretch.terms.closing;
+                let earliest =
+                    supersedes.iter().map(|place| old[*place].valid_from).min().map_or(from, |old| old.min(from));
+                self.refuse_closed(&stretch.at, "from", self.site_ids[item.site], earliest);
                 for place in &supersedes {
                     self.rows.superseded.push(("epochs", old[*place].id.0));
                     self.touch(old[*place].service_point, from.min(old[*place].valid_from));

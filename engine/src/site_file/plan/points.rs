@@ -129,6 +129,7 @@ impl Planner<'_> {
                 if item.contracts[new].until == Some(at) {
                     self.contract_fits(&item.contracts[new], ended.from, Some(at), false);
                 }
+                self.refuse_closed(&item.contracts[new].at, "until", self.site_ids[item.site], at);
                 self.rows.contract_ends.push((ended.terms.id, at));
                 let text =
                     format!("{} pays until {}", self.account_name(ended.terms.account), self.show(item.site, at));
@@ -144,6 +145,7 @@ impl Planner<'_> {
                     self.rows.superseded.push(("contracts", id));
                     earliest = earliest.min(old[*place].from);
                 }
+                self.refuse_closed(&stretch.at, "from", self.site_ids[item.site], earliest);
                 let Some(terms) = self.contract_terms(item, stretch) else { return };
                 let id = i64::from(self.next("contracts"));
                 let contract = Contract {

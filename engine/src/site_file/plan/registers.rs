@@ -122,6 +122,7 @@ impl<'a> Draft<'a> {
             calendar: None,
             mode: seam.site.mode,
             webhook: None,
+            adjustment_limit: seam.site.adjustment_limit,
             refund_limit: seam.site.refund_limit,
             from: None,
             correct: None,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::tz::TimeZone;
 use kernel::calendar::{Calendar, DayType};
 use kernel::id::SiteId;
 use kernel::money::Amount;
@@ -9,7 +10,9 @@ use kernel::time::{LocalDate, Moment};
 
 use super::{ChangeKind, Differences, Planner};
 use crate::registry::{CalendarId, Location, LocationId, PolicyId};
+use crate::site_days;
 use crate::site_file::fault::At;
+use crate::site_file::words;
 
 impl Planner<'_> {
     pub(super) fn calendars(&mut self) {
@@ -131,6 +134,9 @@ impl Planner<'_> {
                 let id = SiteId(self.next("sites"));
                 self.site_ids.push(id);
                 self.rows.site(id, item, calendar, self.now);
+                if item.adjustment_limit != Amount::ZERO {
+                    self.rows.adjustment_limit(id, item.adjustment_limit);
+                }
                 if item.refund_limit != Amount::ZERO {
                     self.rows.refund_limit(id, item.refund_limit);
                 }
@@ -152,6 +158,8 @@ impl Planner<'_> {
             differences.text("title", &old.title, &item.title);
             differences.text("mode", old.mode.name(), item.mode.name());
             differences.optional("webhook", old.webhook.as_deref(), item.webhook.as_deref());
+            differences
+                .of("adjustment_limit", &old.adjustment_limit, &item.adjustment_limit, |limit| format!("{limit:.2}"));
             differences.of("refund_limit", &old.refund_limit, &item.refund_limit, |amount| format!("{amount:.2}"));
             if old.refund_limit != item.refund_limit {
                 self.rows.refund_limit(old.id, item.refund_limit);
@@ -170,6 +178,7 @@ impl Planner<'_> {
             }
             if let Some(text) = differences.joined() {
                 self.rows.site(old.id, item, calendar, old.created_at);
+                self.rows.adjustment_limit(old.id, item.adjustment_limit);
                 self.change(kind, subject, text + &because(item.correct.as_deref(), kind));
             }
         }
@@ -245,6 +254,22 @@ impl Planner<'_> {
                 }
             }
         }
+    }
+
+    /// A fault where something of a site begins or ends before its last close.
+    pub(super) fn refuse_closed(&self, at: &At, key: &str, site: SiteId, from: Moment) {
+        let Some(site) = self.registry.site(site) else { return };
+        let Some((closed, end)) = site.closed_through.zip(site.closed_until()).filter(|(_, end)| from < *end) else {
+            return;
+        };
+        let zone = site_days::zone(&site.zone).unwrap_or(TimeZone::UTC);
+        let what = format!("dates before the last close of {} ({closed} is closed)", site.name);
+        let remedy = format!(
+            "let it begin at {} or later, or open the month again: meterledger period reopen --month {closed} --site {} --reason ...",
+            words::show_moment(end, &zone),
+            site.name
+        );
+        self.faults.add(at, key, what, remedy);
     }
 
     /// Whether a moment is past.

@@ -8,6 +8,7 @@ use kernel::time::Moment;
 use super::shared::because;
 use super::{ChangeKind, Demand, KnownTariff, Planner};
 use crate::registry::{Tariff, TariffId};
+use crate::site_file::fault::At;
 use crate::site_file::model::{TariffItem, VersionItem};
 use crate::site_file::words;
 
@@ -90,7 +91,7 @@ impl Planner<'_> {
             let text = format!("prices that ended at {old_end} go on until {end}");
             self.change(ChangeKind::Changed, format!("tariff:{} from {shown}", item.name), text);
             if let Some(series) = &published.dynamic {
-                self.touch_users(tariff, series.end());
+                self.touch_users(tariff, series.end(), &new.at);
             }
             return;
         }
@@ -116,17 +117,18 @@ impl Planner<'_> {
         self.rows.version(tariff, &TariffVersion { id, ..new.version.clone() }, self.now);
         self.change(kind, subject, text);
         if old.is_some() {
-            self.touch_users(tariff, from);
+            self.touch_users(tariff, from, &new.at);
         }
     }
 
     /// What a version prices, as far as it reaches back.
-    fn touch_users(&mut self, tariff: TariffId, from: Moment) {
+    fn touch_users(&mut self, tariff: TariffId, from: Moment, at: &At) {
         let mut touched = Vec::new();
         for point in self.registry.service_points() {
             for contract in point.contracts.iter().filter(|contract| contract.tariff == tariff) {
                 let start = contract.valid_from.max(from);
                 if contract.valid_to.is_none_or(|end| start < end) {
+                    self.refuse_closed(at, "valid_from", point.site, start);
                     touched.push((point.id, start));
                 }
             }

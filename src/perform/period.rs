@@ -1,0 +1,43 @@
+//! `period`: months that are reviewed, closed and opened again.
+
+use super::month;
+use super::sql::sql;
+use crate::call::{Events, Failure, PeriodAction, Tabular, failed, say};
+use crate::node::Node;
+
+pub(crate) async fn list(node: &Node, format: Tabular, events: &Events) -> Result<(), Failure> {
+    let statement = "SELECT site, month, state, changed_at, actor, reason FROM periods ORDER BY site, month";
+    sql(node, statement, format, events).await
+}
+
+pub(crate) async fn change(
+    node: &Node,
+    actor: &str,
+    action: PeriodAction,
+    text: &str,
+    site: Option<&str>,
+    reason: &str,
+    events: &Events,
+) -> Result<(), Failure> {
+    let month = month(text)?;
+    let registry = node.engine.registry();
+    let sites: Vec<_> = match site {
+        None => registry.sites().collect(),
+        Some(name) => {
+            let known: Vec<&str> = registry.sites().map(|site| site.name.as_str()).collect();
+            let unknown = || Failure(format!("there is no site {name:?}; the book has {}", known.join(", ")));
+            vec![registry.site_named(name).ok_or_else(unknown)?]
+        }
+    };
+    let ids = sites.iter().map(|site| site.id).collect();
+    let (changed, done) = match action {
+        PeriodAction::Review => (node.engine.review_period(ids, month, actor).await, "is in review"),
+        PeriodAction::Close => (node.engine.close_period(ids, month, actor).await, "is closed"),
+        PeriodAction::Reopen => (node.engine.reopen_period(ids, month, actor, reason).await, "is open again"),
+    };
+    changed.map_err(failed)?.map_err(failed)?;
+    for site in sites {
+        say(events, format!("{}: {month} {done}", site.name)).await;
+    }
+    Ok(())
+}
