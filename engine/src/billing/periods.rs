@@ -300,7 +300,6 @@ impl Writer {
 }
 
 /// An end that never comes is the latest.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that max_by_key asks for")]
 fn latest(end: &Option<Moment>) -> Moment {
     end.unwrap_or(Moment(i64::MAX))
 }

@@ -248,7 +248,7 @@ impl Writer {
         let query = sqlx::query(sql).bind(i64::from(account.0)).bind(i64::from(month.0));
         for row in query.fetch_all(&mut *snapshot).await.map_err(BookError::from)? {
             let text: String = row.try_get(0).map_err(BookError::from)?;
-            opening = opening - ledger::amount(&text, "statement_lines.rounded")?;
+            opening -= ledger::amount(&text, "statement_lines.rounded")?;
         }
         let movements = movements(&mut snapshot, account, start, end).await?;
         let statement = |closed, opening, lines| Statement { account, month, closed, opening, movements, lines };
@@ -268,7 +268,7 @@ impl Writer {
         for earlier in first.0..month.0 {
             let mut totals = self.totals(&mut snapshot, &points, LocalMonth(earlier)).await?;
             let some = lines(totals.remove(&account).unwrap_or_default(), account, &mut carries);
-            opening = opening - some.iter().map(|line| line.rounded).sum();
+            opening -= some.iter().map(|line| line.rounded).sum();
         }
         let mut totals = self.totals(&mut snapshot, &points, month).await?;
         let lines = lines(totals.remove(&account).unwrap_or_default(), account, &mut carries);

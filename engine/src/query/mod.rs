@@ -22,6 +22,7 @@ mod load;
 pub mod quality_rules;
 mod session;
 pub mod site_days;
+mod slice;
 mod source;
 mod tariffs;
 mod views;

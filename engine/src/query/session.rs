@@ -15,6 +15,7 @@ use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext, col};
 
 use super::columns::{self, Kind, schema_of};
 use super::lake_table::LakeTable;
+use super::slice::Slice;
 use super::source::{LakeFile, READINGS, SITE_DAYS, Snapshot, Source};
 use super::views::{Reach, catalogue};
 use super::{QueryError, corrections, derive, site_days};
@@ -89,7 +90,35 @@ impl QuerySession {
             reach.add(sql).map_err(plan_error)?;
         }
         let snapshot = self.source.snapshot(&reach.tables).await?;
-        let context = self.context(&reach, snapshot.clone()).await?;
+        self.pin_to(&reach, &snapshot, None).await
+    }
+
+    /// Takes one snapshot: whole for `statements`, and once for each of its slices for `sliced`.
+    ///
+    /// # Errors
+    /// As [`QuerySession::pin`].
+    pub(super) async fn pin_sliced(
+        &self,
+        statements: &[&str],
+        sliced: &[&str],
+    ) -> Result<(Pinned, Vec<Pinned>), QueryError> {
+        let (mut whole, mut parts) = (Reach::default(), Reach::default());
+        statements.iter().try_for_each(|sql| whole.add(sql)).map_err(plan_error)?;
+        sliced.iter().try_for_each(|sql| parts.add(sql)).map_err(plan_error)?;
+        let mut tables = whole.tables.clone();
+        tables.extend(parts.tables.iter().cloned());
+        // What the slices are made of.
+        tables.insert("service_points".to_owned());
+        let snapshot = self.source.snapshot(&tables).await?;
+        let mut pinned = Vec::new();
+        for slice in Slice::of(&snapshot) {
+            pinned.push(self.pin_to(&parts, &snapshot, Some(slice)).await?);
+        }
+        Ok((self.pin_to(&whole, &snapshot, None).await?, pinned))
+    }
+
+    async fn pin_to(&self, reach: &Reach, snapshot: &Snapshot, slice: Option<Slice>) -> Result<Pinned, QueryError> {
+        let context = self.context(reach, snapshot.clone(), slice).await?;
         Ok(Pinned { context, lake_seq: snapshot.lake_seq, applied_seq: snapshot.applied_seq })
     }
 
@@ -101,7 +130,12 @@ impl QuerySession {
         self.pin(&[sql]).await?.query(sql).await
     }
 
-    async fn context(&self, reach: &Reach, snapshot: Snapshot) -> Result<SessionContext, QueryError> {
+    async fn context(
+        &self,
+        reach: &Reach,
+        snapshot: Snapshot,
+        slice: Option<Slice>,
+    ) -> Result<SessionContext, QueryError> {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG, "public")
             .with_information_schema(true)
@@ -120,8 +154,8 @@ impl QuerySession {
         }
         let everything =
             if reach.information_schema { Reach::everything().map_err(plan_error)? } else { Reach::default() };
-        register_book(&context, reach, &everything, &snapshot)?;
-        register_lake(&context, reach, &everything, snapshot).await?;
+        register_book(&context, reach, &everything, &snapshot, slice)?;
+        register_lake(&context, reach, &everything, snapshot, slice).await?;
         let views = if reach.information_schema { &everything.views } else { &reach.views };
         for name in views {
             let Some(view) = catalogue().iter().find(|view| view.name == *name) else { continue };
@@ -199,6 +233,7 @@ fn register_book(
     reach: &Reach,
     everything: &Reach,
     snapshot: &Snapshot,
+    slice: Option<Slice>,
 ) -> Result<(), QueryError> {
     for name in reach.tables.union(&everything.tables).filter(|name| *name != READINGS) {
         let schema = if name == SITE_DAYS {
@@ -210,7 +245,10 @@ fn register_book(
         };
         let rows = if name == SITE_DAYS { snapshot.site_days.as_ref() } else { snapshot.book.get(name) };
         let rows = match rows {
-            Some(rows) => vec![rows.clone()],
+            Some(rows) => match slice {
+                Some(slice) => vec![slice.rows(name, rows).map_err(QueryError::arrow(name))?],
+                None => vec![rows.clone()],
+            },
             None if !reach.tables.contains(name) => Vec::new(),
             None => return Err(QueryError::Missing(name.clone())),
         };
@@ -224,6 +262,7 @@ async fn register_lake(
     reach: &Reach,
     everything: &Reach,
     snapshot: Snapshot,
+    slice: Option<Slice>,
 ) -> Result<(), QueryError> {
     let store = ObjectStoreUrl::parse(STORE).map_err(QueryError::session)?;
     let wanted = |name: &str| reach.lake.contains(name) || everything.lake.contains(name);
@@ -260,7 +299,8 @@ async fn register_lake(
     }
     if wanted("charges") {
         register(context, "lake", "charges_files", Arc::new(LakeTable::charges(store, of("charges"))))?;
-        register_view(context, "lake.charges", CHARGES).await?;
+        let text = slice.map_or(CHARGES.to_owned(), Slice::of_charges);
+        register_view(context, "lake.charges", &text).await?;
     }
     if wanted("files") {
         let (schema, rows) = file_list(&snapshot.files)?;

@@ -214,11 +214,11 @@ mod tests {
                 rows.push((vec![format!("2026-10-{day:02}"), utility.to_owned(), unit.to_owned()], bands));
             }
         }
-        let bands = ["single", "sharp", "peak", "flat", "valley", "deep_valley"];
+        let bands = ["single", "sharp", "peak", "flat", "valley", "deep_valley", "dynamic", "unpriced"];
         let rows: Vec<_> = rows
             .into_iter()
             .map(|(texts, mut figures)| {
-                figures.push(0);
+                figures.extend([0; 3]);
                 (texts, figures)
             })
             .collect();
