@@ -87,3 +87,39 @@ async fn a_folder_name_may_hold_anything_that_a_path_may() {
     Book::create(&odd, 1, Moment(0)).await.unwrap().close().await;
     assert!(odd.join(FILE).is_file());
 }
+
+/// A book as the first format left it: its script, its meta rows, one payment.
+async fn format_1(folder: &Path) {
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}?mode=rwc", folder.join(FILE).display());
+    let mut old = AnyConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(super::super::format::SCRIPTS[0]).execute(&mut old).await.unwrap();
+    for sql in [
+        "INSERT INTO meta (key, value) VALUES ('format_version', '1'), ('log_id', '000000000000face'), ('created_at', '7')",
+        "INSERT INTO progress (name, value) VALUES ('applied_seq', 3), ('lake_seq', 0), ('audit_rows', 0)",
+        "INSERT INTO payments VALUES (1, 'receipt-1', 1, 'cash', 'counter', 'receipt-1', '5.000000000', 'posted', 8, 8, 1, \
+         'tester')",
+    ] {
+        sqlx::query(sql).execute(&mut old).await.unwrap();
+    }
+    old.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_book_of_the_first_format_becomes_one_of_the_newest_with_its_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    format_1(folder.path()).await;
+    for _ in 0..2 {
+        let book = Book::open(folder.path()).await.unwrap();
+        assert_eq!(book.log_id(), 0xFACE);
+        let (format,): (String,) = sqlx::query_as("SELECT value FROM meta WHERE key = 'format_version'")
+            .fetch_one(book.reader())
+            .await
+            .unwrap();
+        assert_eq!(format, FORMAT.to_string());
+        let keys: Vec<(String, String)> =
+            sqlx::query_as("SELECT key, kind FROM money_keys").fetch_all(book.reader()).await.unwrap();
+        assert_eq!(keys, [("receipt-1".to_owned(), "topup".to_owned())]);
+        book.close().await;
+    }
+}
