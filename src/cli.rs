@@ -10,7 +10,7 @@ use wal::clock::Clock;
 
 use crate::call::{
     Asked, Call, CorrectedValue, Event, Failure, ImportArguments, MeterCommand, Period, PeriodAction, QualityFilter,
-    Tabular, failed,
+    RerateArguments, SimulateArguments, Tabular, failed,
 };
 use crate::door;
 use crate::money::{MoneyCommand, Suspend};
@@ -41,6 +41,9 @@ enum Command {
         /// Print what would change, and change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Do not work out what a new version of a tariff in use would have charged on the last 12 months
+        #[arg(long)]
+        no_preview: bool,
     },
     /// Replace a meter, change its multiplier, or let its register begin anew, from a moment on
     Meter {
@@ -106,6 +109,8 @@ enum Command {
     },
     /// Ask in SQL, over readings, intervals, charges, balances and the other names of README
     Sql {
+        // A statement may begin with a comment.
+        #[arg(allow_hyphen_values = true)]
         statement: String,
         #[arg(long, default_value = "table")]
         format: Tabular,
@@ -133,6 +138,13 @@ enum Command {
     Adjustment {
         #[command(subcommand)]
         command: AdjustmentCommand,
+    },
+    /// Rate a span anew from its readings, show what was charged otherwise, and post the signed difference
+    Rerate {
+        #[command(flatten)]
+        asked: RerateArguments,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
     },
     /// An account's month: opening balance, payments, charges, closing balance
     Statement {
@@ -296,6 +308,16 @@ enum TariffCommand {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Show old against new bills: what accounts would have paid by a tariff that is not published
+    Simulate {
+        #[command(flatten)]
+        asked: SimulateArguments,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+        /// Write to a file instead of the terminal
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 impl Arguments {
@@ -314,11 +336,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Tariff { command: TariffCommand::Check { file, output } } => {
             return perform::tariff::check(&file, output.as_deref());
         }
+        Command::Tariff { command: TariffCommand::Simulate { asked, format, output: to } } => {
+            output = to;
+            let site = perform::apply::read(&asked.file, "tariff file")?;
+            Call::Simulate { asked, text: site.text, attached: site.attached, format }
+        }
         Command::Probe { profile, address, unit } => return probe::probe(&profile, &address, unit).await,
         Command::Demo { out } => return crate::demo::demo(out).await,
-        Command::Apply { file, dry_run } => {
+        Command::Apply { file, dry_run, no_preview } => {
             let site = perform::apply::read(&file, "site file")?;
-            Call::Apply { file, text: site.text, attached: site.attached, dry_run }
+            Call::Apply { file, text: site.text, attached: site.attached, dry_run, preview: !no_preview }
         }
         Command::Meter { change, dry_run } => Call::Meter { change, dry_run },
         Command::Import { file, options } => {
@@ -339,6 +366,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Sql { statement, format } => Call::Sql { statement, format },
         Command::Audit => Call::Audit,
+        Command::Rerate { asked, format } => Call::Rerate { asked, format },
         Command::Explain { account, day } => Call::Explain { account, day },
         Command::Readings { command } => match command {
             ReadingsCommand::List { meter, from, to, format } => Call::ReadingList { meter, from, to, format },

@@ -404,7 +404,7 @@ impl Handle {
     }
 
     /// Runs work on the writer between two settlements; a registry that it gives is the registry of now.
-    async fn change<T: Send + 'static>(
+    pub(crate) async fn change<T: Send + 'static>(
         &self,
         work: impl for<'a> FnOnce(&'a mut Writer) -> LocalFuture<'a, Result<(T, Option<Arc<Registry>>), Refused>>
         + Send

@@ -14,6 +14,8 @@ pub(crate) mod probe;
 mod quality;
 mod readings;
 pub(crate) mod report;
+mod rerate;
+pub(crate) mod simulate;
 mod sql;
 mod statement;
 mod table;
@@ -29,9 +31,9 @@ use crate::node::Node;
 pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Result<(), Failure> {
     let actor = asked.actor.as_str();
     match &asked.call {
-        Call::Apply { file, text, attached, dry_run } => {
+        Call::Apply { file, text, attached, dry_run, preview } => {
             let site = SiteText { text: text.clone(), attached: attached.clone() };
-            apply::apply(node, actor, file, site, *dry_run, events).await
+            apply::apply(node, actor, file, site, apply::Way { dry_run: *dry_run, preview: *preview }, events).await
         }
         Call::Meter { change, dry_run } => meter::meter(node, actor, change, *dry_run, events).await,
         Call::Import { file, options } => import::import(node, file, options, events).await,
@@ -43,6 +45,11 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         Call::Balance { account, format } => balance::balance(node, account.as_deref(), *format, events).await,
         Call::Report { name, period, format } => report::report(node, name, period, format, events).await,
         Call::ReportList => report::list(events).await,
+        Call::Simulate { asked, text, attached, format } => {
+            let site = SiteText { text: text.clone(), attached: attached.clone() };
+            simulate::simulate(node, site, asked, *format, events).await
+        }
+        Call::Rerate { asked, format } => rerate::rerate(node, actor, asked, *format, events).await,
         Call::Sql { statement, format } => sql::sql(node, statement, *format, events).await,
         Call::Audit => audit::audit(node, events).await,
         Call::Explain { account, day } => explain::explain(node, account, day, events).await,
