@@ -54,7 +54,13 @@ pub(crate) enum Call {
     Audit,
     Explain {
         account: String,
-        day: String,
+        day: Option<String>,
+        #[serde(default)]
+        statement: Option<i64>,
+        #[serde(default)]
+        month: Option<String>,
+        #[serde(default)]
+        line: Option<usize>,
     },
     Quality {
         filter: QualityFilter,
@@ -114,9 +120,8 @@ pub(crate) enum Call {
         format: Tabular,
     },
     Statement {
-        account: String,
-        month: String,
-        format: Tabular,
+        asked: StatementArguments,
+        format: StatementFormat,
     },
 }
 
@@ -136,6 +141,32 @@ pub(crate) struct CorrectedValue {
     /// The meter said nothing then
     #[arg(long)]
     pub(crate) void: bool,
+}
+
+/// Whose statement is wanted.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub(crate) struct StatementArguments {
+    /// Whose
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) account: Option<String>,
+    /// Those of all accounts
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Such as 2026-03
+    #[arg(long, value_name = "M")]
+    pub(crate) month: String,
+}
+
+/// How a statement is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+pub(crate) enum StatementFormat {
+    Table,
+    Csv,
+    Json,
+    /// A page for the tenant, to be printed
+    Html,
+    /// A workbook for finance
+    Xlsx,
 }
 
 /// What a tariff is tried on.

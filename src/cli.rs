@@ -10,7 +10,7 @@ use wal::clock::Clock;
 
 use crate::call::{
     Asked, Call, CorrectedValue, Event, Failure, ImportArguments, MeterCommand, Period, PeriodAction, QualityFilter,
-    RerateArguments, SimulateArguments, Tabular, failed,
+    RerateArguments, SimulateArguments, StatementArguments, StatementFormat, Tabular, failed,
 };
 use crate::door;
 use crate::money::{MoneyCommand, Suspend};
@@ -101,7 +101,7 @@ enum Command {
         list: bool,
         #[command(flatten)]
         period: Period,
-        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "svg", "png"])]
+        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "xlsx", "svg", "png"])]
         format: String,
         /// Write to a file instead of the terminal
         #[arg(long, value_name = "FILE")]
@@ -121,8 +121,17 @@ enum Command {
     Explain {
         account: String,
         /// The local day, such as 2026-03-01
-        #[arg(long, value_name = "D")]
-        day: String,
+        #[arg(long, value_name = "D", required_unless_present = "line")]
+        day: Option<String>,
+        /// The line of a statement, from 1, with --statement or --month
+        #[arg(long, value_name = "L", conflicts_with = "day")]
+        line: Option<usize>,
+        /// The statement's number
+        #[arg(long, value_name = "N", requires = "line")]
+        statement: Option<i64>,
+        /// The statement's month, such as 2026-03
+        #[arg(long, value_name = "M", requires = "line", conflicts_with = "statement")]
+        month: Option<String>,
     },
     /// Readings of a meter: list them, show what is known of one, correct one
     Readings {
@@ -148,12 +157,13 @@ enum Command {
     },
     /// An account's month: opening balance, payments, charges, closing balance
     Statement {
-        account: String,
-        /// Such as 2026-03
-        #[arg(long, value_name = "M")]
-        month: String,
+        #[command(flatten)]
+        asked: StatementArguments,
         #[arg(long, default_value = "table")]
-        format: Tabular,
+        format: StatementFormat,
+        /// Write to a file instead of the terminal
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// List what readings have wrong, most severe first; `quality ack` says that somebody has looked at it
     #[command(args_conflicts_with_subcommands = true)]
@@ -367,7 +377,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Sql { statement, format } => Call::Sql { statement, format },
         Command::Audit => Call::Audit,
         Command::Rerate { asked, format } => Call::Rerate { asked, format },
-        Command::Explain { account, day } => Call::Explain { account, day },
+        Command::Explain { account, day, statement, month, line } => {
+            Call::Explain { account, day, statement, month, line }
+        }
         Command::Readings { command } => match command {
             ReadingsCommand::List { meter, from, to, format } => Call::ReadingList { meter, from, to, format },
             ReadingsCommand::Show { meter, at, format } => Call::ReadingShow { meter, at, format },
@@ -379,7 +391,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             AdjustmentCommand::Approve { id, reason } => Call::AdjustmentDecide { id, approve: true, reason },
             AdjustmentCommand::Reject { id, reason } => Call::AdjustmentDecide { id, approve: false, reason },
         },
-        Command::Statement { account, month, format } => Call::Statement { account, month, format },
+        Command::Statement { asked, format, output: to } => {
+            output = to;
+            Call::Statement { asked, format }
+        }
         Command::Quality { command: Some(QualityCommand::Ack { issue, meter, from, reason }), .. } => {
             Call::QualityAck { issue, meter, from, reason }
         }

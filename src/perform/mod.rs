@@ -5,6 +5,7 @@ pub(crate) mod apply;
 mod audit;
 mod balance;
 mod explain;
+mod explain_line;
 mod import;
 mod meter;
 mod moment;
@@ -52,7 +53,12 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         Call::Rerate { asked, format } => rerate::rerate(node, actor, asked, *format, events).await,
         Call::Sql { statement, format } => sql::sql(node, statement, *format, events).await,
         Call::Audit => audit::audit(node, events).await,
-        Call::Explain { account, day } => explain::explain(node, account, day, events).await,
+        Call::Explain { account, day: Some(day), .. } => explain::explain(node, account, day, events).await,
+        Call::Explain { account, day: None, statement, month, line } => {
+            let which =
+                explain_line::Which { statement: *statement, month: month.as_deref(), line: line.unwrap_or_default() };
+            explain_line::explain_line(node, account, &which, events).await
+        }
         Call::PeriodList { format } => period::list(node, *format, events).await,
         Call::PeriodChange { action, month, site, reason } => {
             period::change(node, actor, *action, month, site.as_deref(), reason, events).await
@@ -68,7 +74,7 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         Call::ReadingList { meter, from, to, format } => {
             readings::list(node, meter, from.as_deref(), to.as_deref(), *format, events).await
         }
-        Call::Statement { account, month, format } => statement::statement(node, account, month, *format, events).await,
+        Call::Statement { asked, format } => statement::statement(node, asked, *format, events).await,
         Call::Quality { filter, format } => quality::list(node, filter, *format, events).await,
         Call::QualityAck { issue, meter, from, reason } => {
             quality::acknowledge(node, actor, &quality::Words { issue, meter, from, reason }, events).await

@@ -6,12 +6,14 @@ use std::path::Path;
 use kernel::id::AccountId;
 use kernel::money::Amount;
 use kernel::reading::Reading;
-use kernel::time::LocalDate;
+use kernel::time::{DAY, LocalDate, MINUTE};
+use wal::clock::Clock;
 
 use super::periods::{approve_all, close, in_order, pending};
-use super::{ACCOUNT, audited, balance, open, readings, send, site};
+use super::{ACCOUNT, MARCH, audited, balance, clock, open, readings, send, site};
 use crate::billing::reprice::{Repriced, RerateOrder};
-use crate::engine::Engine;
+use crate::book::Book;
+use crate::engine::{Engine, Options};
 use crate::query::{self, QuerySession, audit};
 use crate::rating::Span;
 use crate::rating::compare::Compared;
@@ -42,9 +44,12 @@ fn money(repriced: &Repriced) -> Amount {
 /// nobody looked; the rest of the readings has followed.
 async fn damaged(folder: &Path, rows: usize) -> Engine {
     site(folder).await;
-    let engine = open(folder).await;
+    // While the day goes on its lines are open.
+    let now = Clock::manual(readings()[rows - 1].time.plus(MINUTE));
+    let engine = Engine::open(folder, Options::new(now)).await.unwrap();
     send(&engine, &readings()[..rows]).await;
-    let book = engine.handle().book().clone();
+    engine.close().await.unwrap();
+    let book = Book::open_or_create(folder, 7, clock().now()).await.unwrap();
     let mut tx = book.begin().await.unwrap();
     let line =
         "SELECT local_date, band, amount FROM usage_lines WHERE transfer_id = 0 ORDER BY local_date, band LIMIT 1";
@@ -54,7 +59,7 @@ async fn damaged(folder: &Path, rows: usize) -> Engine {
     let fault = sqlx::query(fault).bind(dearer.to_string()).bind(date).bind(band);
     assert_eq!(fault.execute(tx.conn()).await.unwrap().rows_affected(), 1);
     tx.commit().await.unwrap();
-    engine.close().await.unwrap();
+    book.close().await;
     let engine = open(folder).await;
     send(&engine, &readings()[rows..]).await;
     engine
@@ -74,13 +79,14 @@ async fn a_healthy_book_differs_nowhere() {
     let folder = tempfile::tempdir().unwrap();
     site(folder.path()).await;
     let engine = open(folder.path()).await;
-    let rows = readings();
-    // Out of order, partly filed, partly hot, the last day open.
-    for piece in [&rows[700..1_300], &rows[..700], &rows[1_300..1_901]] {
+    let (late, rows): (Vec<Reading>, Vec<Reading>) =
+        readings().iter().partition(|row| (MARCH + 5 * DAY..MARCH + 8 * DAY).contains(&row.time.0));
+    // Out of order, partly filed, partly hot.
+    for piece in [&rows[700..1_300], &rows[..700], &rows[1_300..1_701]] {
         send(&engine, piece).await;
         engine.handle().file().await.unwrap().unwrap();
     }
-    send(&engine, &rows[1_901..1_910]).await;
+    send(&engine, &rows[1_701..]).await;
     let before = balance(&engine).await;
     for (first, last) in [(day(2, 1), day(4, 30)), (day(3, 3), day(3, 9)), (day(4, 1), day(4, 1))] {
         let compared = Compared { accounts: None, span: Span { first, last } };
@@ -92,9 +98,7 @@ async fn a_healthy_book_differs_nowhere() {
     }
     // What waits for approval, and what was rejected, is known.
     assert_eq!((close(&engine, "2026-02").await, close(&engine, "2026-03").await), (String::new(), String::new()));
-    let mut other = rows[500];
-    other.value = kernel::reading::Value::Register(1);
-    send(&engine, &[other]).await;
+    send(&engine, &late).await;
     assert_eq!(pending(&engine).await.len(), 1);
     assert!(rerate(&engine, &all(), true).await.differences.is_empty());
     engine.handle().decide_adjustment(pending(&engine).await[0], false, "second", "no").await.unwrap().unwrap();
@@ -122,12 +126,13 @@ async fn a_damaged_line_is_repaired_once_through_a_linked_difference() {
     assert!(refused.unwrap_err().to_string().contains("without a reason"));
     assert_eq!(money(&rerate(&engine, &all(), false).await), -extra, "shown");
     assert_eq!(balance(&engine).await, expected - extra, "and nothing changed");
+    let linked = "SELECT COUNT(*) FROM transfers d JOIN transfers u ON u.id = d.linked_id \
+                  WHERE d.kind = 'usage_difference' AND u.local_date = d.local_date";
+    let before = count(&engine, linked).await;
     let of_account = Compared { accounts: Some(BTreeSet::from([ACCOUNT])), ..all() };
     assert_eq!(money(&rerate(&engine, &of_account, true).await), -extra);
     assert_eq!(balance(&engine).await, expected);
-    let linked = "SELECT COUNT(*) FROM transfers d JOIN transfers u ON u.id = d.linked_id \
-                  WHERE d.kind = 'usage_difference' AND u.kind = 'usage' AND u.local_date = d.local_date";
-    assert_eq!(count(&engine, linked).await, 1);
+    assert_eq!(count(&engine, linked).await, before + 1);
     assert_eq!(count(&engine, "SELECT COUNT(*) FROM audit_log WHERE kind = 'rerate' AND actor = 'finance'").await, 1);
     assert!(rerate(&engine, &all(), true).await.differences.is_empty(), "a second run finds nothing");
     audited(&engine).await;
