@@ -71,8 +71,9 @@ fn what_cannot_be_compared_is_refused_with_the_remedy() {
     folder.write("water.toml", &tariff("wet", "water", "price = \"2\""));
     let euro = tariff("euro", "electricity", "price = \"1\"").replace("CNY", "EUR");
     folder.write("euro.toml", &euro);
-    let holidays = "bands = [{ days = [\"holiday\"], flat = [\"00:00-24:00\"] }, { peak = [\"00:00-24:00\"] }]\n\
-                    prices = { flat = \"1\", peak = \"2\" }";
+    let holidays = "prices = { flat = \"1\", peak = \"2\" }\n\
+                    [[tariff.version.season]]\ndays = [\"holiday\"]\nbands = { flat = [\"00:00-24:00\"] }\n\
+                    [[tariff.version.season]]\nbands = { peak = [\"00:00-24:00\"] }";
     let calendar = "[[calendar]]\nname = \"c\"\nholidays = [2025-01-01]\nworkdays = []\n";
     folder.write("holidays.toml", &(calendar.to_owned() + &tariff("h", "electricity", holidays)));
     for (words, pieces) in [
