@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::cambridge::{THIRTY, shared};
-use super::source::hours;
 use super::run;
+use super::source::hours;
 
 const PRICES: &str = "tariffs/other/agile_eastern_england_hourly_2019_2023.csv.gz";
 const METER: &str = "b1-E";
