@@ -549,6 +549,10 @@ pub const TABLES: &[BookTable] = &[
             ("amount", Amount),
         ],
     },
+    BookTable {
+        name: "statement_roundings",
+        columns: &[("site_id", Id), ("since", Time), ("rounding", Text), ("digits", Long)],
+    },
 ];
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ use table::{Installed, Paid, Table};
 pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
 pub use types::{
-    Account, AccountKind, CalendarEntry, CalendarId, Contract, Location, LocationId, Meter, MeterKind, Mode, Policy,
-    PolicyId, ServicePoint, Site, Tariff, TariffId,
+    Account, AccountKind, CalendarEntry, CalendarId, Contract, DEFAULT_MINOR, Location, LocationId, Meter, MeterKind,
+    Mode, Policy, PolicyId, ServicePoint, Site, Tariff, TariffId, parse_rounding, rounding_name,
 };
 
 /// An immutable snapshot of the registry.
