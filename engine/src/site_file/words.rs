@@ -154,7 +154,7 @@ pub(super) const fn rating_unit(utility: Utility) -> &'static str {
 }
 
 /// How many digits after the point a currency has (ISO 4217).
-pub(super) fn digits(currency: &str) -> u32 {
+pub(super) fn currency_digits(currency: &str) -> u32 {
     match currency {
         "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI" | "VND"
         | "VUV" | "XAF" | "XOF" | "XPF" => 0,

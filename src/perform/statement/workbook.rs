@@ -63,7 +63,7 @@ fn accounts(pages: &[Page<'_>], month: LocalMonth) -> Sheet {
         let mut row = vec![text("total 合计"), Cell::Empty, Cell::Empty, Cell::Empty];
         row.extend([
             sum(pages, |page| page.statement.opening),
-            sum(pages, Page::paid),
+            sum(pages, |page| page.paid()),
             sum(pages, |page| page.statement.charges()),
             sum(pages, |page| page.statement.closing()),
         ]);
@@ -159,7 +159,7 @@ fn payments(pages: &[Page<'_>], month: LocalMonth) -> Sheet {
         })
     });
     let total = || {
-        let paid = sum(pages, Page::paid);
+        let paid = sum(pages, |page| page.paid());
         vec![text("total 合计"), Cell::Empty, Cell::Empty, Cell::Empty, paid, Cell::Empty]
     };
     Sheet {

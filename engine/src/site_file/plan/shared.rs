@@ -323,5 +323,5 @@ pub(super) fn because(reason: Option<&str>, kind: ChangeKind) -> String {
 
 /// How a site's statements are rounded: by its rule, to its currency's digits.
 fn minor(item: &SiteItem) -> Minor {
-    Minor { digits: words::digits(&item.currency), rounding: item.rounding }
+    Minor { digits: words::currency_digits(&item.currency), rounding: item.rounding }
 }
