@@ -149,7 +149,7 @@ async fn a_site_rounds_by_its_rule_to_the_digits_of_its_currency() {
     folder.write("use.csv", "meter,time,m3\nW1,2026-01-10,5\nW1,2026-02-10,6\nW1,2026-03-10,5\n");
     let [meter, time, used] = ["--meter-column", "--time-column", "--usage-column"];
     let import = ["import", "use.csv", meter, "meter", time, "time", used, "m3", "--unit", "m3"];
-    folder.ok(&[&import[..], &["--interval", "1d", "--time-marks", "start"]].concat());
+    folder.ok(&[&import[..], &["--interval", "1d", "--time-marks", "start", "--time-zone", "Asia/Tokyo"]].concat());
     let amount = |month: &str| {
         let table = folder.ok(&["statement", "a", "--month", month, "--format", "csv"]);
         let row = table.lines().find(|row| row.starts_with("charges")).unwrap().to_owned();
