@@ -2,7 +2,8 @@
 
 use engine::billing::explain::ExplainedPart;
 use engine::registry::{Registry, ServicePoint};
-use kernel::money::{Amount, Quantity, Rounding};
+use kernel::conversion::Factor;
+use kernel::money::{Amount, Price, Quantity, Rounding};
 use kernel::rate::Part;
 use kernel::reading::Value;
 use kernel::tariff::TariffVersion;
@@ -30,6 +31,7 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
         "to",
         "counts",
         "multiplier>",
+        "converted",
         "quantity>",
         "unit",
         "day",
@@ -65,7 +67,7 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
 }
 
 fn row(registry: &Registry, site: &engine::registry::Site, day_type: &str, item: &ExplainedPart) -> Vec<String> {
-    let ExplainedPart { point, reading, previous, epoch, part } = item;
+    let ExplainedPart { point, reading, previous, epoch, part, converted } = item;
     let point = registry.service_point(*point);
     let meter = reading.map(|row| row.meter).or(epoch.as_ref().map(|epoch| epoch.meter));
     let meter = meter.and_then(|id| registry.meter(id));
@@ -98,8 +100,9 @@ fn row(registry: &Registry, site: &engine::registry::Site, day_type: &str, item:
         wall(part.to),
         counts,
         multiplier,
+        converted.as_ref().map_or_else(String::new, |(factor, volume)| conversion(factor, *volume)),
         part.quantity.to_string(),
-        point.map_or("", |point| point.utility.unit()).to_owned(),
+        point.map_or("", |point| point.unit.name()).to_owned(),
         day_type.to_owned(),
         part.band.name().to_owned(),
         part.tier.to_string(),
@@ -120,6 +123,16 @@ fn tier_ends(point: Option<&ServicePoint>, version: Option<&TariffVersion>, part
     let tiers = version.and_then(|version| version.tiers.as_ref());
     let upper = tiers.and_then(|tiers| tiers.ladder(tiers.scale(part.date, household)).upper(part.tier.into()));
     upper.map_or_else(String::new, |upper| upper.to_string())
+}
+
+/// `4.000 m3 x 39.5 MJ/m3 x 1.02264 / 3.6`.
+fn conversion(factor: &Factor, volume: Option<Quantity>) -> String {
+    let volume = volume.map_or_else(|| "m3".to_owned(), |volume| format!("{volume} m3"));
+    let short = |millionths| {
+        let text = Price(millionths).to_string();
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    format!("{volume} x {} MJ/m3 x {} / 3.6", short(factor.calorific_value), short(factor.correction))
 }
 
 /// Units of one count: `numerator / denominator` thousandths.

@@ -11,10 +11,12 @@ use kernel::money::Amount;
 use kernel::rate::Terms;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalMonth, Moment};
+use kernel::unit::Unit;
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Decode, Row, Type};
 
+use super::conversions;
 use super::table::{Installed, Paid};
 use super::{
     Account, AccountKind, CalendarEntry, CalendarId, Contract, LastIds, Location, LocationId, Meter, MeterKind, Mode,
@@ -43,6 +45,7 @@ pub async fn load_from(connection: &mut AnyConnection) -> Result<Registry, BookE
     accounts(&mut registry, connection).await?;
     tariffs(&mut registry, connection).await?;
     service_points(&mut registry, connection).await?;
+    conversions::load(&mut registry, connection).await?;
     meters(&mut registry, connection).await?;
     registry.last_ids = last_ids(connection).await?;
     index(&mut registry)?;
@@ -61,22 +64,22 @@ pub(crate) async fn last_ids(connection: &mut AnyConnection) -> Result<LastIds, 
 }
 
 /// A row of a table, read by column name; a fault names table, row and column.
-struct Line<'a> {
+pub(super) struct Line<'a> {
     table: &'static str,
     row: &'a AnyRow,
 }
 
 impl<'a> Line<'a> {
-    fn get<T: Decode<'a, sqlx::Any> + Type<sqlx::Any>>(&self, column: &str) -> Result<T, BookError> {
+    pub(super) fn get<T: Decode<'a, sqlx::Any> + Type<sqlx::Any>>(&self, column: &str) -> Result<T, BookError> {
         self.row.try_get(column).map_err(|error| self.fault(column, &error.to_string()))
     }
 
-    fn id(&self, column: &str) -> Result<u32, BookError> {
+    pub(super) fn id(&self, column: &str) -> Result<u32, BookError> {
         let id: i64 = self.get(column)?;
         u32::try_from(id).map_err(|_| self.fault(column, "is no identifier"))
     }
 
-    fn optional_id(&self, column: &str) -> Result<Option<u32>, BookError> {
+    pub(super) fn optional_id(&self, column: &str) -> Result<Option<u32>, BookError> {
         let id: Option<i64> = self.get(column)?;
         id.map(|id| u32::try_from(id).map_err(|_| self.fault(column, "is no identifier"))).transpose()
     }
@@ -87,7 +90,7 @@ impl<'a> Line<'a> {
         count.map(|count| u16::try_from(count).map_err(|_| self.fault(column, "is above 65535"))).transpose()
     }
 
-    fn moment(&self, column: &str) -> Result<Moment, BookError> {
+    pub(super) fn moment(&self, column: &str) -> Result<Moment, BookError> {
         Ok(Moment(self.get(column)?))
     }
 
@@ -105,14 +108,14 @@ impl<'a> Line<'a> {
         serde_json::from_str(&text).map_err(|error| self.fault(column, &error.to_string()))
     }
 
-    fn fault(&self, column: &str, what: &str) -> BookError {
+    pub(super) fn fault(&self, column: &str, what: &str) -> BookError {
         let id = self.row.try_get::<i64, _>("id").map_or_else(|_| "?".to_owned(), |id| id.to_string());
         crate::book::malformed(format!("{} {id}, {column}: {what}", self.table))
     }
 }
 
 /// Takes the rows of a statement one by one, as they come: a table of a million rows is never in memory as rows.
-async fn each(
+pub(super) async fn each(
     connection: &mut AnyConnection,
     table: &'static str,
     sql: &'static str,
@@ -258,11 +261,17 @@ async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Re
 }
 
 async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    each(connection, "tariffs", "SELECT id, name, utility, currency FROM tariffs ORDER BY id", |line| {
+    each(connection, "tariffs", "SELECT id, name, utility, currency, unit FROM tariffs ORDER BY id", |line| {
         let id = TariffId(line.id("id")?);
         let utility = line.word("utility", Utility::parse)?;
-        let tariff =
-            Tariff { id, name: line.get("name")?, utility, currency: line.get("currency")?, versions: Vec::new() };
+        let tariff = Tariff {
+            id,
+            name: line.get("name")?,
+            utility,
+            currency: line.get("currency")?,
+            unit: line.word("unit", Unit::parse)?,
+            versions: Vec::new(),
+        };
         registry.tariffs.insert(id, tariff);
         Ok(())
     })
@@ -289,7 +298,7 @@ async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Res
 }
 
 async fn service_points(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    let sql = "SELECT id, site_id, name, utility, location_id FROM service_points ORDER BY id";
+    let sql = "SELECT id, site_id, name, utility, location_id, unit FROM service_points ORDER BY id";
     each(connection, "service_points", sql, |line| {
         let id = ServicePointId(line.id("id")?);
         let point = ServicePoint {
@@ -297,9 +306,11 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
             site: SiteId(line.id("site_id")?),
             name: line.get("name")?,
             utility: line.word("utility", Utility::parse)?,
+            unit: line.word("unit", Unit::parse)?,
             location: line.optional_id("location_id")?.map(LocationId),
             epochs: Arc::default(),
             contracts: Vec::new(),
+            conversions: Vec::new(),
         };
         registry.points.push(point);
         Ok(())
@@ -425,7 +436,11 @@ fn index(registry: &mut Registry) -> Result<(), BookError> {
         }
         let days = Arc::clone(&site.days);
         let calendar = Arc::clone(&site.calendar);
-        terms.push(Arc::new(Terms { days, calendar, contracts }));
+        let conversion = conversions::of(point, &registry.gas_qualities);
+        if point.epochs.iter().any(|epoch| epoch.converts) && conversion.factors().is_empty() {
+            return Err(crate::book::malformed(format!("{} has no calorific value", place())));
+        }
+        terms.push(Arc::new(Terms { days, calendar, contracts, conversion }));
         paid.extend(point.contracts.iter().map(|contract| (contract.account, point.id)));
         installed.extend(point.epochs.iter().map(|epoch| (epoch.meter, epoch.valid_from, point.id)));
     }

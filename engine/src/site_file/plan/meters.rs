@@ -132,7 +132,7 @@ impl Planner<'_> {
         let bus = item.bus.as_deref().and_then(crate::registry::host_port);
         let electric = matches!(facts.utility, Utility::Electricity | Utility::Heat);
         let rated = item.installations.last().is_some_and(|stretch| stretch.terms.rating.is_some());
-        let rating_mw = new.last().filter(|_| electric && rated).and_then(|new| new.terms.max_rate.checked_mul(1_000));
+        let rating_mw = new.last().filter(|_| electric && rated).and_then(|new| new.terms.rated?.checked_mul(1_000));
         let meter = Meter {
             id,
             site: self.site_ids[item.site],
