@@ -14,6 +14,7 @@ use super::{ACCOUNT, MARCH, audited, balance, open, send};
 use crate::billing::apply::ApplyError;
 use crate::engine::Engine;
 use crate::query::{self, QuerySession, audit};
+use crate::site_file::{NewMeter, Ratio, RegisterChange, RegisterEdit};
 
 /// A flat with a gas meter of 0.01 m3 a count, another whose gas is imported in m3, and heat from a register of kWh that is
 /// billed in GJ. Prices that show the bands and tiers in which the energy was put.
@@ -114,7 +115,7 @@ fn site(values: &str, others: &str) -> String {
     SITE.replace("VALUES", values).replace("OTHERS", others)
 }
 
-async fn apply(engine: &Engine, text: &str) -> Result<Vec<String>, ApplyError> {
+fn profiles() -> BTreeMap<String, ProfileFacts> {
     let gas = ProfileFacts {
         name: "pulse-gas".to_owned(),
         utility: Utility::Gas,
@@ -129,8 +130,11 @@ async fn apply(engine: &Engine, text: &str) -> Result<Vec<String>, ApplyError> {
     };
     let heat =
         ProfileFacts { name: "heat".to_owned(), utility: Utility::Heat, resolution_numerator: 1_000, ..gas.clone() };
-    let profiles = BTreeMap::from([gas, heat].map(|facts| (facts.name.clone(), facts)));
-    engine.handle().apply(text, "site.toml", profiles, "test", false).await.unwrap()
+    BTreeMap::from([gas, heat].map(|facts| (facts.name.clone(), facts)))
+}
+
+async fn apply(engine: &Engine, text: &str) -> Result<Vec<String>, ApplyError> {
+    engine.handle().apply(text, "site.toml", profiles(), "test", false).await.unwrap()
 }
 
 fn row(meter: u32, hour: i64, value: Value) -> Reading {
@@ -285,6 +289,46 @@ async fn a_correction_of_a_closed_month_becomes_an_adjustment() {
     engine.close().await.unwrap();
 }
 
+/// What commands change at a register keeps its unit: the multiplier is told without the 9/2500 GJ of a kWh.
+#[tokio::test]
+async fn registers_of_heat_and_gas_are_retyped_and_replaced_in_their_own_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = opened(
+        folder.path(),
+        &site("", "").replace("service_point = \"c/H\"", "service_point = \"c/H\"\nrating = \"12 kW\"\njitter = 3"),
+    )
+    .await;
+    send(&engine, &[count(3, 0, 0), count(3, 12, 100), count(1, 0, 500), count(1, 12, 600)]).await;
+    let change = async |change| {
+        let edit = RegisterEdit { at: "2026-03-01T13:00:00".to_owned(), reason: "work order 7".to_owned(), change };
+        engine.handle().change_register(edit, profiles(), "operator", false).await.unwrap().unwrap()
+    };
+    let serial = || "H-3".to_owned();
+    let multiplier = Ratio::parse("10");
+    let retyped =
+        change(RegisterChange::Retype { serial: serial(), multiplier, modulus: None, count: Some(100) }).await;
+    assert!(retyped[1].contains("+ meter H-3: at c/H, x10 from 2026-03-01 13:00 +01:00"), "{retyped:?}");
+    let new = NewMeter { serial: "G-9".to_owned(), profile: "pulse-gas".to_owned(), ..NewMeter::default() };
+    change(RegisterChange::Replace { place: "a/G".to_owned(), new, closing: 600, opening: 7 }).await;
+    send(&engine, &[count(3, 24, 110), count(4, 24, 107)]).await;
+    let rates = ask(&engine, "SELECT meter, sum(quantity) AS q FROM intervals GROUP BY meter ORDER BY meter");
+    let rates = rates.await;
+    // 100 and 100 kWh; 1 m3 each, 11.220 and 11.220.
+    for line in ["| G-1   | 11.220 |", "| G-9   | 11.220 |", "| H-3   | 0.720  |"] {
+        assert!(rates.contains(line), "{line}\n{rates}");
+    }
+    let registry = engine.handle().registry();
+    let meter = registry.meter_by_serial("H-3").unwrap();
+    let epochs: Vec<_> = registry.epochs_of(meter.id).collect();
+    let facts =
+        |epoch: &kernel::epoch::Epoch| (epoch.numerator, epoch.denominator, epoch.max_rate, epoch.jitter_counts);
+    // 12 kW are 0.0432 GJ/h, rounded up.
+    assert_eq!(epochs.iter().map(|epoch| facts(epoch)).collect::<Vec<_>>(), [(18, 5, 44, 3), (36, 1, 44, 3)]);
+    assert_eq!(meter.rating_mw, Some(12_000_000));
+    audited(&engine).await;
+    engine.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_span_without_a_value_and_another_value_without_a_word_are_refused_with_place_and_remedy() {
     let folder = tempfile::tempdir().unwrap();
@@ -332,6 +376,12 @@ async fn a_span_without_a_value_and_another_value_without_a_word_are_refused_wit
             "unit = \"kWh\"\naccount",
             "account",
             "tariff: has prices per kWh, but the service point is billed in m3; name a tariff with `unit = \"m3\"`",
+        ),
+        (
+            "kind = \"usage\"\nmeasures = \"m3\"\nservice_point = \"b/G\"",
+            "kind = \"usage\"\n[[meter.installation]]\nmeasures = \"m3\"\nservice_point = \"b/G\"\n\
+             [[meter.installation]]\nservice_point = \"b/G\"\nfrom = 2026-02-01",
+            "service_point: is billed in kWh, but the meter's usage is in m3 elsewhere; give the meter a serial number",
         ),
         (
             "measures = \"m3\"",

@@ -57,7 +57,8 @@
 //!                               # gas in kWh: gas_quality = ".." or calorific_value, and correction = "1.02264"
 //!                               # - or [[service_point.conversion]], one by one, each with `from` (the first may leave it out)
 //! [[meter]]                     # serial, profile, service_point, ct, pt, multiplier, modulus, opening_count, rating,
-//!                               # signed = true (counts down what flows back), bus, unit, poll, relay - or
+//!                               # signed = true (counts down what flows back), jitter (counts, where not the profile's),
+//!                               # bus, unit, poll, relay - or
 //!                               # [[meter.installation]], one by one; parent = "SERIAL": the meter that also measures
 //!                               # what this one measures
 //! ```

@@ -209,6 +209,8 @@ pub(super) struct Installation {
     pub(super) closing: Option<i64>,
     /// What the installation before showed last.
     pub(super) previous_closing: Option<i64>,
+    /// How many counts of decrease are jitter, where the file says something else than the profile.
+    pub(super) jitter: Option<i64>,
     /// What imported usage of gas is in, where that is not the billing unit.
     pub(super) measures: Option<Unit>,
     /// Whether it counts down what flows back; as the profile says where the file does not.

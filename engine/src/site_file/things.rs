@@ -19,6 +19,8 @@ use crate::site_days;
 
 pub(super) const UTILITIES: &str = "electricity, water, gas or heat";
 const LONGEST_NAME: usize = 100;
+/// A register that falls back by so many counts does not tremble.
+const JITTER_END: i64 = 1_001;
 
 /// A name: a short text without line breaks.
 pub(super) fn name(reader: &Reader<'_>, key: &'static str, example: &str) -> Option<String> {
@@ -327,6 +329,7 @@ pub(super) fn meter(reader: Reader<'_>, sites: &[SiteItem]) -> Option<MeterItem>
         "previous_closing_count",
         "rating",
         "measures",
+        "jitter",
     ];
     let installations = stretches(&reader, "installation", zone, &own, installation);
     let bus_text = |text: &str| crate::registry::host_port(text).map(|_| text.to_owned());
@@ -390,6 +393,7 @@ fn installation(reader: &Reader<'_>) -> Option<Installation> {
     if previous_closing.is_some() && !reader.has("from") {
         reader.fault("previous_closing_count", "stands without `from`", "write `from`, the moment of the change");
     }
+    let jitter = reader.integer("jitter", 0..JITTER_END);
     let measures = reader.word("measures", Unit::parse, "\"m3\" or \"kWh\"");
     let signed = reader.boolean("signed");
     let (profile, rating) = (reader.text("profile"), reader.text("rating"));
@@ -401,6 +405,7 @@ fn installation(reader: &Reader<'_>) -> Option<Installation> {
         opening,
         closing,
         previous_closing,
+        jitter,
         measures,
         signed,
         rating,

@@ -26,6 +26,8 @@ pub(super) struct Terms {
     pub(super) signed: bool,
     /// It measures m3 that are billed as energy.
     pub(super) converts: bool,
+    /// What its usage is in.
+    pub(super) measured: Unit,
     /// The rating that the file gives, in 1/1000 kW or m3/h.
     pub(super) rated: Option<i64>,
     /// For faults and changes.
@@ -121,7 +123,7 @@ impl Planner<'_> {
             self.faults.add(at, first, what, remedy);
         }
         if profile == USAGE {
-            for key in ["modulus", "signed", "opening_count", "closing_count", "previous_closing_count"] {
+            for key in ["modulus", "signed", "jitter", "opening_count", "closing_count", "previous_closing_count"] {
                 if at.lines.contains_key(key) {
                     self.faults.add(
                         at,
@@ -191,10 +193,11 @@ impl Planner<'_> {
             modulus,
             opening: installation.opening,
             closing: installation.closing,
-            jitter: facts.jitter_counts,
+            jitter: installation.jitter.unwrap_or(facts.jitter_counts),
             max_rate,
             signed,
             converts,
+            measured,
             rated: rating,
             multiplier,
             profile: profile.clone(),
@@ -218,6 +221,7 @@ impl Planner<'_> {
             max_rate: epoch.max_rate,
             signed: epoch.signed,
             converts: epoch.converts,
+            measured: if epoch.converts { Unit::CubicMetre } else { unit },
             rated: None,
             multiplier: counted.times(resolution).unwrap_or(worth),
             profile: meter.map_or(String::new(), |meter| meter.profile.clone()),
@@ -266,9 +270,10 @@ impl Planner<'_> {
                     // How readings are judged, the earlier ones too whenever they are rated anew: so now, all at once.
                     let changed = Epoch { max_rate: terms.max_rate, jitter_counts: terms.jitter, ..epoch.clone() };
                     self.rows.epoch_updates.push(changed);
-                    let text =
-                        format!("most flow {} -> {}", self.flow(item, epoch.max_rate), self.flow(item, terms.max_rate));
-                    self.change(ChangeKind::Changed, subject, text);
+                    let mut differences = Differences::default();
+                    differences.of("most flow", &epoch.max_rate, &terms.max_rate, |rate| self.flow(item, *rate));
+                    differences.of("jitter", &epoch.jitter_counts, &terms.jitter, |counts| format!("{counts} counts"));
+                    self.change(ChangeKind::Changed, subject, differences.joined().unwrap_or_default());
                     self.touch(epoch.service_point, epoch.valid_from);
                 }
             }
@@ -340,5 +345,22 @@ impl Planner<'_> {
         let unit = words::rating_unit(point.map_or(Utility::Electricity, |point| point.utility));
         let rate = rate_of(point.map_or(Unit::KilowattHour, |point| point.unit), rate);
         format!("{} {unit}", kernel::money::Quantity(rate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 75 kW are 0.27 GJ/h; what is written back to the words of a site file comes to the same rate again.
+    #[test]
+    fn a_rating_in_gigajoules_is_rounded_up_and_comes_back() {
+        for (milli_kilowatt, gigajoule) in [(75_000, 270), (1, 1), (277, 1), (278, 2), (10_000_000, 36_000)] {
+            assert_eq!(rate_in(Unit::Gigajoule, milli_kilowatt), gigajoule, "{milli_kilowatt}");
+            assert_eq!(rate_in(Unit::Gigajoule, rate_of(Unit::Gigajoule, gigajoule)), gigajoule);
+            assert_eq!(rate_in(Unit::KilowattHour, milli_kilowatt), milli_kilowatt);
+            assert_eq!(rate_of(Unit::CubicMetre, milli_kilowatt), milli_kilowatt);
+        }
+        assert_eq!((rate_in(Unit::KilowattHour, NO_LIMIT), rate_of(Unit::Gigajoule, NO_LIMIT)), (NO_LIMIT, NO_LIMIT));
     }
 }

@@ -73,6 +73,15 @@ impl Planner<'_> {
             let Some(terms) = self.terms(item, stretch) else { return };
             new.push(New { from: stretch.from, until: stretch.until, correct: stretch.correct.is_some(), terms });
         }
+        for (place, other) in new.iter().enumerate().filter(|_| item.profile == USAGE) {
+            let first = &new[0].terms;
+            if other.terms.measured != first.measured {
+                let (is, was) = (other.terms.measured.name(), first.measured.name());
+                let what = format!("is billed in {is}, but the meter's usage is in {was} elsewhere");
+                let remedy = "give the meter a serial number of its own there: a file says one unit for all its rows";
+                self.faults.add(&item.installations[place].at, "service_point", what, remedy);
+            }
+        }
         let old_epochs: Vec<&Epoch> = {
             let mut epochs: Vec<&Epoch> = self.registry.epochs_of(id).filter(|_| old.is_some()).collect();
             epochs.sort_by_key(|epoch| epoch.valid_from);

@@ -303,6 +303,8 @@ impl<'a> Draft<'a> {
             opening: epoch.opening_count,
             closing: epoch.closing_count,
             previous_closing: None,
+            jitter: Some(epoch.jitter_counts)
+                .filter(|jitter| facts.is_some_and(|facts| facts.jitter_counts != *jitter)),
             measures: Some(usage_in).filter(|_| meter.kind == MeterKind::Usage),
             signed: Some(epoch.signed).filter(|signed| facts.is_none_or(|facts| facts.signed != *signed)),
             rating: rated.then(|| {
@@ -368,6 +370,7 @@ impl<'a> Draft<'a> {
             opening: Some(opening),
             closing: None,
             previous_closing: None,
+            jitter: None,
             measures: None,
             signed: None,
             rating: new.rating.clone(),
