@@ -338,14 +338,14 @@ async fn a_span_without_a_value_and_another_value_without_a_word_are_refused_wit
         (
             "gas_quality = \"area\"\ncorrection = \"1.02264\"",
             "",
-            "service point \"a/G\".unit: is billed in kWh and has a meter of m3, but nothing says what a m3 is worth; write `gas_quality`",
+            "service_point \"a/G\".unit: is billed in kWh and has a meter of m3, but nothing says what a m3 is worth; write `gas_quality`",
         ),
         (
             "correction = \"1.02264\"",
             "",
-            "service point \"a/G\".correction: is missing; write a volume conversion factor",
+            "service_point \"a/G\".correction: is missing; write a volume conversion factor",
         ),
-        ("correction = \"1.02264\"", "correction = \"0\"", "service point \"a/G\".correction: is"),
+        ("correction = \"1.02264\"", "correction = \"0\"", "service_point \"a/G\".correction: is"),
         (
             "correction = \"1.02264\"",
             "correction = \"1.02264\"\ncalorific_value = \"39.5\"",
@@ -356,7 +356,7 @@ async fn a_span_without_a_value_and_another_value_without_a_word_are_refused_wit
             "gas_quality = \"aera\"\ncorrection = \"1.02264\"",
             "gas_quality: is \"aera\", which neither this file nor the book has; add the [[gas_quality]]",
         ),
-        ("calorific_value = \"39.5\"", "calorific_value = \"39.5 BTU\"", "gas quality \"area\""),
+        ("calorific_value = \"39.5\"", "calorific_value = \"39.5 BTU\"", "gas_quality \"area\""),
         (
             "from = 2026-01-01\ncalorific_value",
             "from = 2026-02-01\ncalorific_value",
@@ -370,7 +370,7 @@ async fn a_span_without_a_value_and_another_value_without_a_word_are_refused_wit
         (
             "unit = \"kWh\"\naccount",
             "unit = \"MWh\"\naccount",
-            "service point \"a/G\".unit: is \"MWh\"; write \"m3\" or \"kWh\" for gas",
+            "service_point \"a/G\".unit: is \"MWh\"; write \"m3\" or \"kWh\" for gas",
         ),
         (
             "unit = \"kWh\"\naccount",
@@ -416,7 +416,7 @@ async fn a_span_without_a_value_and_another_value_without_a_word_are_refused_wit
         ),
         (
             fine.replacen("utility = \"heat\"\nunit = \"GJ\"\naccount", "utility = \"heat\"\naccount", 1),
-            "service point \"c/H\"",
+            "service_point \"c/H\"",
         ),
         (
             fine.replacen(

@@ -6,21 +6,24 @@ use kernel::conversion::{self, CALORIFIC_END, CORRECTION_END, Factor};
 use kernel::id::ServicePointId;
 use sqlx::AnyConnection;
 
-use super::load::each;
+use super::load::{Fields as _, each};
 use super::{Calorific, CalorificValue, Conversion, GasQuality, GasQualityId, Registry, ServicePoint};
 use crate::book::BookError;
+use crate::book::pages::Select;
 
 /// Loads gas qualities, and the conversions of service points that are loaded already.
 pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    each(connection, "gas_qualities", "SELECT id, name FROM gas_qualities ORDER BY id", |line| {
+    each(connection, &Select::all("gas_qualities", &["id", "name"]), |line| {
         let id = GasQualityId(line.id("id")?);
         registry.gas_qualities.insert(id, GasQuality { id, name: line.get("name")?, values: Vec::new() });
         Ok(())
     })
     .await?;
-    let sql = "SELECT id, gas_quality_id, valid_from, calorific_value FROM calorific_values \
-               WHERE superseded_at IS NULL ORDER BY valid_from, id";
-    each(connection, "calorific_values", sql, |line| {
+    let select = Select {
+        condition: "superseded_at IS NULL",
+        ..Select::all("calorific_values", &["id", "gas_quality_id", "valid_from", "calorific_value"])
+    };
+    each(connection, &select, |line| {
         let value = CalorificValue {
             id: line.id("id")?,
             valid_from: line.moment("valid_from")?,
@@ -34,9 +37,9 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
         Ok(())
     })
     .await?;
-    let sql = "SELECT id, service_point_id, valid_from, gas_quality_id, calorific_value, correction FROM conversions \
-               WHERE superseded_at IS NULL ORDER BY valid_from, id";
-    each(connection, "conversions", sql, |line| {
+    let columns = &["id", "service_point_id", "valid_from", "gas_quality_id", "calorific_value", "correction"];
+    let select = Select { condition: "superseded_at IS NULL", ..Select::all("conversions", columns) };
+    each(connection, &select, |line| {
         let source = match (line.optional_id("gas_quality_id")?, line.get::<Option<i64>>("calorific_value")?) {
             (Some(id), None) => Calorific::Quality(GasQualityId(id)),
             (None, Some(value)) if (1..CALORIFIC_END).contains(&value) => Calorific::Own(value),
@@ -55,7 +58,11 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
         point.ok_or_else(|| line.fault("service_point_id", "names none"))?.conversions.push(conversion);
         Ok(())
     })
-    .await
+    .await?;
+    // They came by identifier.
+    registry.gas_qualities.values_mut().for_each(|quality| quality.values.sort_by_key(|value| value.valid_from));
+    registry.points.for_each_mut(|point| point.conversions.sort_by_key(|conversion| conversion.valid_from));
+    Ok(())
 }
 
 /// A service point's factors: one from each of its conversions on, and from each value of its supply area within them.
