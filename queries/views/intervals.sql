@@ -68,7 +68,7 @@ wrapped AS (
 ),
 passed AS (
     SELECT
-        w.epoch_id, w.time, w.place, w.value, e.meter_id, e.service_point_id, e.denominator, e.converts,
+        w.epoch_id, w.time, w.place, w.value, e.meter_id, e.service_point_id, e.denominator,
         CAST(CASE WHEN e.signed THEN w.value ELSE max(w.baseline + w.wraps * e.modulus)
             OVER (PARTITION BY w.epoch_id ORDER BY w.time, w.place ROWS UNBOUNDED PRECEDING) END - e.origin AS DECIMAL(38, 0))
             * CAST(e.numerator AS DECIMAL(19, 0)) AS scaled
@@ -77,14 +77,14 @@ passed AS (
 ),
 stood AS (
     SELECT
-        epoch_id, time, place, value, meter_id, service_point_id, converts,
+        epoch_id, time, place, value, meter_id, service_point_id,
         -- floor, below zero too
         CAST((scaled - (scaled % denominator + denominator) % denominator) / denominator AS DECIMAL(38, 0)) AS milli
     FROM passed
 ),
 differences AS (
     SELECT
-        epoch_id, meter_id, service_point_id, place, converts,
+        epoch_id, meter_id, service_point_id, place,
         lag(time) OVER (PARTITION BY epoch_id ORDER BY time, place) AS start_time,
         time AS end_time,
         milli AS milli_after,
@@ -96,14 +96,14 @@ differences AS (
 used AS (
     SELECT
         epoch_id, meter_id, service_point_id, start_time, end_time, milli_before, milli_after, from_count, to_count,
-        'register' AS kind, converts
+        'register' AS kind
     FROM differences
     -- A reading at the very moment of an opening or closing count says the same once more.
     WHERE start_time IS NOT NULL AND NOT (start_time = end_time AND (milli_after = milli_before OR place = 2))
     UNION ALL
     SELECT
         e.id, e.meter_id, e.service_point_id, r.start, r.time, CAST(0 AS DECIMAL(38, 0)), CAST(r.value AS DECIMAL(38, 0)),
-        CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), 'usage', e.converts
+        CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), 'usage'
     FROM installations AS e
     JOIN lake.readings AS r ON r.meter_id = e.meter_id
     WHERE r.start IS NOT NULL AND r.verdict = 1
@@ -133,32 +133,31 @@ values_in_force AS (
     FROM stretches AS s
     JOIN supplied AS q ON q.gas_quality_id = s.gas_quality_id AND q.since < s.until AND q.until > s.since
 ),
--- ... and the first also before it begins. Both in 1e-6.
+-- ... and the first also before it begins, for each installation that measures m3 of it. Both in 1e-6.
 factors AS (
     SELECT
-        service_point_id, CAST(calorific_value AS DECIMAL(19, 0)) AS calorific_value,
-        CAST(correction AS DECIMAL(19, 0)) AS correction, until,
-        CASE WHEN lag(since) OVER (PARTITION BY service_point_id ORDER BY since) IS NULL
-            THEN -9223372036854775807 ELSE since END AS since
-    FROM values_in_force
+        e.id AS epoch_id, CAST(v.calorific_value AS DECIMAL(19, 0)) AS calorific_value,
+        CAST(v.correction AS DECIMAL(19, 0)) AS correction, v.until,
+        CASE WHEN lag(v.since) OVER (PARTITION BY e.id ORDER BY v.since) IS NULL THEN -9223372036854775807 ELSE v.since END AS since
+    FROM values_in_force AS v
+    JOIN installations AS e ON e.service_point_id = v.service_point_id AND e.converts
 ),
 -- One row for each factor that an interval meets, with the time to where it begins and ends within the interval.
 cut AS (
     SELECT
         u.epoch_id, u.service_point_id, u.start_time, u.end_time, u.milli_before, u.milli_after, u.from_count, u.to_count,
-        u.kind, u.converts, f.calorific_value, f.correction, f.since, f.until,
+        u.kind, f.epoch_id IS NOT NULL AS converts, f.calorific_value, f.correction, f.since, f.until,
         CASE WHEN f.since > CAST(u.start_time AS BIGINT)
             THEN CAST(f.since - CAST(u.start_time AS BIGINT) AS DECIMAL(19, 0)) END AS micros_from,
         CASE WHEN f.until < CAST(u.end_time AS BIGINT)
             THEN CAST(f.until - CAST(u.start_time AS BIGINT) AS DECIMAL(19, 0)) END AS micros_to,
-        CASE WHEN u.converts THEN CAST(u.milli_after - u.milli_before AS DECIMAL(19, 0)) END AS passed,
-        CASE WHEN u.converts
+        CASE WHEN f.epoch_id IS NOT NULL THEN CAST(u.milli_after - u.milli_before AS DECIMAL(19, 0)) END AS passed,
+        CASE WHEN f.epoch_id IS NOT NULL
             THEN CAST(greatest(CAST(u.end_time AS BIGINT) - CAST(u.start_time AS BIGINT), 1) AS DECIMAL(19, 0)) END AS micros
     FROM factors AS f
-    RIGHT JOIN used AS u ON f.service_point_id = u.service_point_id AND u.converts
+    RIGHT JOIN used AS u ON f.epoch_id = u.epoch_id
         AND (f.since < CAST(u.end_time AS BIGINT) OR f.since <= CAST(u.start_time AS BIGINT))
         AND f.until > CAST(u.start_time AS BIGINT)
-    WHERE NOT u.converts OR f.since IS NOT NULL
 ),
 -- The volume there: by time, rounded down, below zero too.
 interpolated AS (
