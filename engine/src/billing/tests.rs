@@ -319,3 +319,6 @@ mod registers;
 
 #[path = "tests_tariffs.rs"]
 mod tariffs;
+
+#[path = "tests_rerate.rs"]
+mod rerate;

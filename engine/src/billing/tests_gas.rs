@@ -12,6 +12,7 @@ use kernel::time::{HOUR, LocalDate, Moment};
 use super::periods::{approve_all, ask, close, pending};
 use super::{ACCOUNT, MARCH, audited, balance, open, send};
 use crate::billing::apply::ApplyError;
+use crate::billing::explain::Explained;
 use crate::engine::Engine;
 use crate::query::{self, QuerySession, audit};
 use crate::site_file::{NewMeter, Ratio, RegisterChange, RegisterEdit};
@@ -203,7 +204,8 @@ async fn gas_is_billed_as_its_energy_and_heat_in_gigajoules() {
     }
     // Each charge says how many m3 it stands for and by what they were converted.
     let date = LocalDate::new(2026, 3, 1).unwrap();
-    let explained = engine.handle().explain(ACCOUNT, date).await.unwrap().unwrap();
+    let explained =
+        engine.handle().explain(Explained { account: ACCOUNT, days: date..=date, line: None }).await.unwrap().unwrap();
     let of = |from: i64| {
         let part = explained.iter().find(|item| {
             item.epoch.as_ref().is_some_and(|epoch| epoch.meter == MeterId(1))
