@@ -95,6 +95,12 @@ impl Statement {
         self.lines.iter().map(|line| line.rounded).sum()
     }
 
+    /// Whether nothing is on it: no money before, none moved, none charged.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.opening == Amount::ZERO && self.movements.is_empty() && self.lines.is_empty()
+    }
+
     /// The balance with which the month ends.
     #[must_use]
     pub fn closing(&self) -> Amount {
@@ -460,17 +466,19 @@ async fn movements(
     from: Moment,
     to: Moment,
 ) -> Result<Vec<Movement>, BookError> {
-    let sql = "SELECT t.booked_at, t.kind, t.memo, t.amount, c.account_id FROM transfers t \
+    // Arrears and deposits are the account's too; a statement tells of its wallet alone.
+    let sql = "SELECT t.booked_at, t.kind, t.memo, t.amount, \
+               CASE WHEN c.account_id = $1 AND c.name LIKE 'wallet:%' THEN 1 ELSE 0 END FROM transfers t \
                JOIN ledger_accounts d ON d.id = t.debit_id JOIN ledger_accounts c ON c.id = t.credit_id \
                WHERE t.account_id = $1 AND t.kind NOT IN ('usage', 'usage_difference') \
                AND t.booked_at >= $2 AND t.booked_at < $3 \
-               AND (d.account_id = $1 OR c.account_id = $1) \
+               AND (d.account_id = $1 AND d.name LIKE 'wallet:%' OR c.account_id = $1 AND c.name LIKE 'wallet:%') \
                AND t.id NOT IN (SELECT transfer_id FROM adjustment_lines) ORDER BY t.id";
     let query = sqlx::query(sql).bind(i64::from(account.0)).bind(from.0).bind(to.0);
     let mut movements = Vec::new();
     for row in query.fetch_all(connection).await? {
         let amount = ledger::amount(&row.try_get::<String, _>(3)?, "transfers.amount")?;
-        let credited = row.try_get::<Option<i64>, _>(4)? == Some(i64::from(account.0));
+        let credited = row.try_get::<i64, _>(4)? == 1;
         movements.push(Movement {
             at: Moment(row.try_get(0)?),
             kind: row.try_get(1)?,

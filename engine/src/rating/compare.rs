@@ -36,7 +36,7 @@ const LINES_A_MONTH: usize = 248;
 /// What is compared.
 #[derive(Clone, Debug)]
 pub struct Compared {
-    /// Only what these accounts owe; all accounts, and what nobody owes, where there is none.
+    /// Only service points that these accounts ever paid for, whoever pays for them; all, where there is none.
     pub accounts: Option<BTreeSet<AccountId>>,
     /// On these local days.
     pub span: Span,
@@ -55,9 +55,9 @@ pub struct PointDifference {
 
 impl Compared {
     fn holds(&self, key: &LineKey) -> bool {
+        // Whoever pays: of energy that was charged to the wrong account, one side alone would be charged twice or to nobody.
         let Span { first, last } = self.span;
-        let wanted = self.accounts.as_ref().is_none_or(|accounts| accounts.contains(&key.account));
-        wanted && first <= key.date && key.date <= last
+        first <= key.date && key.date <= last
     }
 
     fn months(&self) -> (LocalMonth, LocalMonth) {

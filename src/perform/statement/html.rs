@@ -78,6 +78,7 @@ fn section(text: &mut String, page: &Page<'_>, month: LocalMonth) {
             let closed = page.site.days.at(at).map_or_else(String::new, |day| day.date.to_string());
             format!("No. {number}, closed 结账 {closed}")
         }
+        None if super::is_closed(page.site, statement) => "closed without charges 已结账，无费用".to_owned(),
         None => "not closed yet: as it is now 未结账".to_owned(),
     };
     put(text, format_args!("<div class=\"right\"><p><b>{month}</b></p><p>{} – {last}</p>", month.first_day()));
