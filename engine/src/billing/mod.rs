@@ -34,6 +34,7 @@ pub mod filing;
 pub mod hot;
 pub mod late;
 pub mod lines;
+pub mod names;
 pub(crate) mod money;
 pub(crate) mod packed;
 pub mod periods;

@@ -16,7 +16,7 @@ use wal::{Disk, Recovered};
 use super::adjustments::Adjustments;
 use super::error::BillingError;
 use super::hot::Hot;
-use super::lines::{LineKey, Sum};
+use super::lines::{ComponentName, LineKey, Sum};
 use super::posting::Numbers;
 use super::pricing::{Pricing, Wallet};
 use super::writer::{Writer, setups};
@@ -147,7 +147,7 @@ impl Writer {
         for hold in self.holds.values() {
             self.pricing.wallets.entry(hold.account).or_default().held += hold.amount;
         }
-        let sql = "SELECT service_point_id, account_id, local_date, band, tier, tariff_version_id, quantity, amount \
+        let sql = "SELECT service_point_id, account_id, local_date, band, tier, tariff_version_id, quantity, amount, component \
                    FROM usage_lines WHERE transfer_id = 0";
         let mut rows = sqlx::query(sql).fetch(reader);
         while let Some(row) = rows.try_next().await.map_err(BookError::from)? {
@@ -158,6 +158,7 @@ impl Writer {
                 version: TariffVersionId(u32::try_from(int(5)?).unwrap_or(u32::MAX)),
                 band: u8::try_from(int(3)?).unwrap_or(u8::MAX),
                 tier: u16::try_from(int(4)?).unwrap_or(u16::MAX),
+                component: ComponentName::of(&row.try_get::<String, _>(8).map_err(BookError::from)?),
             };
             let text: String = row.try_get(7).map_err(BookError::from)?;
             let amount = ledger::amount(&text, "usage_lines.amount")?;

@@ -8,7 +8,7 @@ use kernel::time::{LocalMonth, Moment};
 use sqlx::Row as _;
 
 use super::adjustments::AdjustmentWrites;
-use super::lines::{ENERGY, LineKey, Sum};
+use super::lines::{LineKey, Sum};
 use super::packed;
 use super::posting::Posting;
 use super::supply::Rerated;
@@ -79,7 +79,7 @@ fn open_cells<'a>(point: ServicePointId, key: &LineKey, sum: &Sum) -> [Cell<'a>;
         point.0.into(),
         key.account.0.into(),
         i64::from(key.date.0).into(),
-        Cell::from(ENERGY),
+        Cell::from(key.component.as_str()),
         i64::from(key.band).into(),
         i64::from(key.tier).into(),
         key.version.0.into(),
@@ -117,7 +117,7 @@ impl Settlement {
             let sql = "DELETE FROM usage_lines WHERE service_point_id = $1 AND account_id = $2 AND local_date = $3 \
                        AND component = $4 AND band = $5 AND tier = $6 AND tariff_version_id = $7 AND transfer_id = 0";
             let delete = sqlx::query(sql).bind(i64::from(point.0)).bind(i64::from(key.account.0));
-            let delete = delete.bind(i64::from(key.date.0)).bind(ENERGY).bind(i64::from(key.band));
+            let delete = delete.bind(i64::from(key.date.0)).bind(key.component.as_str()).bind(i64::from(key.band));
             let delete = delete.bind(i64::from(key.tier)).bind(i64::from(key.version.0));
             delete.execute(tx.conn()).await?;
         }

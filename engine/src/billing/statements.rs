@@ -13,7 +13,7 @@ use sqlx::Row as _;
 
 use super::charged::for_each_line;
 use super::error::BillingError;
-use super::lines::{ENERGY, Sum};
+use super::lines::Sum;
 use super::writer::Writer;
 use crate::book::bulk::{self, Cell};
 use crate::book::{BookError, Tx, ledger};
@@ -215,7 +215,7 @@ impl Writer {
             if line.key.account != AccountId(0) && !adjusting.contains(&line.transfer) {
                 let key = CarryKey {
                     point: line.point,
-                    component: ENERGY.to_owned(),
+                    component: line.key.component.as_str().to_owned(),
                     band: line.key.band,
                     tier: line.key.tier,
                     version: line.key.version,

@@ -23,6 +23,7 @@ use super::corrections::Corrections;
 use super::error::BillingError;
 use super::hot::Hot;
 use super::late::{Outcome, Overrides, Task, resolve};
+use super::names::ComponentName;
 use super::point::Setup;
 use super::posting::{Numbers, Posting, UsageTransfer, post};
 use super::pricing::Pricing;
@@ -320,7 +321,7 @@ impl Writer {
             let currency = self.registry.site(account.site).map_or("", |site| &site.currency);
             let wallet = LedgerName::Wallet(item.account, account.name.clone());
             let wallet = self.ledger.get(tx, &wallet, currency).await?;
-            let revenue = self.ledger.get(tx, &LedgerName::Revenue(item.utility), currency).await?;
+            let revenue = self.ledger.get(tx, &self.earned_by(item), currency).await?;
             let linked = earlier.get(&(item.account, i64::from(item.date.0), revenue.id())).copied();
             // Usage debits the wallet; what turns out to be less is given back to it.
             let charged = item.amount > Amount::ZERO;
@@ -340,12 +341,24 @@ impl Writer {
                 linked,
                 booked_at,
                 effective_at: item.effective_at,
-                memo: format!("{what}{} of {}", item.utility.name(), item.date),
+                memo: match item.component {
+                    ComponentName::ENERGY => format!("{what}{} of {}", item.utility.name(), item.date),
+                    other => format!("{what}{}, {} of {}", item.utility.name(), other.as_str(), item.date),
+                },
             });
         }
         let written = ledger::insert(tx, &transfers).await?;
         debug_assert_eq!(Some(written.start), usage.first().map(|first| first.id), "transfers are numbered here alone");
         Ok(())
+    }
+
+    /// The ledger account against which a charge stands: revenue by component, or a tax that is owed on.
+    fn earned_by(&self, item: &UsageTransfer) -> LedgerName {
+        match item.component {
+            ComponentName::ENERGY => LedgerName::Revenue(item.utility),
+            other if self.registry.is_tax(other.as_str()) => LedgerName::Tax(other.as_str().to_owned()),
+            other => LedgerName::RevenueOf(item.utility, other.as_str().to_owned()),
+        }
     }
 
     /// Proposes what closed months cost differently, and posts what was approved.

@@ -549,6 +549,11 @@ pub const TABLES: &[BookTable] = &[
             ("amount", Amount),
         ],
     },
+    BookTable {
+        name: "contract_facts",
+        columns: &[("contract_id", Long), ("kind", Text), ("name", Text), ("value", Long)],
+    },
+    BookTable { name: "accruals", columns: &[("service_point_id", Id), ("accrued_through", Date)] },
 ];
 
 #[cfg(test)]

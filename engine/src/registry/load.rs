@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
-use kernel::money::Amount;
+use kernel::money::{Amount, Quantity};
 use kernel::rate::Terms;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalMonth, Moment};
@@ -276,6 +276,8 @@ async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Res
             return Err(line.fault("definition", "is the definition of another version"));
         }
         let version = Arc::new(version);
+        let taxes = version.components.iter().filter(|component| component.charge.is_added_tax());
+        registry.taxes.extend(taxes.map(|component| component.name.clone()));
         registry.versions.insert(id, (tariff_id, Arc::clone(&version)));
         if line.optional_moment("superseded_at")?.is_none() {
             let tariff =
@@ -326,6 +328,7 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
         Ok(())
     })
     .await?;
+    contract_facts(registry, connection).await?;
     let sql = "SELECT id, meter_id, service_point_id, valid_from, valid_to, definition FROM epochs \
                WHERE superseded_at IS NULL ORDER BY id";
     each(connection, "epochs", sql, |line| {
@@ -343,6 +346,21 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
     })
     .await?;
     Ok(())
+}
+
+async fn contract_facts(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql = "SELECT contract_id AS id, kind, name, value FROM contract_facts";
+    each(connection, "contract_facts", sql, |line| {
+        let facts = registry.facts.entry(line.get("id")?).or_default();
+        match line.get::<String>("kind")?.as_str() {
+            "capacity" => facts.capacity = Some(Quantity(line.get("value")?)),
+            "reactive" => facts.reactive = Some(ServicePointId(line.id("value")?)),
+            "source" => drop(facts.sources.insert(line.get("name")?, ServicePointId(line.id("value")?))),
+            other => return Err(line.fault("kind", &format!("{other:?} is not a word of this format"))),
+        }
+        Ok(())
+    })
+    .await
 }
 
 async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {

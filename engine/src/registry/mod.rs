@@ -8,7 +8,7 @@ mod load;
 mod table;
 mod types;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kernel::epoch::Epoch;
@@ -21,7 +21,7 @@ use table::{Installed, Paid, Table};
 pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
 pub use types::{
-    Account, AccountKind, CalendarEntry, CalendarId, Contract, Location, LocationId, Meter, MeterKind, Mode, Policy,
+    Account, AccountKind, CalendarEntry, CalendarId, Contract, ContractFacts, Location, LocationId, Meter, MeterKind, Mode, Policy,
     PolicyId, ServicePoint, Site, Tariff, TariffId,
 };
 
@@ -37,6 +37,10 @@ pub struct Registry {
     points: Table<ServicePoint>,
     meters: Table<Meter>,
     versions: HashMap<TariffVersionId, (TariffId, Arc<TariffVersion>)>,
+    /// Of the contracts that state any.
+    facts: BTreeMap<i64, ContractFacts>,
+    /// Names of components that are a tax on top of prices, in any version.
+    taxes: BTreeSet<String>,
     /// Of each service point, in the order of `points`.
     terms: Vec<Arc<Terms>>,
     installed: Installed,
@@ -150,6 +154,23 @@ impl Registry {
     pub fn version(&self, id: TariffVersionId) -> Option<(&Tariff, &Arc<TariffVersion>)> {
         let (tariff, version) = self.versions.get(&id)?;
         Some((self.tariff(*tariff)?, version))
+    }
+
+    /// All tariff versions, also those that were superseded, in no order.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<TariffVersion>> {
+        self.versions.values().map(|(_, version)| version)
+    }
+
+    /// Whether the component of that name is a tax on top of prices.
+    #[must_use]
+    pub fn is_tax(&self, component: &str) -> bool {
+        self.taxes.contains(component)
+    }
+
+    /// What a contract states for the components of its tariff.
+    #[must_use]
+    pub fn facts_of(&self, contract: i64) -> &ContractFacts {
+        self.facts.get(&contract).unwrap_or(ContractFacts::NONE)
     }
 
     /// All service points, by identifier.
