@@ -32,10 +32,12 @@ impl Writer {
         let (proposal, decision) = self.decision(id, actor, reason).await?;
         let mut tx = self.book.begin().await?;
         write_rejected(&mut tx, &proposal, &decision).await?;
-        tx.commit().await?;
         self.adjustments.pending.remove(&id);
         self.pricing.touched.insert(proposal.account);
         self.pricing.held = self.adjustments.waiting().collect();
+        // Others that wait may have counted on it.
+        self.mark_lines(proposal.lines.keys());
+        self.settle_change(tx).await?;
         Ok(proposal)
     }
 

@@ -29,7 +29,8 @@ impl ComponentName {
     #[must_use]
     pub fn of(text: &str) -> ComponentName {
         let place = |names: &[&str]| names.iter().position(|name| *name == text);
-        let number = |place: usize| ComponentName(u16::try_from(place + 1).expect("a book has a thousand names at most"));
+        let number =
+            |place: usize| ComponentName(u16::try_from(place + 1).expect("a book has a thousand names at most"));
         if text == ENERGY {
             return ComponentName::ENERGY;
         }
@@ -50,9 +51,7 @@ impl ComponentName {
     pub fn as_str(self) -> &'static str {
         match usize::from(self.0).checked_sub(1) {
             None => ENERGY,
-            Some(place) => {
-                NAMES.read().unwrap_or_else(PoisonError::into_inner).get(place).copied().unwrap_or_default()
-            }
+            Some(place) => NAMES.read().unwrap_or_else(PoisonError::into_inner).get(place).copied().unwrap_or_default(),
         }
     }
 }

@@ -14,6 +14,7 @@ use wal::clock::Clock;
 use wal::{Disk, Recovered};
 
 use super::adjustments::Adjustments;
+use super::components::Charging;
 use super::error::BillingError;
 use super::hot::Hot;
 use super::lines::{ComponentName, LineKey, Sum};
@@ -113,8 +114,10 @@ impl Writer {
             origin: None,
             closing: None,
             approval: None,
+            charging: Charging::default(),
             broken: None,
         };
+        writer.charging.follow(&writer.registry);
         writer.pricing.replace_setups(&setups(&writer.registry));
         writer.pricing.held = writer.adjustments.waiting().collect();
         writer.load_points().await?;
@@ -140,6 +143,13 @@ impl Writer {
             if let Some(point) = self.pricing.points.get_mut(&id) {
                 point.state = state;
             }
+        }
+        let sql = "SELECT service_point_id, accrued_through FROM accruals";
+        let mut rows = sqlx::query(sql).fetch(reader);
+        while let Some(row) = rows.try_next().await.map_err(BookError::from)? {
+            let through: i64 = row.try_get(1).map_err(BookError::from)?;
+            let through = LocalDate(i32::try_from(through).unwrap_or(i32::MAX));
+            self.pricing.accruals.load(point_id(row.try_get(0).map_err(BookError::from)?), through);
         }
         let wallet = |posted| Wallet { posted, ..Wallet::default() };
         self.pricing.wallets =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kernel::id::{MeterId, Seq, ServicePointId};
 use kernel::reading::Verdict;
-use kernel::time::{LocalMonth, Moment};
+use kernel::time::{LocalDate, LocalMonth, Moment};
 use sqlx::Row as _;
 
 use super::adjustments::AdjustmentWrites;
@@ -29,6 +29,8 @@ pub struct Settlement {
     pub stale_checkpoints: Vec<(ServicePointId, LocalMonth)>,
     /// States with which months began.
     pub checkpoints: Vec<(ServicePointId, LocalMonth, Vec<u8>)>,
+    /// Up to which days fixed charges are charged, where that changed.
+    pub accrued: Vec<(ServicePointId, LocalDate)>,
     /// Lines that are not posted yet, with their whole sums.
     pub open_lines: Vec<(ServicePointId, LineKey, Sum)>,
     /// Complete days.
@@ -64,6 +66,10 @@ const LINES: (&str, &str) = (
      transfer_id, quantity, amount) VALUES",
     "ON CONFLICT (service_point_id, account_id, local_date, component, band, tier, tariff_version_id, transfer_id) \
      DO UPDATE SET quantity = excluded.quantity, amount = excluded.amount",
+);
+const ACCRUALS: (&str, &str) = (
+    "INSERT INTO accruals (service_point_id, accrued_through) VALUES",
+    "ON CONFLICT (service_point_id) DO UPDATE SET accrued_through = excluded.accrued_through",
 );
 const HOT_VERDICTS: (&str, &str) = (
     "INSERT INTO hot_verdicts (seq, row_index, verdict) VALUES",
@@ -134,6 +140,8 @@ impl Settlement {
             bulk::insert(tx, "INSERT INTO posted_lines (id, least, most, line_count, lines) VALUES", "", packed)
                 .await?;
         }
+        let accrued = self.accrued.iter().map(|(id, through)| [id.0.into(), i64::from(through.0).into()]);
+        bulk::insert(tx, ACCRUALS.0, ACCRUALS.1, accrued).await?;
         let verdicts = self.hot_verdicts.iter();
         let verdicts = verdicts
             .map(|((seq, row), verdict)| [long(*seq).into(), long(*row).into(), i64::from(verdict.code()).into()]);
@@ -156,6 +164,7 @@ impl Settlement {
     pub fn is_empty(&self, settled: Seq) -> bool {
         self.applied == settled.0
             && self.states.is_empty()
+            && self.accrued.is_empty()
             && self.open_lines.is_empty()
             && self.posting.lines.is_empty()
             && self.hot_verdicts.is_empty()

@@ -19,6 +19,7 @@ use sqlx::Row as _;
 use wal::clock::Clock;
 
 use super::adjustments::{AdjustmentWrites, Adjustments, Decision, Origin, Place, SetApart};
+use super::components::Charging;
 use super::corrections::Corrections;
 use super::error::BillingError;
 use super::hot::Hot;
@@ -82,6 +83,8 @@ pub struct Writer {
     pub(super) origin: Option<Origin>,
     /// The site and month that the next settlement closes: it posts all their lines.
     pub(super) closing: Option<(SiteId, LocalMonth)>,
+    /// Which charges beside energy must be worked out anew.
+    pub(super) charging: Charging,
     /// What the next settlement posts because a person approved it.
     pub(super) approval: Option<(i64, Decision)>,
     /// Why memory no longer agrees with the book: billing must stop and recover.
@@ -199,6 +202,9 @@ impl Writer {
         self.resolve_late(now).await?;
         overrides.append(&mut self.filed);
         overrides.extend(self.apply_changed_verdicts());
+        self.overrides.extend(overrides.iter().map(|(key, verdict)| (*key, *verdict)));
+        self.pricing.accrue(now);
+        self.charge_components().await?;
         let (apart, stored) = self.pricing.set_apart_closed();
         let Pricing { points, points_of, .. } = &mut self.pricing;
         let utilities: BTreeMap<ServicePointId, Utility> =
@@ -225,6 +231,7 @@ impl Writer {
             let lines = point.lines.all().iter().filter(|(_, line)| line.changed);
             settlement.open_lines.extend(lines.map(|(key, line)| (*id, *key, line.sum)));
         }
+        settlement.accrued = self.pricing.accruals.take_changed();
         settlement.hot_verdicts = std::mem::take(&mut self.hot_verdicts);
         settlement.corrected = std::mem::take(&mut self.corrected);
         for ((seq, row), verdict) in &settlement.hot_verdicts {

@@ -21,8 +21,8 @@ use table::{Installed, Paid, Table};
 pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
 pub use types::{
-    Account, AccountKind, CalendarEntry, CalendarId, Contract, ContractFacts, Location, LocationId, Meter, MeterKind, Mode, Policy,
-    PolicyId, ServicePoint, Site, Tariff, TariffId,
+    Account, AccountKind, CalendarEntry, CalendarId, Contract, ContractFacts, Location, LocationId, Meter, MeterKind,
+    Mode, Policy, PolicyId, ServicePoint, Site, Tariff, TariffId,
 };
 
 /// An immutable snapshot of the registry.

@@ -202,7 +202,8 @@ fn factor_steps(reader: &Reader<'_>) -> Option<Vec<PowerFactorStep>> {
 }
 
 fn derived(reader: &Reader<'_>) -> Option<Derived> {
-    let remedy = "name the other service as contracts do in `sources`, such as \"water\", or \"energy\" for its own use";
+    let remedy =
+        "name the other service as contracts do in `sources`, such as \"water\", or \"energy\" for its own use";
     let source = reader.need("source", remedy);
     const AMOUNT: &str = "a quantity such as \"260\"";
     let share = reader.exact("share", Rate::parse, RATE).unwrap_or(Rate::ONE);

@@ -193,7 +193,12 @@ fn add(row: Row, surcharge: Price) -> Row {
     row.map(|price| price.map(|price| Price(price.0.saturating_add(surcharge.0))))
 }
 
-pub(super) fn exact_list<T>(reader: &Reader<'_>, key: &'static str, parse: fn(&str) -> Option<T>, example: &str) -> Vec<T> {
+pub(super) fn exact_list<T>(
+    reader: &Reader<'_>,
+    key: &'static str,
+    parse: fn(&str) -> Option<T>,
+    example: &str,
+) -> Vec<T> {
     let mut list = Vec::new();
     for (value, _) in reader.list(key) {
         match exact(value, parse, example) {

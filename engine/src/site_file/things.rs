@@ -9,8 +9,8 @@ use kernel::money::{Amount, Quantity};
 use kernel::tariff::Household;
 
 use super::model::{
-    AccountItem, CalendarItem, ContractTerms, FactsItem, Installation, LocationItem, MeterItem, PointItem, PolicyItem, SiteItem,
-    Stretch, USAGE,
+    AccountItem, CalendarItem, ContractTerms, FactsItem, Installation, LocationItem, MeterItem, PointItem, PolicyItem,
+    SiteItem, Stretch, USAGE,
 };
 use super::reader::Reader;
 use super::words::{self, Ratio};
@@ -295,7 +295,9 @@ fn facts(reader: &Reader<'_>) -> FactsItem {
         for (name, value) in inner.entries() {
             match value.as_str() {
                 Some(point) => _ = sources.insert(name.to_owned(), point.to_owned()),
-                None => reader.fault("sources", format!("has no service point for {name:?}"), "write its name in quotes"),
+                None => {
+                    reader.fault("sources", format!("has no service point for {name:?}"), "write its name in quotes")
+                }
             }
         }
     }

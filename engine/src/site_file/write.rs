@@ -13,7 +13,9 @@ use super::plan::Plan;
 use crate::book::bulk::{self, Cell};
 use crate::book::chain::{self, Entry};
 use crate::book::{BookError, Tx};
-use crate::registry::{Account, CalendarId, Contract, ContractFacts, Location, Meter, PolicyId, ServicePoint, TariffId, last_ids};
+use crate::registry::{
+    Account, CalendarId, Contract, ContractFacts, Location, Meter, PolicyId, ServicePoint, TariffId, last_ids,
+};
 use kernel::id::ServicePointId;
 
 type Cells<const N: usize> = Vec<[Cell<'static>; N]>;

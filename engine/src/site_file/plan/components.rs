@@ -50,12 +50,22 @@ impl Planner<'_> {
                         component.name,
                         if tax { "no tax on top of prices" } else { "a tax on top of prices" }
                     );
-                    self.faults.add(&version.at, "component", what, "give it another name: taxes are kept apart by name");
+                    self.faults.add(
+                        &version.at,
+                        "component",
+                        what,
+                        "give it another name: taxes are kept apart by name",
+                    );
                 }
             }
             if known.len() > NAMES_MAX {
                 let what = format!("brings the names of components to {}", known.len());
-                self.faults.add(&version.at, "component", what, format!("give the same names again: {NAMES_MAX} at most"));
+                self.faults.add(
+                    &version.at,
+                    "component",
+                    what,
+                    format!("give the same names again: {NAMES_MAX} at most"),
+                );
                 return;
             }
         }
@@ -67,7 +77,8 @@ impl Planner<'_> {
         let find = |key: &str, name: &String| {
             let here = self.names.points.get(name).filter(|known| known.site == self.site_ids[item.site]);
             if *name == item.name {
-                let remedy = "name another service point; a component of the service point's own use has `source = \"energy\"`";
+                let remedy =
+                    "name another service point; a component of the service point's own use has `source = \"energy\"`";
                 self.faults.add(at, key, format!("names {name:?}, the service point itself"), remedy);
                 return None;
             }
@@ -97,7 +108,11 @@ impl Planner<'_> {
         for ask in all() {
             match ask {
                 Ask::Capacity if terms.facts.capacity.is_none() => {
-                    missing.insert(("capacity", "its capacity".to_owned(), "write `capacity = \"50\"`, in kW".to_owned()));
+                    missing.insert((
+                        "capacity",
+                        "its capacity".to_owned(),
+                        "write `capacity = \"50\"`, in kW".to_owned(),
+                    ));
                 }
                 Ask::Source(name) if !terms.facts.sources.contains_key(name) => {
                     let remedy = format!("write `sources = {{ {name} = \"SERVICE POINT\" }}`");
