@@ -13,7 +13,7 @@
 -- column deep_valley: kWh or m3; deep valley band
 -- column dynamic: kWh or m3; hours with a price each
 -- column unpriced: kWh or m3; beyond the end of a price series, not charged yet
--- column cost: currency; exact, not rounded
+-- column cost: currency; of all components, exact, not rounded
 SELECT
     account,
     service_point,
@@ -29,5 +29,11 @@ SELECT
     sum(CASE WHEN band = 'dynamic' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS dynamic,
     sum(CASE WHEN band = 'unpriced' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS unpriced,
     sum(amount) AS cost
-FROM charges
+FROM (
+    SELECT
+        account, service_point, utility, local_date, band, amount,
+        -- Other components have quantities of their own, such as kW.
+        CASE WHEN component = 'energy' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END AS quantity
+    FROM charges
+)
 GROUP BY account, service_point, utility, local_date

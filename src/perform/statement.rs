@@ -1,8 +1,12 @@
 //! `statement`: an account's month as a tenant reads it.
 
+use engine::billing::components::ComponentLine;
 use engine::billing::statements::{Statement, StatementLine};
 use engine::registry::{Registry, Site};
-use kernel::tariff::Band;
+use kernel::component::Charge;
+use kernel::component::line::Effect;
+use kernel::money::Rounding;
+use kernel::tariff::{Band, TariffVersion};
 
 use super::table::Table;
 use super::{account, month};
@@ -62,7 +66,40 @@ fn table(registry: &Registry, site: &Site, account: &str, statement: &Statement)
     }
     table.push(amount_only("charges".to_owned(), -statement.charges()));
     table.push(amount_only("closing balance".to_owned(), statement.closing()));
+    for shown in &statement.shown {
+        table.push(beside(registry, account, shown));
+    }
     table
+}
+
+/// What is not in the balance: a forecast of the month's components, or a tax that prices hold already.
+fn beside(registry: &Registry, account: &str, shown: &ComponentLine) -> Vec<String> {
+    let ComponentLine { point, date, line } = shown;
+    let point = registry.service_point(*point);
+    let what = if line.effect == Effect::Shown { "held by the prices" } else { "forecast, not charged yet" };
+    let tier = line.tier.filter(|tier| *tier > 1).map_or_else(String::new, |tier| format!(", tier {tier}"));
+    vec![
+        format!("({}{tier}: {what})", line.component),
+        point.map_or_else(String::new, |point| point.name.clone()),
+        registry.version(line.version).map_or_else(String::new, |(tariff, _)| tariff.name.clone()),
+        String::new(),
+        String::new(),
+        String::new(),
+        line.amount.to_string(),
+        String::new(),
+        format!("({:.2})", -line.amount.round(2, Rounding::HalfUp)),
+        format!("meterledger explain {account} --day {date}"),
+    ]
+}
+
+/// What a component's quantity counts; of a charge for another service's volume the service's own unit is meant.
+fn unit_of(version: &TariffVersion, component: &str) -> &'static str {
+    let component = version.components.iter().find(|known| known.name == component);
+    match component.map(|component| &component.charge) {
+        Some(Charge::Daily(_) | Charge::Monthly(_)) => "days",
+        Some(Charge::Demand { .. } | Charge::Capacity { .. }) => "kW",
+        _ => "",
+    }
 }
 
 fn charge(registry: &Registry, account: &str, statement: &Statement, line: &StatementLine) -> Vec<String> {
@@ -76,6 +113,10 @@ fn charge(registry: &Registry, account: &str, statement: &Statement, line: &Stat
         }
         (component, _) => component.to_owned(),
     };
+    let energy = line.key.component == "energy";
+    if !energy && line.key.band > 0 {
+        item += &format!(", {}", band.replace('_', " "));
+    }
     if line.key.tier > 1 {
         item += &format!(", tier {}", line.key.tier);
     }
@@ -83,7 +124,7 @@ fn charge(registry: &Registry, account: &str, statement: &Statement, line: &Stat
         item += &format!(", correction of {}", line.usage_month);
     }
     // Hours of a price series have a price each.
-    let one_price = version.filter(|_| usize::from(line.key.band) != Band::Dynamic as usize);
+    let one_price = version.filter(|_| energy && usize::from(line.key.band) != Band::Dynamic as usize);
     let price = one_price.and_then(|(_, version)| {
         let row = version.prices.get(usize::from(line.key.tier).checked_sub(1)?)?;
         row.get(usize::from(line.key.band)).copied().flatten()
@@ -93,7 +134,10 @@ fn charge(registry: &Registry, account: &str, statement: &Statement, line: &Stat
         point.map_or_else(String::new, |point| point.name.clone()),
         version.map_or_else(String::new, |(tariff, _)| tariff.name.clone()),
         line.quantity.to_string(),
-        point.map_or("", |point| point.utility.unit()).to_owned(),
+        match (energy, version.map(|(_, version)| version)) {
+            (true, _) => point.map_or("", |point| point.utility.unit()).to_owned(),
+            (false, version) => version.map_or("", |version| unit_of(version, &line.key.component)).to_owned(),
+        },
         price.map_or_else(String::new, |price| price.to_string()),
         line.amount.to_string(),
         line.carried_in.to_string(),

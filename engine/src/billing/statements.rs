@@ -6,12 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kernel::component::line::{Effect, Standing};
 use kernel::id::{AccountId, ServicePointId, SiteId, TariffVersionId};
 use kernel::money::{Amount, Quantity, Rounding};
 use kernel::time::{LocalDate, LocalMonth, Moment};
 use sqlx::Row as _;
 
 use super::charged::for_each_line;
+use super::components::ComponentLine;
 use super::error::BillingError;
 use super::lines::Sum;
 use super::writer::Writer;
@@ -85,6 +87,9 @@ pub struct Statement {
     pub movements: Vec<Movement>,
     /// Charges.
     pub lines: Vec<StatementLine>,
+    /// What is shown and not added: components that are not charged before the month is closed, as a forecast, and taxes that
+    /// prices hold already.
+    pub shown: Vec<ComponentLine>,
 }
 
 impl Statement {
@@ -251,7 +256,11 @@ impl Writer {
             opening -= ledger::amount(&text, "statement_lines.rounded")?;
         }
         let movements = movements(&mut snapshot, account, start, end).await?;
-        let statement = |closed, opening, lines| Statement { account, month, closed, opening, movements, lines };
+        drop(snapshot);
+        let mut shown = self.components(account, month).await?;
+        shown.retain(|line| line.line.effect == Effect::Shown || line.line.standing == Standing::Forecast);
+        let mut snapshot = self.book.snapshot().await?;
+        let statement = |closed, opening, lines| Statement { account, month, closed, opening, movements, lines, shown };
         if let Some((closed, lines)) = frozen {
             return Ok(Some(statement(Some(closed), opening, lines)));
         }
