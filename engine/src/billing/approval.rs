@@ -35,8 +35,11 @@ impl Writer {
         self.adjustments.pending.remove(&id);
         self.pricing.touched.insert(proposal.account);
         self.pricing.held = self.adjustments.waiting().collect();
-        // Others that wait may have counted on it.
-        self.mark_lines(proposal.lines.keys());
+        // Others of the month that wait have counted on it: theirs are worked out without it.
+        let of_month = |waits: &Proposal| (waits.account, waits.month) == (proposal.account, proposal.month);
+        if self.adjustments.pending.values().any(of_month) {
+            self.mark_lines(proposal.lines.keys());
+        }
         self.settle_change(tx).await?;
         Ok(proposal)
     }

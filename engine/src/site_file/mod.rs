@@ -201,6 +201,8 @@ mod areas_tests;
 #[cfg(test)]
 mod changes_tests;
 #[cfg(test)]
+mod components_tests;
+#[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
 mod registers_tests;
