@@ -1,7 +1,7 @@
 //! `explain`: why a day cost what it cost.
 
 use engine::billing::components::ComponentLine;
-use engine::billing::explain::ExplainedPart;
+use engine::billing::explain::{Explained, ExplainedPart};
 use engine::registry::{Registry, ServicePoint};
 use kernel::component::demand::{Method, Peak, Window};
 use kernel::component::line::{Effect, Line, Measure, Standing, Why};
@@ -16,11 +16,33 @@ use super::{account, date};
 use crate::call::{Events, Failure, Tabular, failed, say};
 use crate::node::Node;
 
+pub(super) const COLUMNS: [&str; 18] = [
+    "service_point",
+    "meter",
+    "from",
+    "to",
+    "counts",
+    "multiplier>",
+    "quantity>",
+    "unit",
+    "day",
+    "band",
+    "tier>",
+    "counter_before>",
+    "tier_ends>",
+    "tariff",
+    "version_from",
+    "price>",
+    "amount>",
+    "allocation",
+];
+
 pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events) -> Result<(), Failure> {
     let registry = node.engine.registry();
     let account = account(&registry, name)?;
     let day = date(day, "--day")?;
-    let parts = node.engine.explain(account.id, day).await.map_err(failed)?.map_err(failed)?;
+    let asked = Explained { account: account.id, days: day..=day, line: None };
+    let parts = node.engine.explain(asked).await.map_err(failed)?.map_err(failed)?;
     let Some(site) = registry.site(account.site) else { return Err(Failure(format!("account {name} has no site"))) };
     say(events, format!("{} ({}), {day}, {} time, {}", account.name, account.holder, site.zone, site.currency)).await;
     let components = node.engine.explain_components(account.id, day).await.map_err(failed)?.map_err(failed)?;
@@ -28,26 +50,7 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
         say(events, "no energy was charged on this day: no interval between accepted readings falls into it").await;
         return beside(&registry, site, &components, events).await;
     }
-    let mut table = Table::new(&[
-        "service_point",
-        "meter",
-        "from",
-        "to",
-        "counts",
-        "multiplier>",
-        "quantity>",
-        "unit",
-        "day",
-        "band",
-        "tier>",
-        "counter_before>",
-        "tier_ends>",
-        "tariff",
-        "version_from",
-        "price>",
-        "amount>",
-        "allocation",
-    ]);
+    let mut table = Table::new(&COLUMNS);
     let day_type = site.calendar.day_type(day).name();
     let (mut quantity, mut amount) = (Quantity::ZERO, Amount::ZERO);
     for item in &parts {
@@ -70,7 +73,7 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
 }
 
 /// The charges beside energy that stand under this day, each with what it follows from.
-async fn beside(
+pub(super) async fn beside(
     registry: &Registry,
     site: &engine::registry::Site,
     components: &[ComponentLine],
@@ -146,7 +149,13 @@ fn because(site: &engine::registry::Site, line: &Line) -> String {
     }
 }
 
-fn row(registry: &Registry, site: &engine::registry::Site, day_type: &str, item: &ExplainedPart) -> Vec<String> {
+/// A charge in words, with the type of its day.
+pub(super) fn row(
+    registry: &Registry,
+    site: &engine::registry::Site,
+    day_type: &str,
+    item: &ExplainedPart,
+) -> Vec<String> {
     let ExplainedPart { point, reading, previous, epoch, part } = item;
     let point = registry.service_point(*point);
     let meter = reading.map(|row| row.meter).or(epoch.as_ref().map(|epoch| epoch.meter));
@@ -214,7 +223,7 @@ fn multiplier(numerator: i64, denominator: i64) -> String {
 }
 
 /// The site's wall clock, with the day's offset where it has two.
-fn wall_time(site: &engine::registry::Site, moment: kernel::time::Moment) -> String {
+pub(super) fn wall_time(site: &engine::registry::Site, moment: kernel::time::Moment) -> String {
     let Some(day) = site.days.at(moment) else { return moment.to_string() };
     let run = day.runs().find(|(run, end)| run.start <= moment && moment < *end);
     let wall = run.map_or(0, |(run, _)| run.wall + moment.since(run.start));

@@ -15,6 +15,7 @@ use super::adjustments::{AdjustedLine, SetApart};
 use super::lines::LineKey;
 use super::point::{PointRuntime, Setup};
 use super::posting::PointsOf;
+use super::reprice::Rerating;
 use super::rerate::Sums;
 use crate::lake::read::StoredRow;
 
@@ -60,6 +61,8 @@ pub struct Pricing {
     pub held: BTreeSet<AccountId>,
     /// Up to when fixed charges are charged.
     pub accruals: Accruals,
+    /// Accounts that are being re-rated: nobody is cut meanwhile either.
+    pub rerating: Rerating,
     /// Accounts whose balance or evidence changed since control looked.
     pub touched: BTreeSet<AccountId>,
     utilities: BTreeMap<ServicePointId, Utility>,

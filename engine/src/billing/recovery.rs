@@ -115,6 +115,7 @@ impl Writer {
             closing: None,
             approval: None,
             charging: Charging::default(),
+            closed_until: Moment(i64::MIN),
             broken: None,
         };
         writer.charging.follow(&writer.registry);

@@ -318,3 +318,6 @@ mod tariffs;
 
 #[path = "tests_components.rs"]
 mod components;
+
+#[path = "tests_rerate.rs"]
+mod rerate;
