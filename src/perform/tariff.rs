@@ -9,11 +9,11 @@ use kernel::calendar::Calendar;
 use kernel::component::demand::{Method, Window};
 use kernel::component::share::Rate;
 use kernel::component::{Charge, DemandPrices, Excess, Taxation};
-use kernel::id::Utility;
 use kernel::money::{Price, Quantity};
 use kernel::partition::{Partition, prove};
 use kernel::tariff::{Band, PersonRule, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{HOUR, LocalDate, Moment, SiteDays};
+use kernel::unit::Unit;
 use reports::{Format, Shade, YearDay, YearMap, YearPanel};
 
 use super::apply;
@@ -90,7 +90,7 @@ fn describe(tariff: &TariffText, version: &TariffVersion, next: Option<Moment>, 
     if !version.source.is_empty() {
         println!("    source: {}", version.source);
     }
-    let unit = tariff.utility.unit();
+    let unit = tariff.unit.name();
     for rule in &version.rules {
         let mut names: Vec<&str> = rule.day_types.iter().map(|day_type| day_type.name()).collect();
         names.extend(rule.named.iter().map(String::as_str));
@@ -114,7 +114,7 @@ fn describe(tariff: &TariffText, version: &TariffVersion, next: Option<Moment>, 
         println!("    {tier}{} {}/{unit}", prices.collect::<Vec<_>>().join(", "), tariff.currency);
     }
     if let Some(tiers) = &version.tiers {
-        describe_tiers(tiers, tariff.utility);
+        describe_tiers(tiers, tariff.unit);
     }
     for component in &version.components {
         println!("    {}: {}", component.name, component_text(&component.charge, tariff));
@@ -201,8 +201,8 @@ fn component_text(charge: &Charge, tariff: &TariffText) -> String {
     }
 }
 
-fn describe_tiers(tiers: &Tiers, utility: Utility) {
-    let unit = utility.unit();
+fn describe_tiers(tiers: &Tiers, unit: Unit) {
+    let unit = unit.name();
     let period = match tiers.period {
         TierPeriod::Monthly => "each month".to_owned(),
         TierPeriod::Annual(reset) => format!("each year from {:02}-{:02}", reset.month, reset.day),
@@ -296,7 +296,7 @@ fn panel(
             .collect();
         Shade { color, label: format!("{name} {}", prices.join(" / ")) }
     });
-    let title = format!("{} {year} ({}/{})", tariff.name, tariff.currency, tariff.utility.unit());
+    let title = format!("{} {year} ({}/{})", tariff.name, tariff.currency, tariff.unit.name());
     YearPanel { title, first, shades: shades.collect(), days: drawn }
 }
 

@@ -127,7 +127,7 @@ pub(super) fn charge(
         version.map_or_else(String::new, |(tariff, _)| tariff.name.clone()),
         line.quantity.to_string(),
         match (energy, version) {
-            (true, _) => point.map_or("", |point| point.utility.unit()).to_owned(),
+            (true, _) => point.map_or("", |point| point.unit.name()).to_owned(),
             (false, version) => version.map_or("", |(_, version)| unit_of(version, &line.key.component)).to_owned(),
         },
         price.map_or_else(String::new, |price| price.to_string()),
