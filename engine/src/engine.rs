@@ -20,6 +20,7 @@ use crate::billing::acknowledge::Acknowledgement;
 use crate::billing::adjustments::Proposal;
 use crate::billing::apply::ApplyError;
 use crate::billing::closing::{CloseAccount, ClosedAccount, ClosingError};
+use crate::billing::components::ComponentLine;
 use crate::billing::correct::CorrectReading;
 use crate::billing::error::BillingError;
 use crate::billing::explain::{Explained, ExplainedPart};
@@ -579,6 +580,25 @@ impl Handle {
             Request::With(Box::new(move |writer| {
                 Box::pin(async move {
                     let _ = reply.send(writer.explain(&asked).await);
+                })
+            }))
+        })
+        .await
+    }
+
+    /// The charges beside energy of an account on a local day: charged under it, or to be expected there.
+    ///
+    /// # Errors
+    /// [`Stopped`]; inside, [`BillingError`] where book or lake cannot be read.
+    pub async fn explain_components(
+        &self,
+        account: AccountId,
+        date: kernel::time::LocalDate,
+    ) -> Result<Result<Vec<ComponentLine>, BillingError>, Stopped> {
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let _ = reply.send(writer.explain_components(account, date).await);
                 })
             }))
         })

@@ -5,7 +5,7 @@
 -- parameter to: last local day
 -- column local_date: ; day
 -- column composition: ; top-ups received, or usage charged
--- column item: ; channel or utility
+-- column item: ; channel, or utility with the component where it is not energy
 -- column amount: currency; how much
 -- column currency: ; currency
 -- column entries: ; payments or charge lines
@@ -26,12 +26,12 @@ FROM paid
 GROUP BY local_date, channel, currency
 UNION ALL
 SELECT
-    c.local_date, 'usage', c.utility, CAST(sum(c.amount) AS DECIMAL(38, 9)), a.currency, count(*)
+    c.local_date, 'usage', CASE WHEN c.component = 'energy' THEN c.utility ELSE c.utility || ', ' || c.component END, CAST(sum(c.amount) AS DECIMAL(38, 9)), a.currency, count(*)
 FROM accounts AS a
 JOIN charges AS c ON c.account = a.account
 -- A closed month's income stays as it was: what adjusts it counts where it was posted.
 WHERE c.local_date BETWEEN $from AND $to AND c.stated_on = c.local_date
-GROUP BY c.local_date, c.utility, a.currency
+GROUP BY c.local_date, c.utility, c.component, a.currency
 UNION ALL
 SELECT posted_date, 'usage', utility || ' adjusted', CAST(sum(difference) AS DECIMAL(38, 9)), currency, count(*)
 FROM adjustments

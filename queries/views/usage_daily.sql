@@ -13,7 +13,7 @@
 -- column deep_valley: kWh, m3 or GJ; deep valley band
 -- column dynamic: kWh, m3 or GJ; hours with a price each
 -- column unpriced: kWh, m3 or GJ; beyond the end of a price series, not charged yet
--- column cost: currency; exact, not rounded
+-- column cost: currency; of all components, exact, not rounded
 -- column unit: ; the billing unit: kWh, m3 or GJ
 SELECT
     account,
@@ -31,5 +31,11 @@ SELECT
     sum(CASE WHEN band = 'unpriced' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS unpriced,
     sum(amount) AS cost,
     unit
-FROM charges
+FROM (
+    SELECT
+        account, service_point, utility, unit, local_date, band, amount,
+        -- Other components have quantities of their own, such as kW.
+        CASE WHEN component = 'energy' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END AS quantity
+    FROM charges
+)
 GROUP BY account, service_point, utility, unit, local_date

@@ -162,10 +162,19 @@ impl Writer {
         let rerated: Rerated = contracts.map(|contract| (contract.account, now)).collect();
         super::supply::write_rerated(tx, &rerated).await?;
         // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
+        let charging = self.charging.points().clone();
         self.registry = Arc::clone(&registry);
+        self.charging.follow(&registry);
         self.pricing.replace_setups(&new_setups);
         for outcome in outcomes {
             self.take_outcome(outcome);
+        }
+        for (id, since) in &plan.dirty {
+            let Some((_, old, ..)) = work.iter().find(|(other, ..)| other == id) else { continue };
+            self.pricing.accrue_anew(*id, &old.terms, *since);
+            if charging.contains(id) || self.charging.points().contains(id) {
+                self.mark_final(*id, *since, now);
+            }
         }
         self.rerated.extend(rerated);
         let changes = &plan.changes;

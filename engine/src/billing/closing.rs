@@ -237,6 +237,10 @@ impl Writer {
         now: Moment,
     ) -> Result<ClosedAccount, ClosingError> {
         self.closed.insert(order.account, Amount::ZERO);
+        let site = self.registry.account(order.account).and_then(|account| self.registry.site(account.site));
+        if let Some(day) = site.and_then(|site| site.days.at(order.at)).copied() {
+            self.mark_account(order.account, day.date.month());
+        }
         let mut settlement = self.prepare().await?;
         self.write_in(&mut tx, &settlement).await?;
         let left = self.pricing.wallets.get(&order.account).copied().unwrap_or_default().balance();

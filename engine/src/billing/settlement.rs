@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use kernel::id::{MeterId, Seq, ServicePointId};
 use kernel::reading::Verdict;
-use kernel::time::{LocalMonth, Moment};
+use kernel::time::{LocalDate, LocalMonth, Moment};
 use sqlx::Row as _;
 
 use super::adjustments::AdjustmentWrites;
-use super::lines::{ENERGY, LineKey, Sum};
+use super::lines::{LineKey, Sum};
 use super::packed;
 use super::posting::Posting;
 use super::supply::Rerated;
@@ -29,6 +29,8 @@ pub struct Settlement {
     pub stale_checkpoints: Vec<(ServicePointId, LocalMonth)>,
     /// States with which months began.
     pub checkpoints: Vec<(ServicePointId, LocalMonth, Vec<u8>)>,
+    /// Up to which days fixed charges are charged, where that changed.
+    pub accrued: Vec<(ServicePointId, LocalDate)>,
     /// Lines that are not posted yet, with their whole sums.
     pub open_lines: Vec<(ServicePointId, LineKey, Sum)>,
     /// Complete days.
@@ -65,6 +67,10 @@ const LINES: (&str, &str) = (
     "ON CONFLICT (service_point_id, account_id, local_date, component, band, tier, tariff_version_id, transfer_id) \
      DO UPDATE SET quantity = excluded.quantity, amount = excluded.amount",
 );
+const ACCRUALS: (&str, &str) = (
+    "INSERT INTO accruals (service_point_id, accrued_through) VALUES",
+    "ON CONFLICT (service_point_id) DO UPDATE SET accrued_through = excluded.accrued_through",
+);
 const HOT_VERDICTS: (&str, &str) = (
     "INSERT INTO hot_verdicts (seq, row_index, verdict) VALUES",
     "ON CONFLICT (seq, row_index) DO UPDATE SET verdict = excluded.verdict",
@@ -79,7 +85,7 @@ fn open_cells<'a>(point: ServicePointId, key: &LineKey, sum: &Sum) -> [Cell<'a>;
         point.0.into(),
         key.account.0.into(),
         i64::from(key.date.0).into(),
-        Cell::from(ENERGY),
+        Cell::from(key.component.as_str()),
         i64::from(key.band).into(),
         i64::from(key.tier).into(),
         key.version.0.into(),
@@ -117,7 +123,7 @@ impl Settlement {
             let sql = "DELETE FROM usage_lines WHERE service_point_id = $1 AND account_id = $2 AND local_date = $3 \
                        AND component = $4 AND band = $5 AND tier = $6 AND tariff_version_id = $7 AND transfer_id = 0";
             let delete = sqlx::query(sql).bind(i64::from(point.0)).bind(i64::from(key.account.0));
-            let delete = delete.bind(i64::from(key.date.0)).bind(ENERGY).bind(i64::from(key.band));
+            let delete = delete.bind(i64::from(key.date.0)).bind(key.component.as_str()).bind(i64::from(key.band));
             let delete = delete.bind(i64::from(key.tier)).bind(i64::from(key.version.0));
             delete.execute(tx.conn()).await?;
         }
@@ -134,6 +140,8 @@ impl Settlement {
             bulk::insert(tx, "INSERT INTO posted_lines (id, least, most, line_count, lines) VALUES", "", packed)
                 .await?;
         }
+        let accrued = self.accrued.iter().map(|(id, through)| [id.0.into(), i64::from(through.0).into()]);
+        bulk::insert(tx, ACCRUALS.0, ACCRUALS.1, accrued).await?;
         let verdicts = self.hot_verdicts.iter();
         let verdicts = verdicts
             .map(|((seq, row), verdict)| [long(*seq).into(), long(*row).into(), i64::from(verdict.code()).into()]);
@@ -156,6 +164,7 @@ impl Settlement {
     pub fn is_empty(&self, settled: Seq) -> bool {
         self.applied == settled.0
             && self.states.is_empty()
+            && self.accrued.is_empty()
             && self.open_lines.is_empty()
             && self.posting.lines.is_empty()
             && self.hot_verdicts.is_empty()

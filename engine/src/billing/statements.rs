@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kernel::component::line::{Effect, Standing};
 use kernel::id::{AccountId, ServicePointId, SiteId, TariffVersionId};
 use kernel::money::{Amount, Quantity};
 use kernel::statement::Minor;
@@ -13,8 +14,9 @@ use kernel::time::{LocalDate, LocalMonth, Moment};
 use sqlx::Row as _;
 
 use super::charged::for_each_line;
+use super::components::ComponentLine;
 use super::error::BillingError;
-use super::lines::{ENERGY, Sum};
+use super::lines::Sum;
 use super::periods::Refused;
 use super::writer::Writer;
 use crate::book::bulk::{self, Cell};
@@ -86,6 +88,9 @@ pub struct Statement {
     pub movements: Vec<Movement>,
     /// Charges.
     pub lines: Vec<StatementLine>,
+    /// What is shown and not added: components that are not charged before the month is closed, as a forecast, and taxes that
+    /// prices hold already.
+    pub shown: Vec<ComponentLine>,
 }
 
 impl Statement {
@@ -224,7 +229,7 @@ impl Writer {
             if line.key.account != AccountId(0) && !adjusting.contains(&line.transfer) {
                 let key = CarryKey {
                     point: line.point,
-                    component: ENERGY.to_owned(),
+                    component: line.key.component.as_str().to_owned(),
                     band: line.key.band,
                     tier: line.key.tier,
                     version: line.key.version,
@@ -255,6 +260,12 @@ impl Writer {
             if let Some(site) = self.registry.site(id) {
                 all.extend(self.statements_of(site, &accounts, month).await?);
             }
+        }
+        for statement in &mut all {
+            let components = self.components(statement.account, month).await?.into_iter();
+            let beside =
+                |line: &ComponentLine| line.line.effect == Effect::Shown || line.line.standing == Standing::Forecast;
+            statement.shown = components.filter(beside).collect();
         }
         all.sort_by_key(|statement| statement.account);
         Ok(all)
@@ -288,7 +299,7 @@ impl Writer {
                     (None, Vec::new())
                 }
             };
-            all.push(Statement { account, month, closed, opening, movements, lines });
+            all.push(Statement { account, month, closed, opening, movements, lines, shown: Vec::new() });
         }
         if open.is_empty() {
             return Ok(all);

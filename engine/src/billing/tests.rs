@@ -320,5 +320,8 @@ mod registers;
 #[path = "tests_tariffs.rs"]
 mod tariffs;
 
+#[path = "tests_components.rs"]
+mod components;
+
 #[path = "tests_rerate.rs"]
 mod rerate;

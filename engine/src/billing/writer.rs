@@ -19,10 +19,12 @@ use sqlx::Row as _;
 use wal::clock::Clock;
 
 use super::adjustments::{AdjustmentWrites, Adjustments, Decision, Origin, Place, SetApart};
+use super::components::Charging;
 use super::corrections::Corrections;
 use super::error::BillingError;
 use super::hot::Hot;
 use super::late::{Outcome, Overrides, Task, resolve};
+use super::names::ComponentName;
 use super::point::Setup;
 use super::posting::{Numbers, Posting, UsageTransfer, post};
 use super::pricing::Pricing;
@@ -81,6 +83,8 @@ pub struct Writer {
     pub(super) origin: Option<Origin>,
     /// The site and month that the next settlement closes: it posts all their lines.
     pub(super) closing: Option<(SiteId, LocalMonth)>,
+    /// Which charges beside energy must be worked out anew.
+    pub(super) charging: Charging,
     /// What the next settlement posts because a person approved it.
     pub(super) approval: Option<(i64, Decision)>,
     /// Installations that ended by then are billed up to their closing counts in what the last settlement wrote.
@@ -201,6 +205,9 @@ impl Writer {
         self.resolve_late(now).await?;
         overrides.append(&mut self.filed);
         overrides.extend(self.apply_changed_verdicts());
+        self.overrides.extend(overrides.iter().map(|(key, verdict)| (*key, *verdict)));
+        self.pricing.accrue(now);
+        self.charge_components().await?;
         let (apart, stored) = self.pricing.set_apart_closed();
         let Pricing { points, points_of, .. } = &mut self.pricing;
         let utilities: BTreeMap<ServicePointId, Utility> =
@@ -227,6 +234,7 @@ impl Writer {
             let lines = point.lines.all().iter().filter(|(_, line)| line.changed);
             settlement.open_lines.extend(lines.map(|(key, line)| (*id, *key, line.sum)));
         }
+        settlement.accrued = self.pricing.accruals.take_changed();
         settlement.hot_verdicts = std::mem::take(&mut self.hot_verdicts);
         settlement.corrected = std::mem::take(&mut self.corrected);
         for ((seq, row), verdict) in &settlement.hot_verdicts {
@@ -323,7 +331,7 @@ impl Writer {
             let currency = self.registry.site(account.site).map_or("", |site| &site.currency);
             let wallet = LedgerName::Wallet(item.account, account.name.clone());
             let wallet = self.ledger.get(tx, &wallet, currency).await?;
-            let revenue = self.ledger.get(tx, &LedgerName::Revenue(item.utility), currency).await?;
+            let revenue = self.ledger.get(tx, &self.earned_by(item), currency).await?;
             let linked = earlier.get(&(item.account, i64::from(item.date.0), revenue.id())).copied();
             // Usage debits the wallet; what turns out to be less is given back to it.
             let charged = item.amount > Amount::ZERO;
@@ -343,12 +351,24 @@ impl Writer {
                 linked,
                 booked_at,
                 effective_at: item.effective_at,
-                memo: format!("{what}{} of {}", item.utility.name(), item.date),
+                memo: match item.component {
+                    ComponentName::ENERGY => format!("{what}{} of {}", item.utility.name(), item.date),
+                    other => format!("{what}{}, {} of {}", item.utility.name(), other.as_str(), item.date),
+                },
             });
         }
         let written = ledger::insert(tx, &transfers).await?;
         debug_assert_eq!(Some(written.start), usage.first().map(|first| first.id), "transfers are numbered here alone");
         Ok(())
+    }
+
+    /// The ledger account against which a charge stands: revenue by component, or a tax that is owed on.
+    fn earned_by(&self, item: &UsageTransfer) -> LedgerName {
+        match item.component {
+            ComponentName::ENERGY => LedgerName::Revenue(item.utility),
+            other if self.registry.is_tax(other.as_str()) => LedgerName::Tax(other.as_str().to_owned()),
+            other => LedgerName::RevenueOf(item.utility, other.as_str().to_owned()),
+        }
     }
 
     /// Proposes what closed months cost differently, and posts what was approved.

@@ -25,3 +25,13 @@ CREATE TABLE conversions (
 CREATE TABLE statement_roundings (
     site_id BIGINT NOT NULL, since BIGINT NOT NULL, rounding TEXT NOT NULL, digits BIGINT NOT NULL,
     PRIMARY KEY (site_id, since));
+
+-- Charges beside energy ------------------------------------------------------------------------------------------------
+-- What a contract states for the components of its tariff. kind: capacity (value: 1/1000 kW) | reactive (value: the service
+-- point that measures its reactive energy) | source (value: the service point of another service, by the name that
+-- components give it).
+CREATE TABLE contract_facts (
+    contract_id BIGINT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, value BIGINT NOT NULL,
+    PRIMARY KEY (contract_id, kind, name));
+-- Up to which local day the fixed components of a service point are charged, day by day.
+CREATE TABLE accruals (service_point_id BIGINT PRIMARY KEY, accrued_through BIGINT NOT NULL);

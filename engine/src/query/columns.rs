@@ -581,6 +581,11 @@ pub const TABLES: &[BookTable] = &[
         name: "statement_roundings",
         columns: &[("site_id", Id), ("since", Time), ("rounding", Text), ("digits", Long)],
     },
+    BookTable {
+        name: "contract_facts",
+        columns: &[("contract_id", Long), ("kind", Text), ("name", Text), ("value", Long)],
+    },
+    BookTable { name: "accruals", columns: &[("service_point_id", Id), ("accrued_through", Date)] },
 ];
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
-use kernel::money::Amount;
+use kernel::money::{Amount, Quantity};
 use kernel::rate::Terms;
 use kernel::statement::Minor;
 use kernel::tariff::{Household, TariffVersion};
@@ -318,6 +318,8 @@ async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Res
             return Err(line.fault("definition", "is the definition of another version"));
         }
         let version = Arc::new(version);
+        let taxes = version.components.iter().filter(|component| component.charge.is_added_tax());
+        registry.taxes.extend(taxes.map(|component| component.name.clone()));
         registry.versions.insert(id, (tariff_id, Arc::clone(&version)));
         if line.optional_moment("superseded_at")?.is_none() {
             let tariff =
@@ -378,6 +380,7 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
         Ok(())
     })
     .await?;
+    contract_facts(registry, connection).await?;
     let select = Select {
         condition: "superseded_at IS NULL",
         ..Select::all("epochs", &["id", "meter_id", "service_point_id", "valid_from", "valid_to", "definition"])
@@ -397,6 +400,22 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
     })
     .await?;
     Ok(())
+}
+
+async fn contract_facts(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let columns = &["contract_id", "kind", "name", "value"];
+    let select = Select { key: "contract_id", ..Select::all("contract_facts", columns) };
+    each(connection, &select, |line| {
+        let facts = registry.facts.entry(line.get("contract_id")?).or_default();
+        match line.get::<&str>("kind")? {
+            "capacity" => facts.capacity = Some(Quantity(line.get("value")?)),
+            "reactive" => facts.reactive = Some(ServicePointId(line.id("value")?)),
+            "source" => drop(facts.sources.insert(line.get("name")?, ServicePointId(line.id("value")?))),
+            other => return Err(line.fault("kind", &format!("{other:?} is not a word of this format"))),
+        }
+        Ok(())
+    })
+    .await
 }
 
 async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {

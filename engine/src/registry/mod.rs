@@ -9,7 +9,7 @@ mod load;
 mod table;
 mod types;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kernel::epoch::Epoch;
@@ -23,9 +23,9 @@ use table::{Installed, Paid, Table};
 pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
 pub use types::{
-    Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Contract, Conversion, DEFAULT_MINOR,
-    GasQuality, GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId, ServicePoint, Site,
-    Tariff, TariffId, parse_rounding, rounding_name,
+    Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Contract, ContractFacts, Conversion,
+    DEFAULT_MINOR, GasQuality, GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId,
+    ServicePoint, Site, Tariff, TariffId, parse_rounding, rounding_name,
 };
 
 /// An immutable snapshot of the registry.
@@ -41,6 +41,10 @@ pub struct Registry {
     points: Table<ServicePoint>,
     meters: Table<Meter>,
     versions: HashMap<TariffVersionId, (TariffId, Arc<TariffVersion>)>,
+    /// Of the contracts that state any.
+    facts: BTreeMap<i64, ContractFacts>,
+    /// Names of components that are a tax on top of prices, in any version.
+    taxes: BTreeSet<String>,
     /// Of each service point, in the order of `points`.
     terms: Vec<Arc<Terms>>,
     installed: Installed,
@@ -183,6 +187,23 @@ impl Registry {
     pub fn version(&self, id: TariffVersionId) -> Option<(&Tariff, &Arc<TariffVersion>)> {
         let (tariff, version) = self.versions.get(&id)?;
         Some((self.tariff(*tariff)?, version))
+    }
+
+    /// All tariff versions, also those that were superseded, in no order.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<TariffVersion>> {
+        self.versions.values().map(|(_, version)| version)
+    }
+
+    /// Whether the component of that name is a tax on top of prices.
+    #[must_use]
+    pub fn is_tax(&self, component: &str) -> bool {
+        self.taxes.contains(component)
+    }
+
+    /// What a contract states for the components of its tariff.
+    #[must_use]
+    pub fn facts_of(&self, contract: i64) -> &ContractFacts {
+        self.facts.get(&contract).unwrap_or(ContractFacts::NONE)
     }
 
     /// All service points, by identifier.

@@ -156,6 +156,8 @@ pub fn move_point(
     let (tariff, household) = (old.tariff, Household::default());
     let contract = Contract { id, account: to, tariff, valid_from: at, valid_to: None, household };
     plan.rows.contract(point.id, &contract);
+    // What stands where does not change with who pays.
+    plan.rows.contract_facts(id, registry.facts_of(old.id));
     let tariff = registry.tariff(old.tariff).map_or("?", |tariff| tariff.name.as_str());
     let text = format!("{} pays by tariff {tariff} from {shown}", new.name);
     plan.changes.push(Change { kind: ChangeKind::Created, subject, text });
