@@ -57,6 +57,8 @@ pub enum Allocation {
     Measured,
     /// The interval was divided by time.
     Linear,
+    /// The interval was divided as the like days before it were.
+    Profile,
 }
 
 impl Allocation {
@@ -66,6 +68,7 @@ impl Allocation {
         match self {
             Allocation::Measured => "measured",
             Allocation::Linear => "linear",
+            Allocation::Profile => "profile",
         }
     }
 }
