@@ -13,6 +13,10 @@
 -- column kind: ; register or usage
 -- column service_point_id: ; identifier in the book
 -- column epoch_id: ; the installation
+-- column energy_quality: ; measured: both ends were read. What is only estimated is in the view estimates
+-- column allocation_quality: ; how it is known when within the interval it flowed: measured (up to two hours, or nothing
+--   flowed), linear (longer: divided by time, or a stated outage lies in it), profile (divided as the like days of the three
+--   weeks before)
 WITH installations AS (
     SELECT
         id, meter_id, service_point_id, valid_from, valid_to, numerator, denominator, coalesce(modulus, 0) AS modulus,
@@ -109,9 +113,22 @@ named AS (
     FROM installations AS e
     JOIN book.meters AS m ON m.id = e.meter_id
     JOIN book.service_points AS p ON p.id = e.service_point_id
+),
+divided AS (
+    SELECT DISTINCT epoch_id, to_time, allocation FROM book.divided_intervals
+),
+allocated AS (
+    SELECT u.*, d.allocation
+    FROM divided AS d
+    RIGHT JOIN used AS u ON u.epoch_id = d.epoch_id AND u.end_time = d.to_time
 )
 SELECT
     n.meter, n.service_point, n.utility, u.start_time, u.end_time, u.quantity, u.from_count, u.to_count, u.kind,
-    u.service_point_id, u.epoch_id
+    u.service_point_id, u.epoch_id, 'measured' AS energy_quality,
+    CASE
+        WHEN u.allocation IS NOT NULL THEN u.allocation
+        WHEN u.quantity <> 0 AND CAST(u.end_time AS BIGINT) - CAST(u.start_time AS BIGINT) > 7200000000 THEN 'linear'
+        ELSE 'measured'
+    END AS allocation_quality
 FROM named AS n
-JOIN used AS u ON u.epoch_id = n.id
+JOIN allocated AS u ON u.epoch_id = n.id

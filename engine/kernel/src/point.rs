@@ -303,7 +303,7 @@ impl Point<'_> {
                 known.and_then(|register| register.baseline).map_or(epoch.valid_from, |baseline| baseline.time)
             }
         };
-        let long = row.time.since(begin) > GAP_OVER && utc_day(epoch.valid_from.max(begin)) <= last_look(fine_day);
+        let long = row.time.since(begin) > GAP_OVER && may_look_back(fine_day, epoch.valid_from.max(begin));
         if !long && !gap::is_touched(self.outages, epoch.meter, begin, row.time) {
             return false;
         }
@@ -336,7 +336,7 @@ impl Point<'_> {
     /// the earliest such gap. `None` where the state knows that there are none: then no history is needed.
     #[must_use]
     pub fn looks_back_to(&self, state: &PointState, at: Moment) -> Option<Moment> {
-        let begin = self.gaps_from(state, at).filter(|begin| utc_day(*begin) <= last_look(state.fine_day))?;
+        let begin = self.gaps_from(state, at).filter(|begin| may_look_back(state.fine_day, *begin))?;
         let days = &self.terms.days;
         let day = days.at(begin).and_then(|day| days.on(day.date.plus(-LOOK_BACK_DAYS)));
         Some(day.or(days.all().first()).map_or(begin, |day| day.start))
@@ -488,10 +488,10 @@ impl Point<'_> {
     }
 }
 
-/// The last day of UTC on which a gap may begin whose like days a fine interval of `fine_day` is on; a day more on either
-/// side, because local days are not those of UTC.
-fn last_look(fine_day: i32) -> i32 {
-    if fine_day == 0 { i32::MIN } else { fine_day.saturating_add(LOOK_BACK_DAYS + 2) }
+/// Whether the like days before a gap may be ones on which fine intervals ended, the last of them on `fine_day`: with a day
+/// more on either side, because local days are not those of UTC.
+fn may_look_back(fine_day: i32, begin: Moment) -> bool {
+    fine_day != 0 && utc_day(begin) <= fine_day.saturating_add(LOOK_BACK_DAYS + 2)
 }
 
 fn judge_value(register: &mut RegisterState, epoch: &Epoch, row: &Row) -> Judgement {

@@ -315,3 +315,6 @@ mod registers;
 
 #[path = "tests_tariffs.rs"]
 mod tariffs;
+
+#[path = "tests_gaps.rs"]
+mod gaps;

@@ -34,6 +34,7 @@ audits![
     "charges_equal_intervals",
     "charges_equal_intervals_by_band",
     "charges_equal_intervals_by_tier",
+    "gaps_divided_as_like_days",
     "prices_recomputed",
     "readings_count_once",
     "one_open_command",
@@ -41,11 +42,12 @@ audits![
 ];
 
 /// The queries that prove something of each service point by itself, by all its readings: they run slice by slice.
-const BY_SERVICE_POINT: [&str; 4] = [
+const BY_SERVICE_POINT: [&str; 5] = [
     "conservation_of_energy",
     "charges_equal_intervals",
     "charges_equal_intervals_by_band",
     "charges_equal_intervals_by_tier",
+    "gaps_divided_as_like_days",
 ];
 
 /// Rows shown of a query that found something.

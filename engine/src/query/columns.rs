@@ -515,6 +515,33 @@ pub const TABLES: &[BookTable] = &[
         ],
     },
     BookTable {
+        name: "outages",
+        columns: &[
+            ("id", Long),
+            ("meter_id", Id),
+            ("from_time", Time),
+            ("to_time", Time),
+            ("reason", Text),
+            ("actor", Text),
+            ("recorded_at", Time),
+            ("withdrawn_at", Time),
+            ("withdrawn_by", Text),
+        ],
+    },
+    BookTable {
+        name: "divided_intervals",
+        columns: &[
+            ("service_point_id", Id),
+            ("epoch_id", Id),
+            ("from_time", Time),
+            ("to_time", Time),
+            ("slot_from", Time),
+            ("slot_to", Time),
+            ("quantity", Long),
+            ("allocation", Text),
+        ],
+    },
+    BookTable {
         name: "statement_lines",
         columns: &[
             ("account_id", Id),

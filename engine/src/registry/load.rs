@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::TryStreamExt as _;
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
+use kernel::gap::Outage;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
 use kernel::money::Amount;
 use kernel::rate::Terms;
@@ -44,6 +45,7 @@ pub async fn load_from(connection: &mut AnyConnection) -> Result<Registry, BookE
     tariffs(&mut registry, connection).await?;
     service_points(&mut registry, connection).await?;
     meters(&mut registry, connection).await?;
+    outages(&mut registry, connection).await?;
     registry.last_ids = last_ids(connection).await?;
     index(&mut registry)?;
     Ok(registry)
@@ -380,6 +382,17 @@ async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Resu
     })
     .await?;
     Ok(())
+}
+
+async fn outages(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let sql = "SELECT id, meter_id, from_time, to_time FROM outages WHERE withdrawn_at IS NULL ORDER BY from_time, id";
+    each(connection, "outages", sql, |line| {
+        let meter = MeterId(line.id("meter_id")?);
+        let outage = Outage { meter, from: line.moment("from_time")?, to: line.moment("to_time")? };
+        registry.outages.entry(meter).or_default().push(outage);
+        Ok(())
+    })
+    .await
 }
 
 /// `HOST:PORT`, with an IPv6 address in brackets.
