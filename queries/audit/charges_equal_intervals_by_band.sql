@@ -119,7 +119,7 @@ keyed_cells AS (
 ),
 -- Where an interval is not divided evenly its slots are, rated as it ends (gaps_divided_as_like_days recomputes them).
 divided AS (
-    SELECT DISTINCT epoch_id, to_time FROM book.divided_intervals
+    SELECT DISTINCT epoch_id, to_time, true AS is_divided FROM book.divided_intervals
 ),
 evened AS (
     SELECT
@@ -127,7 +127,7 @@ evened AS (
         CAST(i.quantity * 1000 AS DECIMAL(38, 0)) AS quantity
     FROM divided AS d
     RIGHT JOIN intervals AS i ON i.epoch_id = d.epoch_id AND i.end_time = d.to_time
-    WHERE d.epoch_id IS NULL
+    WHERE d.is_divided IS NULL
     UNION ALL
     SELECT
         service_point_id, epoch_id, CAST(slot_from AS BIGINT), CAST(slot_to AS BIGINT), CAST(quantity AS DECIMAL(38, 0))

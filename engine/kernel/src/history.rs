@@ -3,7 +3,7 @@
 //! A [`History`] remembers, for each local day, how much of it fine intervals cover (those that are no gaps) and how much
 //! they measured in each hour of the wall clock. A gap's day takes the shape
 //! of the days of its type (workday, weekend, holiday) among the 21 before the gap that are covered from midnight to
-//! midnight, three at least; where a day of the gap has no three, or they say that nothing flows at such hours, the whole
+//! midnight, three at least; where an hour of the gap has no three, or they say that nothing flows at such hours, the whole
 //! gap is divided by time. All meters of a service point make one history, so that it outlives a replacement.
 //!
 //! It rests on readings alone, never on what was allocated: whoever rates from readings far enough back has the same one.
@@ -19,7 +19,7 @@ use crate::time::{HOUR, LocalDate, Moment, SiteDay, SiteDays};
 /// How many days before a gap are looked at.
 pub const LOOK_BACK_DAYS: i32 = 21;
 /// How many like days there must be among them.
-pub const LIKE_DAYS: usize = 3;
+pub const LIKE_DAYS: i128 = 3;
 /// Averages are taken in so many parts of 1/1000 unit, so that a trickle has a shape too.
 const PARTS: i128 = 1_000;
 const HOURS: usize = 24;
@@ -60,6 +60,8 @@ struct Day {
     date: LocalDate,
     /// Microseconds of it that fine intervals cover.
     covered: i64,
+    /// A bit for each hour that the day has: the one that the clocks skip is not among them.
+    has: u32,
     by_hour: [i64; HOURS],
 }
 
@@ -115,7 +117,7 @@ impl History {
             _ => match self.days.binary_search_by_key(&hour.date, |day| day.date) {
                 Ok(place) => place,
                 Err(place) => {
-                    self.days.insert(place, Day { date: hour.date, covered: 0, by_hour: [0; HOURS] });
+                    self.days.insert(place, Day { date: hour.date, covered: 0, has: 0, by_hour: [0; HOURS] });
                     let keep = keep_from().and_then(|moment| days.at(moment)).map_or(hour.date, |day| day.date);
                     let keep = keep.min(hour.date).plus(-LOOK_BACK_DAYS);
                     let old = self.days.partition_point(|day| day.date < keep);
@@ -126,6 +128,7 @@ impl History {
         };
         if let Some(day) = self.days.get_mut(place) {
             day.covered = day.covered.saturating_add(covered.max(0));
+            day.has |= 1 << hour.hour;
             day.by_hour[hour.hour] = day.by_hour[hour.hour].saturating_add(quantity);
         }
     }
@@ -142,26 +145,26 @@ impl History {
         quantity: Quantity,
     ) -> Option<Vec<Slot>> {
         let first = days.at(begin)?.date;
-        let mut shapes: [Option<[i64; HOURS]>; DayType::ALL.len()] = Default::default();
+        let mut shapes: [Option<[Option<i64>; HOURS]>; DayType::ALL.len()] = Default::default();
         let mut weighed = Vec::new();
         for (from, to) in stretches {
             for hour in WallHour::of(days, *from, *to) {
                 let day_type = calendar.day_type(hour.date);
                 let shape = match &shapes[day_type as usize] {
                     Some(shape) => shape,
-                    None => shapes[day_type as usize].insert(self.shape(days, calendar, first, day_type)?),
+                    None => shapes[day_type as usize].insert(self.shape(days, calendar, first, day_type)),
                 };
                 // Within the hour by time, rounded down.
-                let weight = i128::from(shape[hour.hour]) * i128::from(hour.to.since(hour.from)) / i128::from(HOUR);
+                let weight = i128::from(shape[hour.hour]?) * i128::from(hour.to.since(hour.from)) / i128::from(HOUR);
                 weighed.push((hour.from, hour.to, i64::try_from(weight).unwrap_or(i64::MAX)));
             }
         }
         divide(quantity, &weighed)
     }
 
-    /// What flows in each hour on average, in 1/1,000,000 unit rounded down, on the like days before a date. `None` where
-    /// there are too few, or where more flows back than in at some hour: that is no shape.
-    fn shape(&self, days: &SiteDays, calendar: &Calendar, first: LocalDate, like: DayType) -> Option<[i64; HOURS]> {
+    /// What flows in each hour on average, in 1/1,000,000 unit rounded down, on the like days before a date that have the
+    /// hour. `None` where there are too few, or where more flows back than in: that is no shape.
+    fn shape(&self, days: &SiteDays, calendar: &Calendar, first: LocalDate, like: DayType) -> [Option<i64>; HOURS] {
         let whole = |day: &SiteDay| day.end.since(day.start);
         let alike = |day: &&Day| {
             first.plus(-LOOK_BACK_DAYS) <= day.date
@@ -169,16 +172,18 @@ impl History {
                 && calendar.day_type(day.date) == like
                 && days.on(day.date).is_some_and(|table| day.covered == whole(table))
         };
-        let (mut sums, mut count) = ([0_i128; HOURS], 0_usize);
+        let (mut sums, mut counts) = ([0_i128; HOURS], [0_i128; HOURS]);
         for day in self.days.iter().filter(alike) {
-            count += 1;
-            sums.iter_mut().zip(day.by_hour).for_each(|(sum, quantity)| *sum += i128::from(quantity));
-        }
-        if count < LIKE_DAYS || sums.iter().any(|sum| *sum < 0) {
-            return None;
+            for hour in 0..HOURS {
+                sums[hour] += i128::from(day.by_hour[hour]);
+                counts[hour] += i128::from(day.has >> hour & 1);
+            }
         }
         // 21 x 2^63 x 1,000 fits 128 bits; what does not fit 64 in the end is no measurement, and only bounded.
-        let divisor = i128::try_from(count).unwrap_or(1);
-        Some(sums.map(|sum| i64::try_from(sum * PARTS / divisor).unwrap_or(i64::MAX)))
+        let average = |sum: i128, count: i128| i64::try_from(sum * PARTS / count).unwrap_or(i64::MAX);
+        core::array::from_fn(|hour| {
+            let (sum, count) = (sums[hour], counts[hour]);
+            (count >= LIKE_DAYS && sum >= 0).then(|| average(sum, count))
+        })
     }
 }

@@ -1,4 +1,5 @@
-//! Resolving what did not arrive in order: duplicates are dropped, conflicts quarantined, the rest rated anew.
+//! Resolving what did not arrive in order, and gaps, which only readings of the three weeks before can divide: duplicates
+//! are dropped, conflicts quarantined, the rest rated anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,7 +1,9 @@
 //! Rating anew: what late, corrected or re-priced readings change (design.md, "How exactly-once works", 7).
 //!
 //! Both the old and the new set of readings are rated by the one kernel function from the same checkpoint, so that the
-//! difference between them is exact whatever was posted, exported or forgotten since.
+//! difference between them is exact whatever was posted, exported or forgotten since. Before it charges, a rating looks
+//! back: from an earlier state on it rates for nobody, so that gaps find the history that they are divided by
+//! ([`kernel::history`]), the same one whoever rates and from wherever.
 
 use std::collections::BTreeMap;
 
