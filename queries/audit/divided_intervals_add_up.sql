@@ -26,7 +26,8 @@ summed AS (
 shares AS (
     SELECT
         *, slot_after IS NULL AS is_last,
-        CAST((total * (slot_to - slot_from) - (total * (slot_to - slot_from)) % live_us) / live_us AS DECIMAL(38, 0)) AS share
+        CAST((total * (slot_to - slot_from) - (total * (slot_to - slot_from)) % nullif(live_us, 0)) / nullif(live_us, 0) AS DECIMAL(38, 0))
+            AS share
     FROM summed
 ),
 even AS (

@@ -208,7 +208,7 @@ likened AS (
 averages AS (
     SELECT
         *, coalesce(like_days, 0) < 3 OR used_before < 0 AS is_shapeless,
-        CAST((used_before * 1000 - (used_before * 1000) % like_days) / like_days AS DECIMAL(38, 0)) AS average
+        CAST((used_before * 1000 - (used_before * 1000) % nullif(like_days, 0)) / nullif(like_days, 0) AS DECIMAL(38, 0)) AS average
     FROM (SELECT * FROM likened WHERE gap_epoch IS NOT NULL)
 ),
 weighed AS (
@@ -228,7 +228,7 @@ shaped AS (
 profiled AS (
     SELECT
         service_point_id, gap_epoch, gap_end, slot_from, slot_to, total, slot_to = last_to AS is_last,
-        CAST((total * weight - (total * weight) % weights) / weights AS DECIMAL(38, 0)) AS share
+        CAST((total * weight - (total * weight) % nullif(weights, 0)) / nullif(weights, 0) AS DECIMAL(38, 0)) AS share
     FROM shaped
     WHERE NOT any_shapeless AND weights > 0
 ),

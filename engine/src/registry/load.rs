@@ -422,8 +422,11 @@ async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Resu
 }
 
 async fn outages(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    let sql = "SELECT id, meter_id, from_time, to_time FROM outages WHERE withdrawn_at IS NULL ORDER BY from_time, id";
-    each(connection, "outages", sql, |line| {
+    let select = Select {
+        condition: "withdrawn_at IS NULL",
+        ..Select::all("outages", &["id", "meter_id", "from_time", "to_time"])
+    };
+    each(connection, &select, |line| {
         let meter = MeterId(line.id("meter_id")?);
         let outage = Outage { meter, from: line.moment("from_time")?, to: line.moment("to_time")? };
         registry.outages.entry(meter).or_default().push(outage);

@@ -42,7 +42,7 @@ pub struct Registry {
     terms: Vec<Arc<Terms>>,
     installed: Installed,
     paid: Paid,
-    /// When meters had no supply, by the beginning.
+    /// When meters had no supply, as it was stated.
     outages: BTreeMap<MeterId, Vec<Outage>>,
     last_ids: LastIds,
 }
