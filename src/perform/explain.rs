@@ -1,6 +1,6 @@
 //! `explain`: why a day cost what it cost.
 
-use engine::billing::explain::ExplainedPart;
+use engine::billing::explain::{Explained, ExplainedPart};
 use engine::registry::{Registry, ServicePoint};
 use kernel::money::{Amount, Quantity, Rounding};
 use kernel::rate::Part;
@@ -12,37 +12,40 @@ use super::{account, date};
 use crate::call::{Events, Failure, Tabular, failed, say};
 use crate::node::Node;
 
+pub(super) const COLUMNS: [&str; 18] = [
+    "service_point",
+    "meter",
+    "from",
+    "to",
+    "counts",
+    "multiplier>",
+    "quantity>",
+    "unit",
+    "day",
+    "band",
+    "tier>",
+    "counter_before>",
+    "tier_ends>",
+    "tariff",
+    "version_from",
+    "price>",
+    "amount>",
+    "allocation",
+];
+
 pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events) -> Result<(), Failure> {
     let registry = node.engine.registry();
     let account = account(&registry, name)?;
     let day = date(day, "--day")?;
-    let parts = node.engine.explain(account.id, day).await.map_err(failed)?.map_err(failed)?;
+    let asked = Explained { account: account.id, days: day..=day, line: None };
+    let parts = node.engine.explain(asked).await.map_err(failed)?.map_err(failed)?;
     let Some(site) = registry.site(account.site) else { return Err(Failure(format!("account {name} has no site"))) };
     say(events, format!("{} ({}), {day}, {} time, {}", account.name, account.holder, site.zone, site.currency)).await;
     if parts.is_empty() {
         say(events, "nothing was charged on this day: no interval between accepted readings falls into it").await;
         return Ok(());
     }
-    let mut table = Table::new(&[
-        "service_point",
-        "meter",
-        "from",
-        "to",
-        "counts",
-        "multiplier>",
-        "quantity>",
-        "unit",
-        "day",
-        "band",
-        "tier>",
-        "counter_before>",
-        "tier_ends>",
-        "tariff",
-        "version_from",
-        "price>",
-        "amount>",
-        "allocation",
-    ]);
+    let mut table = Table::new(&COLUMNS);
     let day_type = site.calendar.day_type(day).name();
     let (mut quantity, mut amount) = (Quantity::ZERO, Amount::ZERO);
     for item in &parts {
@@ -64,7 +67,13 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
     Ok(())
 }
 
-fn row(registry: &Registry, site: &engine::registry::Site, day_type: &str, item: &ExplainedPart) -> Vec<String> {
+/// A charge in words, with the type of its day.
+pub(super) fn row(
+    registry: &Registry,
+    site: &engine::registry::Site,
+    day_type: &str,
+    item: &ExplainedPart,
+) -> Vec<String> {
     let ExplainedPart { point, reading, previous, epoch, part } = item;
     let point = registry.service_point(*point);
     let meter = reading.map(|row| row.meter).or(epoch.as_ref().map(|epoch| epoch.meter));
@@ -132,7 +141,7 @@ fn multiplier(numerator: i64, denominator: i64) -> String {
 }
 
 /// The site's wall clock, with the day's offset where it has two.
-fn wall_time(site: &engine::registry::Site, moment: kernel::time::Moment) -> String {
+pub(super) fn wall_time(site: &engine::registry::Site, moment: kernel::time::Moment) -> String {
     let Some(day) = site.days.at(moment) else { return moment.to_string() };
     let run = day.runs().find(|(run, end)| run.start <= moment && moment < *end);
     let wall = run.map_or(0, |(run, _)| run.wall + moment.since(run.start));

@@ -1,10 +1,11 @@
-//! Every charge of a day, down to register counts: the same rating function over the same stored readings.
+//! Every charge of a day, or of a statement's line, down to register counts: the same rating function over the same stored readings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use kernel::epoch::Epoch;
-use kernel::id::{AccountId, MeterId, ServicePointId};
+use kernel::id::{AccountId, MeterId, ServicePointId, TariffVersionId};
 use kernel::rate::Part;
 use kernel::reading::Verdict;
 use kernel::time::{LocalDate, Moment};
@@ -12,8 +13,10 @@ use kernel::time::{LocalDate, Moment};
 use super::corrections::truth;
 use super::error::BillingError;
 use super::late::stored_rows;
+use super::lines::ENERGY;
 use super::point::Setup;
 use super::rerate::rate;
+use super::statements::CarryKey;
 use super::writer::Writer;
 use crate::lake::read::StoredRow;
 
@@ -32,17 +35,40 @@ pub struct ExplainedPart {
     pub part: Part,
 }
 
+/// Which charges are explained.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// Whose.
+    pub account: AccountId,
+    /// Of which local days.
+    pub days: RangeInclusive<LocalDate>,
+    /// Only those of this line.
+    pub line: Option<CarryKey>,
+}
+
+impl Explained {
+    fn holds(&self, point: ServicePointId, part: &Part) -> bool {
+        let of_line = |line: &CarryKey| {
+            line.point == point
+                && line.component == ENERGY
+                && (line.band, line.tier) == (part.band as u8, part.tier)
+                && line.version == part.version.unwrap_or(TariffVersionId(0))
+        };
+        self.days.contains(&part.date) && part.account == Some(self.account) && self.line.as_ref().is_none_or(of_line)
+    }
+}
+
 impl Writer {
-    /// The charges of an account on a local day, in order of service point and time.
+    /// The charges that are asked for, in order of service point and time.
     ///
     /// # Errors
     /// [`BillingError`] where a stored state or a file of the lake cannot be read.
-    pub async fn explain(&self, account: AccountId, date: LocalDate) -> Result<Vec<ExplainedPart>, BillingError> {
+    pub async fn explain(&self, asked: &Explained) -> Result<Vec<ExplainedPart>, BillingError> {
         let mut explained = Vec::new();
-        for id in self.pricing.points_of.get(&account).into_iter().flatten() {
+        for id in self.pricing.points_of.get(&asked.account).into_iter().flatten() {
             let Some(point) = self.pricing.points.get(id) else { continue };
             let setup: Arc<Setup> = Arc::clone(&point.setup);
-            let Some(day) = setup.terms.days.on(date).copied() else { continue };
+            let Some(day) = setup.terms.days.on(*asked.days.start()).copied() else { continue };
             // One moment earlier, so that the reading before the day's first instant is among the rows.
             let start = self.start_before(*id, &setup, day.start.plus(-1)).await?;
             let after = start.read_after();
@@ -53,7 +79,7 @@ impl Writer {
             rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
             let mut parts: Vec<(Option<usize>, Part)> = Vec::new();
             let rated = rate(&setup, &start, &rows, self.clock.now(), |index, part| {
-                if part.date == date && part.account == Some(account) {
+                if asked.holds(*id, part) {
                     parts.push((index, *part));
                 }
             });

@@ -318,3 +318,6 @@ mod tariffs;
 
 #[path = "tests_gaps.rs"]
 mod gaps;
+
+#[path = "tests_rerate.rs"]
+mod rerate;
