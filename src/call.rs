@@ -139,7 +139,7 @@ pub(crate) struct CorrectedValue {
     /// The count that the register showed
     #[arg(long, value_name = "COUNT", allow_negative_numbers = true, required_unless_present_any = ["usage", "void"], conflicts_with_all = ["usage", "void"])]
     pub(crate) register: Option<i64>,
-    /// What was used, in kWh or m3, from --start to --at
+    /// What was used, in the unit that the meter's usage is in, from --start to --at
     #[arg(long, value_name = "Q", allow_negative_numbers = true, requires = "start", conflicts_with = "void")]
     pub(crate) usage: Option<String>,
     /// Where the usage interval begins
@@ -387,7 +387,7 @@ pub(crate) struct ImportArguments {
     /// Which end of a usage interval the time gives
     #[arg(long, value_name = "END", value_parser = ["start", "end"])]
     pub(crate) time_marks: Option<String>,
-    /// kWh, Wh, MWh, GJ, m3, L, ccf or counts; without it the billing unit
+    /// kWh, Wh, MWh, GJ, MJ, m3, L, ccf or counts; without it what the meter's usage is in: the billing unit, mostly
     #[arg(long, value_name = "U")]
     pub(crate) unit: Option<String>,
     /// The IANA zone of times that name none, such as Asia/Shanghai

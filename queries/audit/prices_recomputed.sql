@@ -8,8 +8,8 @@
 -- column band: ; code
 -- column tier: ; from 1, or 0
 -- column tariff_version_id: ; which version
--- column quantity: 1/1000 kWh or m3; how much
--- column price: currency per kWh or m3; null where the version has no such price
+-- column quantity: 1/1000 kWh, m3 or GJ; how much
+-- column price: currency per kWh, m3 or GJ; null where the version has no such price
 -- column amount: currency; what was charged
 WITH due AS (
     SELECT service_point_id, account_id, local_date, component, band, tier, tariff_version_id, quantity, amount

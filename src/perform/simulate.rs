@@ -136,19 +136,22 @@ fn simulated(found: &TariffFile, tariff: &TariffText, against: Against, span: Sp
     // Every tariff that was read has a version; the last is the one that is to be published.
     let version = tariff.versions.last().cloned();
     let version = version.unwrap_or_else(|| unreachable!("a tariff without a version is refused when it is read"));
-    Simulated { utility: tariff.utility, version, calendar, against, span, points_max }
+    Simulated { utility: tariff.utility, unit: tariff.unit, version, calendar, against, span, points_max }
 }
 
 /// Why it cannot be tried on these accounts.
 fn check(registry: &Registry, tariff: &TariffText, simulated: &Simulated, now: Moment) -> Result<(), Failure> {
-    let (name, utility) = (&tariff.name, tariff.utility.name());
+    let named =
+        |utility: kernel::id::Utility, unit: kernel::unit::Unit| format!("{} by the {}", utility.name(), unit.name());
+    let (name, utility) = (&tariff.name, named(tariff.utility, tariff.unit));
     if let Against::Tariff(id) = simulated.against
-        && let Some(known) = registry.tariff(id).filter(|known| known.utility != tariff.utility)
+        && let Some(known) =
+            registry.tariff(id).filter(|known| (known.utility, known.unit) != (tariff.utility, tariff.unit))
     {
         return Err(Failure(format!(
-            "tariff {name:?} prices {utility}, but {:?} prices {}; name one for the same utility",
+            "tariff {name:?} prices {utility}, but {:?} prices {}; name one for the same utility and unit",
             known.name,
-            known.utility.name()
+            named(known.utility, known.unit)
         )));
     }
     let points = simulated.points(registry, now);

@@ -8,9 +8,9 @@
 //!
 //! **Survives a crash:** nothing. State that must survive is a value that the engine stores in the book.
 //!
-//! Modules in reading order: [`id`], [`time`], [`money`], [`reading`] and [`batch`] are the words; [`epoch`], [`judge`],
-//! [`calendar`], [`tariff`], [`rate`], [`gap`], [`history`] and [`point`] price what meters read; [`component`] and
-//! [`statement`] make bills of it; [`control`] cuts off and reconnects.
+//! Modules in reading order: [`id`], [`unit`], [`time`], [`money`], [`reading`] and [`batch`] are the words; [`epoch`],
+//! [`judge`], [`conversion`], [`calendar`], [`tariff`], [`rate`], [`gap`], [`history`] and [`point`] price what meters
+//! read; [`component`] and [`statement`] make bills of it; [`control`] cuts off and reconnects.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::float_cmp, clippy::lossy_float_literal)]
@@ -21,6 +21,7 @@ pub mod batch;
 pub mod calendar;
 pub mod component;
 pub mod control;
+pub mod conversion;
 pub mod epoch;
 pub mod gap;
 pub mod history;
@@ -37,3 +38,4 @@ pub mod statement;
 pub mod tariff;
 pub mod tier;
 pub mod time;
+pub mod unit;

@@ -379,7 +379,7 @@ impl Point<'_> {
         epoch: &Epoch,
         state: &mut PointState,
         cell: &mut Option<Cell>,
-        history: Option<&mut History>,
+        mut history: Option<&mut History>,
         row: &Row,
         sink: &mut impl Sink,
     ) -> Verdict {
@@ -397,13 +397,23 @@ impl Point<'_> {
         let installation = &mut state.epochs[index];
         let judgement = judge_value(&mut installation.register, epoch, row);
         installation.last_seen = row.time;
-        let Judgement { mut verdict, interval, changed } = judgement;
-        if let Some(interval) = interval
-            && self.bill(epoch, &interval, state, cell, history, sink).is_err()
-        {
-            // The interval begins before the site's table of days and cannot be priced. Usage is refused; a register
-            // goes on from here, as from an opening.
-            verdict = if matches!(row.value, Value::Register(_)) { Verdict::Opening } else { Verdict::Invalid };
+        let Judgement { mut verdict, interval, before, changed } = judgement;
+        if let Some(interval) = interval {
+            let mut bill = |piece: &Interval| {
+                // Where it was cut, only time says how much flowed on each side.
+                let is_cut = (piece.from, piece.to) != (interval.from, interval.to);
+                self.bill(epoch, (piece, is_cut), state, cell, history.as_deref_mut(), sink)
+            };
+            // Each piece is an interval of its own: it is divided within itself.
+            let billed = match epoch.converts {
+                true => self.terms.conversion.pieces(&interval, before, |piece| bill(&piece.energy)),
+                false => bill(&interval),
+            };
+            if billed.is_err() {
+                // The interval begins before the site's table of days and cannot be priced. Usage is refused; a
+                // register goes on from here, as from an opening.
+                verdict = if matches!(row.value, Value::Register(_)) { Verdict::Opening } else { Verdict::Invalid };
+            }
         }
         for (mark, verdict) in changed {
             sink.changed(row.meter, mark, verdict);
@@ -415,7 +425,7 @@ impl Point<'_> {
     fn bill(
         &self,
         epoch: &Epoch,
-        interval: &Interval,
+        (interval, is_cut): (&Interval, bool),
         state: &mut PointState,
         cell: &mut Option<Cell>,
         history: Option<&mut History>,
@@ -423,8 +433,15 @@ impl Point<'_> {
     ) -> Result<(), OutsideDays> {
         let Interval { from, to, quantity } = *interval;
         let reverse = epoch.signed && quantity < Quantity::ZERO;
+        let give = |part: &Part, sink: &mut _| match is_cut
+            && part.allocation == Allocation::Measured
+            && part.quantity != Quantity::ZERO
+        {
+            true => Sink::part(sink, &Part { allocation: Allocation::Linear, ..*part }),
+            false => Sink::part(sink, part),
+        };
         let Some(history) = history else {
-            self.rate(interval, reverse, &mut state.counter, cell, |part| sink.part(part))?;
+            self.rate(interval, reverse, &mut state.counter, cell, |part| give(part, sink))?;
             if self.is_fine(epoch, from, to) {
                 state.fine_day = state.fine_day.max(utc_day(to));
             }
@@ -432,7 +449,7 @@ impl Point<'_> {
         };
         let spread = self.spread(epoch, interval, history);
         match &spread {
-            None => self.rate(interval, reverse, &mut state.counter, cell, |part| sink.part(part))?,
+            None => self.rate(interval, reverse, &mut state.counter, cell, |part| give(part, sink))?,
             Some(spread) => {
                 for moment in [from, to.plus(-1)] {
                     self.terms.days.at(moment).ok_or(OutsideDays(moment))?;
@@ -443,7 +460,7 @@ impl Point<'_> {
                     // All of it in one place is as good as measured there.
                     let only = spread.slots.len() == 1;
                     let allocated = |part: &Part| if only { part.allocation } else { spread.allocation };
-                    let part = |part: &Part| sink.part(&Part { allocation: allocated(part), ..*part });
+                    let part = |part: &Part| give(&Part { allocation: allocated(part), ..*part }, sink);
                     self.rate(&slot, reverse, &mut state.counter, cell, part)?;
                 }
             }

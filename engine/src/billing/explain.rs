@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use kernel::conversion::Factor;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, TariffVersionId};
+use kernel::judge::Interval;
+use kernel::money::Quantity;
 use kernel::rate::Part;
-use kernel::reading::Verdict;
+use kernel::reading::{Value, Verdict};
 use kernel::time::{LocalDate, Moment};
 
 use super::corrections::truth;
@@ -33,6 +36,42 @@ pub struct ExplainedPart {
     pub epoch: Option<Epoch>,
     /// The charge.
     pub part: Part,
+    /// Where m3 are billed as energy: by which factor, and how many m3 of the interval that were.
+    pub converted: Option<(Factor, Option<Quantity>)>,
+}
+
+/// By what a part was converted. The volume is that of the whole stretch of the interval that has this factor; it is not
+/// known where a stated closing count ends the interval.
+fn converted(
+    setup: &Setup,
+    epoch: &Epoch,
+    rows: (Option<StoredRow>, Option<StoredRow>),
+    part: &Part,
+) -> Option<(Factor, Option<Quantity>)> {
+    let factor = *setup.terms.conversion.at(part.from)?;
+    let (Some(reading), previous) = rows else { return Some((factor, None)) };
+    let (from, before, after) = match (reading.value, previous.map(|row| (row.time, row.value))) {
+        (Value::Usage { start, quantity }, _) => (start, Quantity::ZERO, quantity),
+        (Value::Register(count), Some((time, Value::Register(before)))) => {
+            // Without the wrap taken off it would seem to go back.
+            let wrap = epoch.modulus.filter(|_| count < before).unwrap_or(0);
+            (time, epoch.quantity_at(before), epoch.quantity_at(count.saturating_add(wrap)))
+        }
+        (Value::Register(count), _) => {
+            let opening = epoch.opening_count.unwrap_or(count);
+            (epoch.valid_from, epoch.quantity_at(opening), epoch.quantity_at(count))
+        }
+    };
+    let quantity = Quantity(after.0.saturating_sub(before.0));
+    let mut volume = None;
+    let whole = Interval { from, to: reading.time, quantity };
+    let pieces: Result<(), ()> = setup.terms.conversion.pieces(&whole, before, |piece| {
+        if piece.energy.from <= part.from && part.to <= piece.energy.to {
+            volume = Some(piece.volume);
+        }
+        Ok(())
+    });
+    pieces.ok().map(|()| (factor, volume))
 }
 
 /// Which charges are explained.
@@ -105,7 +144,9 @@ impl Writer {
                     None => epoch.closing_count.is_some() && epoch.valid_to.is_some_and(|end| part.to <= end),
                 };
                 let epoch = setup.epochs.iter().find(holds).cloned();
-                explained.push(ExplainedPart { point: *id, reading, previous, epoch, part });
+                let converts = epoch.as_ref().filter(|epoch| epoch.converts);
+                let converted = converts.and_then(|epoch| converted(&setup, epoch, (reading, previous), &part));
+                explained.push(ExplainedPart { point: *id, reading, previous, epoch, part, converted });
             }
         }
         Ok(explained)

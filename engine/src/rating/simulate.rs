@@ -11,6 +11,7 @@ use kernel::calendar::Calendar;
 use kernel::id::{AccountId, ServicePointId, TariffVersionId, Utility};
 use kernel::tariff::TariffVersion;
 use kernel::time::{LocalMonth, Moment};
+use kernel::unit::Unit;
 
 use super::{Pair, RatingError, Span, rate_span};
 use crate::billing::lines::Sum;
@@ -32,8 +33,10 @@ pub enum Against {
 /// What is simulated.
 #[derive(Clone, Debug)]
 pub struct Simulated {
-    /// What the tariff prices.
+    /// What the tariff prices ...
     pub utility: Utility,
+    /// ... and per what.
+    pub unit: Unit,
     /// The version that is tried, whatever it says of when it begins.
     pub version: TariffVersion,
     /// Dates and names beside those of each site's own calendar; they come first.
@@ -72,7 +75,8 @@ impl Simulated {
     /// The service points that it touches, each with the accounts whose contracts are tried, in the order of their numbers.
     #[must_use]
     pub fn points(&self, registry: &Registry, now: Moment) -> BTreeMap<ServicePointId, BTreeSet<AccountId>> {
-        let of_utility = registry.service_points().filter(|point| point.utility == self.utility);
+        let of_utility =
+            registry.service_points().filter(|point| (point.utility, point.unit) == (self.utility, self.unit));
         of_utility
             .filter_map(|point| {
                 let contracts = point.contracts.iter();

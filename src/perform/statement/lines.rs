@@ -88,7 +88,7 @@ pub(super) fn charge(
         point.map_or_else(String::new, |point| point.name.clone()),
         version.map_or_else(String::new, |(tariff, _)| tariff.name.clone()),
         line.quantity.to_string(),
-        point.map_or("", |point| point.utility.unit()).to_owned(),
+        point.map_or("", |point| point.unit.name()).to_owned(),
         price.map_or_else(String::new, |price| price.to_string()),
         line.amount.to_string(),
         line.carried_in.to_string(),

@@ -6,6 +6,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use engine::billing::statements::{Statement, StatementLine};
 use engine::registry::{Meter, Registry, Site};
+use kernel::conversion::Conversion;
 use kernel::epoch::Epoch;
 use kernel::money::{Amount, Quantity};
 use kernel::time::{DAY, LocalMonth, Moment};
@@ -189,7 +190,12 @@ impl Found {
             meter: meter.serial.clone(),
             from: (at(self.from.0), shown(meter, self.from.1)),
             to: (at(self.to.0), shown(meter, self.to.1)),
-            factor: epoch.map_or_else(String::new, |epoch| factor(meter, epoch)),
+            factor: epoch.map_or_else(String::new, |epoch| {
+                let conversion = registry.terms(point.id).filter(|_| epoch.converts).map(|terms| &terms.conversion);
+                factor(meter, epoch)
+                    + &conversion
+                        .map_or_else(String::new, |conversion| converted(conversion, (self.from.0, self.to.0), at))
+            }),
             unit: point.utility.unit(),
         };
         let within = point
@@ -213,6 +219,19 @@ fn shown(meter: &Meter, count: i64) -> String {
         }
         _ => format!("{count} counts"),
     }
+}
+
+/// ` x 39.5 MJ/m3 x 1.02264 / 3.6`, and what follows within the span, each with its beginning.
+fn converted(conversion: &Conversion, (from, to): (Moment, Moment), at: impl Fn(Moment) -> String) -> String {
+    let factors = conversion.factors();
+    let first = factors.partition_point(|factor| factor.from <= from).saturating_sub(1);
+    let within =
+        factors.iter().enumerate().skip(first).take_while(|(place, factor)| *place == first || factor.from < to);
+    let texts = within.map(|(place, factor)| {
+        let text = crate::perform::explain::worth(factor);
+        if place == first { format!(" x {text}") } else { format!("; from {} x {text}", at(factor.from)) }
+    });
+    texts.collect()
 }
 
 /// CT x PT x pulse weight: what a unit on the register is multiplied by.
