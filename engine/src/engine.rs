@@ -25,6 +25,7 @@ use crate::billing::correct::CorrectReading;
 use crate::billing::error::BillingError;
 use crate::billing::explain::{Explained, ExplainedPart};
 use crate::billing::hot::Hot;
+use crate::billing::outages::StateOutage;
 use crate::billing::periods::Refused;
 use crate::billing::recovery::Places;
 use crate::billing::service::{Balance, FRAMES, LocalFuture, REQUESTS, Request, Service};
@@ -509,6 +510,17 @@ impl Handle {
     /// [`Stopped`]; the inner one says why not.
     pub async fn correct(&self, asked: CorrectReading) -> Result<Result<(i64, Verdict), Refused>, Stopped> {
         self.change(move |writer| Box::pin(async move { Ok((writer.correct(&asked).await?, None)) })).await
+    }
+
+    /// Records an outage of a meter, or withdraws one; gives its number.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not.
+    pub async fn state_outage(&self, asked: StateOutage) -> Result<Result<i64, Refused>, Stopped> {
+        self.change(move |writer| {
+            Box::pin(async move { writer.state_outage(&asked).await.map(|(id, registry)| (id, Some(registry))) })
+        })
+        .await
     }
 
     /// Writes down that a person has looked at a finding of the view `data_quality`.

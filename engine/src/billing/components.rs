@@ -33,7 +33,7 @@ use super::error::BillingError;
 use super::late::stored_rows;
 use super::lines::{LineKey, Sum};
 use super::names::ComponentName;
-use super::rerate::{Sums, difference, rate};
+use super::rerate::{Start, Sums, difference, rate};
 use super::writer::Writer;
 use crate::lake::read::StoredRow;
 use crate::registry::Registry;
@@ -330,13 +330,15 @@ impl Writer {
             return Ok(Vec::new());
         };
         let (state, after) = self.checkpoint_before(of.point, &setup, from.plus(-1)).await?;
+        // How a gap is divided does not matter: its parts belong together again below.
+        let begin = Start { state, after, look_back: None };
         let meters: BTreeSet<MeterId> = setup.meters().collect();
         let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
         let mut rows: Vec<StoredRow> = truth(by_meter.into_values().flatten(), &self.corrections, &meters, after);
         rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
         // The parts of one reading's interval belong together again; a closing count ends one for each day at most.
         let mut intervals: BTreeMap<(Option<usize>, Option<LocalDate>), Interval> = BTreeMap::new();
-        rate(&setup, &state, &rows, self.clock.now(), |index, part| {
+        rate(&setup, &begin, &rows, self.clock.now(), |index, part| {
             let part_of = (index, index.is_none().then_some(part.date));
             let whole = Interval { from: part.from, to: part.to, quantity: Quantity::ZERO };
             let whole = intervals.entry(part_of).or_insert(whole);

@@ -204,8 +204,11 @@ impl Pricing {
 
     /// Bills the installations that ended with a stated closing count.
     pub fn close(&mut self, until: Moment) {
-        for point in self.points.values_mut() {
+        for (id, point) in &mut self.points {
             point.close(until);
+            if !point.late.is_empty() {
+                self.late.insert(*id);
+            }
             settle_owed(&mut self.wallets, &mut self.touched, point);
         }
     }

@@ -109,6 +109,7 @@ impl Writer {
             unsettled_rows: 0,
             hot_verdicts: std::collections::BTreeMap::new(),
             filed: super::late::Overrides::new(),
+            divided: std::collections::BTreeMap::new(),
             flushing_through: 0,
             control: None,
             origin: None,

@@ -11,6 +11,7 @@ use super::adjustments::AdjustmentWrites;
 use super::lines::{LineKey, Sum};
 use super::packed;
 use super::posting::Posting;
+use super::rerate::Divided;
 use super::supply::Rerated;
 use crate::book::bulk::{self, Cell};
 use crate::book::closings::DebtMove;
@@ -35,6 +36,8 @@ pub struct Settlement {
     pub open_lines: Vec<(ServicePointId, LineKey, Sum)>,
     /// Complete days.
     pub posting: Posting,
+    /// Of service points rated anew: the intervals after a moment that are not divided evenly.
+    pub divided: BTreeMap<ServicePointId, (Moment, Vec<Divided>)>,
     /// Verdicts of hot rows that are not `accepted`, by frame and row.
     pub hot_verdicts: BTreeMap<(u64, usize), Verdict>,
     /// Verdicts of corrections that changed, by number.
@@ -71,6 +74,8 @@ const ACCRUALS: (&str, &str) = (
     "INSERT INTO accruals (service_point_id, accrued_through) VALUES",
     "ON CONFLICT (service_point_id) DO UPDATE SET accrued_through = excluded.accrued_through",
 );
+const DIVIDED: &str = "INSERT INTO divided_intervals (service_point_id, epoch_id, from_time, to_time, slot_from, slot_to, \
+                       quantity, allocation) VALUES";
 const HOT_VERDICTS: (&str, &str) = (
     "INSERT INTO hot_verdicts (seq, row_index, verdict) VALUES",
     "ON CONFLICT (seq, row_index) DO UPDATE SET verdict = excluded.verdict",
@@ -142,6 +147,27 @@ impl Settlement {
         }
         let accrued = self.accrued.iter().map(|(id, through)| [id.0.into(), i64::from(through.0).into()]);
         bulk::insert(tx, ACCRUALS.0, ACCRUALS.1, accrued).await?;
+        for (id, (after, divided)) in &self.divided {
+            let sql = "DELETE FROM divided_intervals WHERE service_point_id = $1 AND to_time > $2";
+            sqlx::query(sql).bind(i64::from(id.0)).bind(after.0).execute(tx.conn()).await?;
+            let slots = divided.iter().flat_map(|divided| {
+                divided.spread.slots.iter().map(|slot| {
+                    let allocation = divided.spread.allocation.name();
+                    let cells: [Cell<'_>; 8] = [
+                        id.0.into(),
+                        divided.epoch.0.into(),
+                        divided.from.0.into(),
+                        divided.to.0.into(),
+                        slot.from.0.into(),
+                        slot.to.0.into(),
+                        slot.quantity.0.into(),
+                        allocation.into(),
+                    ];
+                    cells
+                })
+            });
+            bulk::insert(tx, DIVIDED, "", slots).await?;
+        }
         let verdicts = self.hot_verdicts.iter();
         let verdicts = verdicts
             .map(|((seq, row), verdict)| [long(*seq).into(), long(*row).into(), i64::from(verdict.code()).into()]);
@@ -168,6 +194,7 @@ impl Settlement {
             && self.open_lines.is_empty()
             && self.posting.lines.is_empty()
             && self.hot_verdicts.is_empty()
+            && self.divided.is_empty()
             && self.overrides.is_empty()
             && self.checkpoints.is_empty()
             && self.corrected.is_empty()

@@ -323,5 +323,8 @@ mod tariffs;
 #[path = "tests_components.rs"]
 mod components;
 
+#[path = "tests_gaps.rs"]
+mod gaps;
+
 #[path = "tests_rerate.rs"]
 mod rerate;

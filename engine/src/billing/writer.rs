@@ -25,9 +25,10 @@ use super::error::BillingError;
 use super::hot::Hot;
 use super::late::{Outcome, Overrides, Task, resolve};
 use super::names::ComponentName;
-use super::point::Setup;
+use super::point::{Setup, waits};
 use super::posting::{Numbers, Posting, UsageTransfer, post};
 use super::pricing::Pricing;
+use super::rerate::{Divided, Start};
 use super::settlement::Settlement;
 use super::supply::Rerated;
 use crate::book::closings;
@@ -67,6 +68,8 @@ pub struct Writer {
     pub(super) hot_verdicts: BTreeMap<(u64, usize), Verdict>,
     /// Verdicts of filed rows that the book does not know yet.
     pub(super) filed: Overrides,
+    /// Intervals of service points rated anew that are not divided evenly, and from where on the book's are stale.
+    pub(super) divided: BTreeMap<ServicePointId, (Moment, Vec<Divided>)>,
     /// Frames up to here are being written to the lake: verdicts that change meanwhile are kept as overrides too.
     pub(super) flushing_through: u64,
     /// The loop that cuts and reconnects, where this process runs one.
@@ -112,6 +115,7 @@ pub fn setups(registry: &Registry) -> BTreeMap<ServicePointId, (Utility, Arc<Set
                 terms: Arc::clone(terms),
                 site: point.site,
                 closed_through: registry.site(point.site).and_then(|site| site.closed_through),
+                outages: registry.outages_of(point),
             };
             Some((point.id, (point.utility, Arc::new(setup))))
         })
@@ -235,6 +239,7 @@ impl Writer {
             settlement.open_lines.extend(lines.map(|(key, line)| (*id, *key, line.sum)));
         }
         settlement.accrued = self.pricing.accruals.take_changed();
+        settlement.divided = std::mem::take(&mut self.divided);
         settlement.hot_verdicts = std::mem::take(&mut self.hot_verdicts);
         settlement.corrected = std::mem::take(&mut self.corrected);
         for ((seq, row), verdict) in &settlement.hot_verdicts {
@@ -446,17 +451,18 @@ impl Writer {
                 let Some(first) = rows.iter().map(|row| row.time).min() else { continue };
                 let setup = point.setup.clone();
                 let late: BTreeSet<(u64, usize)> = rows.iter().filter_map(|row| Some((row.seq, row.row?))).collect();
-                let (start, after) = self.checkpoint_before(*id, &setup, setup.rated_from(first)).await?;
-                work.push((*id, setup, start, after, late));
+                let waiting = rows.iter().filter(|row| waits(row)).map(|row| row.time.plus(-1)).min();
+                let start = self.start_before(*id, &setup, setup.rated_from(first)).await?;
+                work.push((*id, setup, start, waiting.unwrap_or(until), late));
             }
             let tasks: Vec<Task<'_>> = work
                 .iter()
-                .map(|(id, setup, start, after, late)| Task {
+                .map(|(id, setup, start, closed_until, late)| Task {
                     id: *id,
                     old: setup,
                     new: setup,
                     start: start.clone(),
-                    after: *after,
+                    closed_until: *closed_until,
                     late: late.clone(),
                     corrections: [self.corrections.as_ref(); 2],
                 })
@@ -479,12 +485,42 @@ impl Writer {
         for (id, verdict) in outcome.corrected {
             self.judge_correction(id, verdict);
         }
+        if outcome.state.is_some() {
+            let (after, divided) = self.divided.entry(outcome.id).or_insert((outcome.after, Vec::new()));
+            *after = outcome.after.min(*after);
+            divided.retain(|earlier| earlier.to <= outcome.after);
+            divided.extend(outcome.divided);
+        }
         if let Some((state, checkpoints)) = outcome.state
             && let Some(point) = self.pricing.points.get_mut(&outcome.id)
         {
             point.replace_state(state, checkpoints, outcome.after);
             point.verdicts.extend(outcome.earlier);
         }
+    }
+
+    /// Bills the installations that ended by now, those included whose last interval only a history can divide.
+    pub(super) async fn close_ended(&mut self, now: Moment) -> Result<(), BillingError> {
+        self.pricing.close(now);
+        let waiting =
+            |id: &ServicePointId| self.pricing.points.get(id).is_some_and(|point| point.late.iter().any(waits));
+        if self.pricing.late.iter().any(waiting) { self.resolve_late(now).await } else { Ok(()) }
+    }
+
+    /// Where to start rating a service point anew, so that no reading at or after `first` is included, and gaps find
+    /// their history.
+    pub(super) async fn start_before(
+        &self,
+        id: ServicePointId,
+        setup: &Setup,
+        first: Moment,
+    ) -> Result<Start, BillingError> {
+        let (state, after) = self.checkpoint_before(id, setup, first).await?;
+        let look_back = match setup.point().looks_back_to(&state, after) {
+            Some(back_to) => Some(self.checkpoint_before(id, setup, back_to.plus(1)).await?),
+            None => None,
+        };
+        Ok(Start { state, after, look_back })
     }
 
     /// The latest stored state that includes no reading at or after `first`, and up to where it includes them.

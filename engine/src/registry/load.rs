@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
+use kernel::gap::Outage;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
 use kernel::money::{Amount, Quantity};
 use kernel::rate::Terms;
@@ -47,6 +48,7 @@ pub async fn load_from(connection: &mut AnyConnection) -> Result<Registry, BookE
     service_points(&mut registry, connection).await?;
     conversions::load(&mut registry, connection).await?;
     meters(&mut registry, connection).await?;
+    outages(&mut registry, connection).await?;
     registry.last_ids = last_ids(connection).await?;
     index(&mut registry)?;
     Ok(registry)
@@ -469,6 +471,20 @@ async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Resu
     })
     .await?;
     Ok(())
+}
+
+async fn outages(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let select = Select {
+        condition: "withdrawn_at IS NULL",
+        ..Select::all("outages", &["id", "meter_id", "from_time", "to_time"])
+    };
+    each(connection, &select, |line| {
+        let meter = MeterId(line.id("meter_id")?);
+        let outage = Outage { meter, from: line.moment("from_time")?, to: line.moment("to_time")? };
+        registry.outages.entry(meter).or_default().push(outage);
+        Ok(())
+    })
+    .await
 }
 
 /// `HOST:PORT`, with an IPv6 address in brackets.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kernel::epoch::Epoch;
+use kernel::gap::Outage;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId};
 use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
@@ -49,6 +50,8 @@ pub struct Registry {
     terms: Vec<Arc<Terms>>,
     installed: Installed,
     paid: Paid,
+    /// When meters had no supply, as it was stated.
+    outages: BTreeMap<MeterId, Vec<Outage>>,
     last_ids: LastIds,
 }
 
@@ -256,6 +259,19 @@ impl Registry {
     pub fn epochs_of(&self, meter: MeterId) -> impl Iterator<Item = &Epoch> {
         let points = self.points_of(meter).iter().filter_map(|id| self.points.get(*id));
         points.flat_map(|point| point.epochs.iter()).filter(move |epoch| epoch.meter == meter)
+    }
+
+    /// When the meters that were ever installed at a service point had no supply, by the beginning; none for nearly all.
+    #[must_use]
+    pub fn outages_of(&self, point: &ServicePoint) -> Option<Arc<Vec<Outage>>> {
+        if self.outages.is_empty() {
+            return None;
+        }
+        let meters: BTreeSet<MeterId> = point.epochs.iter().map(|epoch| epoch.meter).collect();
+        let mut outages: Vec<Outage> =
+            meters.iter().filter_map(|meter| self.outages.get(meter)).flatten().copied().collect();
+        outages.sort_by_key(|outage| (outage.from, outage.to, outage.meter));
+        (!outages.is_empty()).then(|| Arc::new(outages))
     }
 
     /// The installation that holds a meter at a moment. At a seam the one that begins wins; after the last one's end
