@@ -604,6 +604,10 @@ pub const TABLES: &[BookTable] = &[
             ("superseded_at", Time),
         ],
     },
+    BookTable {
+        name: "statement_roundings",
+        columns: &[("site_id", Id), ("since", Time), ("rounding", Text), ("digits", Long)],
+    },
 ];
 
 #[cfg(test)]
