@@ -19,6 +19,13 @@ CREATE TABLE conversions (
     id BIGINT PRIMARY KEY, service_point_id BIGINT NOT NULL, valid_from BIGINT NOT NULL, gas_quality_id BIGINT,
     calorific_value BIGINT, correction BIGINT NOT NULL, reason TEXT, superseded_at BIGINT);
 
+-- Statements -----------------------------------------------------------------------------------------------------------
+-- How the months of a site are rounded that are closed from a moment on. rounding: half-up | half-even; digits: those of the
+-- currency. Half up to two digits where a site has no row.
+CREATE TABLE statement_roundings (
+    site_id BIGINT NOT NULL, since BIGINT NOT NULL, rounding TEXT NOT NULL, digits BIGINT NOT NULL,
+    PRIMARY KEY (site_id, since));
+
 -- Charges beside energy ------------------------------------------------------------------------------------------------
 -- What a contract states for the components of its tariff. kind: capacity (value: 1/1000 kW) | reactive (value: the service
 -- point that measures its reactive energy) | source (value: the service point of another service, by the name that

@@ -578,6 +578,10 @@ pub const TABLES: &[BookTable] = &[
         ],
     },
     BookTable {
+        name: "statement_roundings",
+        columns: &[("site_id", Id), ("since", Time), ("rounding", Text), ("digits", Long)],
+    },
+    BookTable {
         name: "contract_facts",
         columns: &[("contract_id", Long), ("kind", Text), ("name", Text), ("value", Long)],
     },

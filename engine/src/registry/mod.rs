@@ -24,8 +24,8 @@ pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
 pub use types::{
     Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Contract, ContractFacts, Conversion,
-    GasQuality, GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId, ServicePoint, Site,
-    Tariff, TariffId,
+    DEFAULT_MINOR, GasQuality, GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId,
+    ServicePoint, Site, Tariff, TariffId, parse_rounding, rounding_name,
 };
 
 /// An immutable snapshot of the registry.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use kernel::calendar::{Calendar, DayType};
 use kernel::id::Utility;
-use kernel::money::{Amount, Quantity};
+use kernel::money::{Amount, Quantity, Rounding};
 use kernel::tariff::Household;
 use kernel::unit::Unit;
 
@@ -16,7 +16,7 @@ use super::model::{
 };
 use super::reader::Reader;
 use super::words::{self, Ratio};
-use crate::registry::{AccountKind, Mode};
+use crate::registry::{AccountKind, Mode, parse_rounding};
 use crate::site_days;
 
 pub(super) const UTILITIES: &str = "electricity, water, gas or heat";
@@ -77,6 +77,9 @@ pub(super) fn site(reader: Reader<'_>) -> Option<SiteItem> {
             mode: reader.word("mode", Mode::parse, modes).unwrap_or(Mode::Shadow),
             webhook: webhook(&reader),
             adjustment_limit: adjustment_limit.unwrap_or_default(),
+            rounding: reader
+                .word("rounding", parse_rounding, "\"half-up\" or \"half-even\"")
+                .unwrap_or(Rounding::HalfUp),
             refund_limit: reader.exact("refund_limit", limit, LIMIT).unwrap_or_default(),
             from: reader.moment("from", zone.as_ref()),
             correct: correction(&reader),
