@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use kernel::component::Charge;
 use kernel::component::month::{DayRun, spread};
-use kernel::id::ServicePointId;
+use kernel::id::{AccountId, ServicePointId};
 use kernel::money::Quantity;
 use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
@@ -120,6 +120,26 @@ impl Pricing {
             self.accruals.through.insert(id, yesterday);
             self.accruals.changed.insert(id);
             self.add_difference(id, &fixed(&setup.terms, first..=yesterday), Sums::new());
+        }
+    }
+
+    /// Charges the fixed components of an account's service points up to and with a local day that has not ended yet, where
+    /// the account owes it: its final bill has its last day.
+    pub fn accrue_last(&mut self, account: AccountId, ids: &[ServicePointId], last: LocalDate) {
+        let charged: Vec<ServicePointId> = ids.iter().copied().filter(|id| self.accruals.points.contains(id)).collect();
+        for id in &charged {
+            let Some(setup) = self.points.get(id).map(|point| point.setup.clone()) else { continue };
+            let start = setup.terms.days.on(last).map(|day| day.start);
+            let owes = |start| setup.terms.contract_at(start).is_some_and(|contract| contract.account == account);
+            let known = self.accruals.through.get(id).map(|through| through.plus(1));
+            let Some(first) = known.or_else(|| first_day(&setup.terms)).filter(|first| *first <= last) else {
+                continue;
+            };
+            if start.is_some_and(owes) {
+                self.accruals.through.insert(*id, last);
+                self.accruals.changed.insert(*id);
+                self.add_difference(*id, &fixed(&setup.terms, first..=last), Sums::new());
+            }
         }
     }
 

@@ -240,6 +240,8 @@ impl Writer {
         let site = self.registry.account(order.account).and_then(|account| self.registry.site(account.site));
         if let Some(day) = site.and_then(|site| site.days.at(order.at)).copied() {
             self.mark_account(order.account, day.date.month());
+            let points: Vec<_> = self.registry.points_of_account(order.account).map(|point| point.id).collect();
+            self.pricing.accrue_last(order.account, &points, day.date);
         }
         let mut settlement = self.prepare().await?;
         self.write_in(&mut tx, &settlement).await?;

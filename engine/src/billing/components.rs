@@ -145,6 +145,7 @@ impl Writer {
 
     /// Marks what the month that is being closed, and lines that came for months that are final, bring about.
     fn find_due(&mut self) {
+        let now = self.clock.now();
         let Writer { charging, pricing, registry, closing, .. } = self;
         if charging.points.is_empty() {
             return;
@@ -158,7 +159,7 @@ impl Writer {
         for (id, point) in pricing.points.iter_mut().filter(|(id, point)| point.changed && charging.concerns(**id)) {
             let setup = Arc::clone(&point.setup);
             for (key, line) in point.lines.all().iter() {
-                let ended = || registry.account(key.account).is_some_and(|account| account.closed_at.is_some());
+                let ended = || registry.account(key.account).is_some_and(|account| account.has_ended(now));
                 let energy = line.changed && key.component == ComponentName::ENERGY;
                 if energy && (setup.is_closed(key.date) || ended()) {
                     marked.insert((*id, key.date.month()));
@@ -197,6 +198,13 @@ impl Writer {
         }
     }
 
+    /// Whether anything that is charged at a service point rests on its demand.
+    pub(super) fn measures_demand(&self, point: ServicePointId) -> bool {
+        let terms = self.registry.terms(point).filter(|_| self.charging.points.contains(&point));
+        let versions = terms.into_iter().flat_map(|terms| &terms.contracts).flat_map(|contract| &contract.versions);
+        versions.flat_map(|version| &version.components).any(|component| component.charge.window().is_some())
+    }
+
     /// Marks a month at all service points of a site.
     pub(super) fn mark_site(&mut self, site: kernel::id::SiteId, month: LocalMonth) {
         let here = |id: &&ServicePointId| self.registry.service_point(**id).is_some_and(|point| point.site == site);
@@ -214,7 +222,7 @@ impl Writer {
         let site = self.registry.service_point(of.point).and_then(|point| self.registry.site(point.site));
         let Some(site) = site else { return false };
         let closed = site.closed_through.is_some_and(|closed| of.month <= closed);
-        let ended = self.registry.account(of.account).is_some_and(|account| account.closed_at.is_some());
+        let ended = self.registry.account(of.account).is_some_and(|account| account.has_ended(self.clock.now()));
         closed || ended || self.closing == Some((site.id, of.month))
     }
 

@@ -6,12 +6,13 @@ use kernel::id::{AccountId, MeterId};
 use kernel::money::{Amount, Quantity};
 use kernel::reading::{Instruments, Reading, Value};
 use kernel::time::{HOUR, LocalDate, LocalMonth, Moment};
+use wal::clock::Clock;
 
 use super::apply::{apply, opened, try_apply};
 use super::periods::{approve_all, ask, close, decide, pending, reopen};
-use super::{MARCH, audited, send};
+use super::{MARCH, audited, batch, send};
 use crate::billing::closing::CloseAccount;
-use crate::engine::Engine;
+use crate::engine::{Engine, Options};
 use crate::query::{self, QuerySession, audit};
 
 /// 2026-03-01, local.
@@ -430,6 +431,37 @@ async fn an_account_that_ends_within_a_month_is_charged_its_components_at_once()
     // Nothing more comes of it, whatever time passes.
     send(&engine, &readings(0..2)).await;
     assert_eq!(march(&engine).await, found);
+    proven(&engine).await;
+    engine.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_account_that_ends_at_noon_has_its_last_day_in_the_final_bill() {
+    let folder = tempfile::tempdir().unwrap();
+    let noon = Moment(BEGIN + 468 * HOUR);
+    let clock = Clock::manual(noon);
+    let engine = Engine::open(folder.path(), Options::new(clock.clone())).await.unwrap();
+    apply(&engine, &site("")).await;
+    let read = async |rows: &[Reading]| {
+        let seq = engine.appender().append(batch(rows, clock.now())).await.unwrap();
+        engine.handle().settled(seq).await.unwrap().unwrap();
+    };
+    read(&readings(0..469)).await;
+    let order = CloseAccount {
+        account: AccountId(1),
+        at: noon,
+        channel: "cash".to_owned(),
+        key: "end".to_owned(),
+        actor: "desk".to_owned(),
+    };
+    engine.handle().close_account(order).await.unwrap().unwrap();
+    let found = march(&engine).await;
+    assert_eq!(found["smith basic"], "5.000000000", "20 days of 0.25");
+    // Nothing more comes of it as days end.
+    clock.advance(50 * HOUR);
+    read(&readings(469..500)).await;
+    assert_eq!(march(&engine).await["smith basic"], found["smith basic"]);
+    assert_eq!(march(&engine).await["smith vat"], found["smith vat"]);
     proven(&engine).await;
     engine.close().await.unwrap();
 }

@@ -490,6 +490,10 @@ impl Writer {
             *after = outcome.after.min(*after);
             divided.retain(|earlier| earlier.to <= outcome.after);
             divided.extend(outcome.divided);
+            // Readings within an interval that is final may change no line of energy, and yet the month's maximum.
+            if self.measures_demand(outcome.id) {
+                self.mark_final(outcome.id, outcome.after, self.clock.now());
+            }
         }
         if let Some((state, checkpoints)) = outcome.state
             && let Some(point) = self.pricing.points.get_mut(&outcome.id)

@@ -238,6 +238,14 @@ pub struct Account {
     pub closed_at: Option<Moment>,
 }
 
+impl Account {
+    /// Whether it has ended by now; an end that is still to come may be written down early.
+    #[must_use]
+    pub fn has_ended(&self, now: Moment) -> bool {
+        self.closed_at.is_some_and(|closed| closed <= now)
+    }
+}
+
 /// Who pays for a service point, by which tariff, from when to when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contract {

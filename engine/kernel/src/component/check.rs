@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use crate::component::demand::Window;
 use crate::component::share::Rate;
-use crate::component::{Charge, Component, DemandPrices, ENERGY, Taxation};
+use crate::component::{Charge, Component, DemandPrices, ENERGY, Taxation, UNITS};
 use crate::money::Price;
 
 /// The most components of a version.
@@ -23,7 +23,7 @@ pub enum ComponentFault {
     TooMany(usize),
     /// More than [`SHARE_LIMIT`] percentages.
     TooManyShares(usize),
-    /// A name that is empty, [`ENERGY`], or taken.
+    /// A name that is empty, [`ENERGY`], [`UNITS`], or taken.
     Name(String),
     /// The component's base names something that does not stand before it.
     UnknownBase(String, String),
@@ -62,7 +62,7 @@ pub fn components(list: &[Component]) -> Result<(), ComponentFault> {
     }
     for (index, component) in list.iter().enumerate() {
         let (before, name) = (&list[..index], &component.name);
-        if name.is_empty() || name == ENERGY || before.iter().any(|other| other.name == *name) {
+        if name.is_empty() || name == ENERGY || name == UNITS || before.iter().any(|other| other.name == *name) {
             return Err(ComponentFault::Name(name.clone()));
         }
         let is_minimum = |component: &Component| matches!(component.charge, Charge::Minimum { .. });

@@ -50,6 +50,9 @@ use share::Rate;
 /// The name under which a base means the charges of intervals.
 pub const ENERGY: &str = "energy";
 
+/// The name under which the ledger books what selling units brings in; no component has it.
+pub const UNITS: &str = "units";
+
 /// One charge of a tariff version beside the prices of its bands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {
