@@ -1,4 +1,5 @@
--- purpose: Each charge line costs exactly its quantity times the published price of its tariff version, band and tier; tier 0,
+-- purpose: Each charge line costs exactly its quantity times the published price of its tariff version, band and tier, or one a unit
+--   where the account buys units; tier 0,
 --   an allowance or what flowed back and is not billed, costs nothing, and so does what was used while nobody had a
 --   contract. Hours of a price series have a price each: charges_equal_intervals_by_tier recomputes them. What waits for
 --   approval, or was rejected, in a closed month counts too.
@@ -20,15 +21,18 @@ WITH due AS (
     FROM book.adjustments AS a
     JOIN book.adjustment_lines AS l ON l.adjustment_id = a.id
     WHERE a.state IN ('pending', 'rejected')
+),
+owed AS (
+    SELECT d.*, u.unit IS NOT NULL AS in_units FROM book.unit_accounts AS u RIGHT JOIN due AS d ON d.account_id = u.id
 )
 SELECT
     c.service_point_id, c.local_date, c.band, c.tier, c.tariff_version_id, c.quantity, p.price, c.amount
 FROM book.tariff_prices AS p
-RIGHT JOIN due AS c
+RIGHT JOIN owed AS c
     ON p.tariff_version_id = c.tariff_version_id AND p.band = c.band AND p.tier = c.tier
 WHERE c.component = 'energy'
     AND NOT (c.account_id = 0 AND c.tariff_version_id = 0 AND c.amount = 0)
     AND CASE WHEN c.tier = 0 THEN c.amount <> 0 OR (p.price IS NULL AND c.quantity > 0)
         WHEN c.band = 6 THEN false
         ELSE p.price IS NULL
-            OR c.amount <> CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) * p.price END
+            OR c.amount <> CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) * CASE WHEN c.in_units THEN 1 ELSE p.price END END

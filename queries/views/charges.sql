@@ -17,7 +17,14 @@
 -- column amount: currency; exactly quantity x price
 -- column transfer_id: ; the transfer that posted it; 0 while it is not posted
 -- column tariff_version_id: ; the version of the tariff
-WITH versions AS (
+-- column currency: ; of the amount: kWh or m3 where the account buys units, which cost one each then
+WITH owners AS (
+    SELECT a.id, a.name, u.unit, coalesce(u.unit, s.currency) AS currency
+    FROM book.accounts AS a
+    JOIN book.sites AS s ON s.id = a.site_id
+    LEFT JOIN book.unit_accounts AS u ON u.id = a.id
+),
+versions AS (
     SELECT v.id, t.name AS tariff
     FROM book.tariff_versions AS v
     JOIN book.tariffs AS t ON t.id = v.tariff_id
@@ -63,10 +70,12 @@ SELECT
     END AS band,
     c.tier,
     c.tariff,
-    CASE WHEN c.band <> 6 OR c.tier = 0 THEN c.price END AS price,
+    CASE WHEN a.unit IS NOT NULL AND c.price IS NOT NULL THEN CAST(1 AS DECIMAL(38, 6))
+        WHEN c.band <> 6 OR c.tier = 0 THEN c.price END AS price,
     CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS quantity,
     c.amount,
     c.transfer_id,
-    c.tariff_version_id
-FROM book.accounts AS a
+    c.tariff_version_id,
+    a.currency
+FROM owners AS a
 JOIN placed AS c ON c.account_id = a.id

@@ -14,6 +14,7 @@
 -- column dynamic: kWh or m3; hours with a price each
 -- column unpriced: kWh or m3; beyond the end of a price series, not charged yet
 -- column cost: currency; exact, not rounded
+-- column currency: ; of the cost: kWh or m3 where the account buys units
 SELECT
     account,
     service_point,
@@ -28,6 +29,7 @@ SELECT
     sum(CASE WHEN band = 'deep_valley' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS deep_valley,
     sum(CASE WHEN band = 'dynamic' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS dynamic,
     sum(CASE WHEN band = 'unpriced' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS unpriced,
-    sum(amount) AS cost
+    sum(amount) AS cost,
+    currency
 FROM charges
-GROUP BY account, service_point, utility, local_date
+GROUP BY account, service_point, utility, local_date, currency

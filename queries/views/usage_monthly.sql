@@ -14,6 +14,7 @@
 -- column dynamic: kWh or m3; hours with a price each
 -- column unpriced: kWh or m3; beyond the end of a price series, not charged yet
 -- column cost: currency; exact, not rounded
+-- column currency: ; of the cost: kWh or m3 where the account buys units
 SELECT
     account,
     service_point,
@@ -28,6 +29,7 @@ SELECT
     sum(deep_valley) AS deep_valley,
     sum(dynamic) AS dynamic,
     sum(unpriced) AS unpriced,
-    sum(cost) AS cost
+    sum(cost) AS cost,
+    currency
 FROM usage_daily
-GROUP BY account, service_point, utility, CAST(date_trunc('month', local_date) AS DATE)
+GROUP BY account, service_point, utility, CAST(date_trunc('month', local_date) AS DATE), currency

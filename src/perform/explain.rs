@@ -18,7 +18,8 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
     let day = date(day, "--day")?;
     let parts = node.engine.explain(account.id, day).await.map_err(failed)?.map_err(failed)?;
     let Some(site) = registry.site(account.site) else { return Err(Failure(format!("account {name} has no site"))) };
-    say(events, format!("{} ({}), {day}, {} time, {}", account.name, account.holder, site.zone, site.currency)).await;
+    let commodity = registry.commodity_of(account.id);
+    say(events, format!("{} ({}), {day}, {} time, {}", account.name, account.holder, site.zone, commodity)).await;
     if parts.is_empty() {
         say(events, "nothing was charged on this day: no interval between accepted readings falls into it").await;
         return Ok(());
@@ -54,11 +55,7 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
     let rounded = amount.round(2, Rounding::HalfUp);
     say(
         events,
-        format!(
-            "{} charges, {quantity} in all, {amount} exactly, {rounded:.2} {} when shown",
-            parts.len(),
-            site.currency
-        ),
+        format!("{} charges, {quantity} in all, {amount} exactly, {rounded:.2} {} when shown", parts.len(), commodity),
     )
     .await;
     Ok(())

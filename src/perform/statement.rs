@@ -27,7 +27,8 @@ pub(crate) async fn statement(
             Some((number, at)) => format!("statement {number}, closed {at}"),
             None => "not closed yet: as it is now".to_owned(),
         };
-        let head = format!("{} ({}), {month}, {}, {number}", account.name, account.holder, site.currency);
+        let head =
+            format!("{} ({}), {month}, {}, {number}", account.name, account.holder, registry.commodity_of(account.id));
         say(events, head).await;
     }
     say(events, table(&registry, site, name, &statement).render(format)).await;

@@ -10,7 +10,7 @@
 //!
 //! Modules in reading order: [`id`], [`time`], [`money`], [`reading`] and [`batch`] are the words; [`epoch`], [`judge`],
 //! [`calendar`], [`tariff`], [`rate`] and [`point`] price what meters read; [`component`] and [`statement`] make bills of
-//! it; [`control`] cuts off and reconnects.
+//! it, [`sale`] keeps wallets in units; [`control`] cuts off and reconnects.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::float_cmp, clippy::lossy_float_literal)]
@@ -30,6 +30,7 @@ pub mod point;
 pub mod rate;
 pub mod reading;
 pub mod reverse;
+pub mod sale;
 pub mod series;
 pub mod statement;
 pub mod tariff;

@@ -132,7 +132,9 @@ impl Place for Sites<'_> {
     }
 
     fn limit(&self, account: AccountId) -> Amount {
-        self.site(account).map_or(Amount::ZERO, |site| site.adjustment_limit)
+        // The limit is money: what is adjusted in units is for a person.
+        let in_units = self.registry.account(account).is_some_and(|account| account.unit.is_some());
+        self.site(account).filter(|_| !in_units).map_or(Amount::ZERO, |site| site.adjustment_limit)
     }
 }
 
@@ -317,10 +319,14 @@ impl Writer {
         let mut transfers = Vec::with_capacity(usage.len());
         for item in usage {
             let Some(account) = self.registry.account(item.account) else { continue };
-            let currency = self.registry.site(account.site).map_or("", |site| &site.currency);
+            let currency = self.registry.commodity_of(account.id);
             let wallet = LedgerName::Wallet(item.account, account.name.clone());
             let wallet = self.ledger.get(tx, &wallet, currency).await?;
-            let revenue = self.ledger.get(tx, &LedgerName::Revenue(item.utility), currency).await?;
+            let revenue = match account.unit {
+                Some(_) => LedgerName::Delivered(item.utility),
+                None => LedgerName::Revenue(item.utility),
+            };
+            let revenue = self.ledger.get(tx, &revenue, currency).await?;
             let linked = earlier.get(&(item.account, i64::from(item.date.0), revenue.id())).copied();
             // Usage debits the wallet; what turns out to be less is given back to it.
             let charged = item.amount > Amount::ZERO;

@@ -3,7 +3,8 @@
 /// A new book runs all of them in order; an older one those after its format, in one transaction. When you add one,
 /// change `query/columns.rs` with it and keep a book of the format before as a fixture (`tests/fixtures`). A script
 /// that has been released is never edited.
-pub const SCRIPTS: [&str; 2] = [include_str!("format_1.sql"), include_str!("format_2.sql")];
+pub const SCRIPTS: [&str; 3] =
+    [include_str!("format_1.sql"), include_str!("format_2.sql"), include_str!("format_3.sql")];
 
 /// The newest format that this program reads and writes.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of scripts")]

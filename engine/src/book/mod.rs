@@ -28,6 +28,7 @@ pub mod refunds;
 pub mod reversals;
 pub mod suspense;
 pub mod tx;
+pub mod unit_sales;
 
 pub use error::BookError;
 pub(crate) use error::malformed;

@@ -549,6 +549,25 @@ pub const TABLES: &[BookTable] = &[
             ("amount", Amount),
         ],
     },
+    BookTable { name: "unit_accounts", columns: &[("id", Id), ("unit", Text)] },
+    BookTable {
+        name: "unit_sales",
+        columns: &[
+            ("id", Long),
+            ("account_id", Id),
+            ("sold_at", Time),
+            ("utility", Text),
+            ("tariff_version_id", Id),
+            ("price", Long),
+            ("units", Long),
+            ("money", Amount),
+            ("remainder", Amount),
+            ("money_transfer_id", Long),
+            ("unit_transfer_id", Long),
+            ("state", Text),
+        ],
+    },
+    BookTable { name: "unit_refunds", columns: &[("refund_id", Long), ("sale_id", Long), ("units", Long)] },
 ];
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
 pub use types::{
     Account, AccountKind, CalendarEntry, CalendarId, Contract, Location, LocationId, Meter, MeterKind, Mode, Policy,
-    PolicyId, ServicePoint, Site, Tariff, TariffId,
+    PolicyId, ServicePoint, Site, Tariff, TariffId, unit_named,
 };
 
 /// An immutable snapshot of the registry.
@@ -126,6 +126,13 @@ impl Registry {
     #[must_use]
     pub fn account_named(&self, name: &str) -> Option<&Account> {
         self.accounts.named(name)
+    }
+
+    /// What an account's wallet is kept in: `kWh` or `m3` where it is kept in units, else the currency of its site.
+    #[must_use]
+    pub fn commodity_of(&self, id: AccountId) -> &str {
+        let Some(account) = self.account(id) else { return "" };
+        account.unit.unwrap_or_else(|| self.site(account.site).map_or("", |site| &site.currency))
     }
 
     /// All tariffs, by identifier.

@@ -43,7 +43,9 @@
 //! # or: file = "tariffs/hubei.toml"              # [[tariff]] tables in a file of their own
 //!
 //! [[location]]                  # name, title, parent, kind = building | floor | room | area, area = "85.50" (m2)
-//! [[account]]                   # name, holder, kind, policy, location, credit_limit, cutoff, protected, confirmed
+//! [[account]]                   # name, holder, kind, policy, location, credit_limit, cutoff, protected, confirmed;
+//!                               # balance = "money" (the default), or "kWh" | "m3": units are bought at the one price of
+//!                               # its tariff and used one by one; credit_limit and the policy's levels are in units then
 //! [[service_point]]             # name, utility, location, account, tariff, persons, households
 //!                               # - or [[service_point.contract]], one by one
 //! [[meter]]                     # serial, profile, service_point, ct, pt, multiplier, modulus, opening_count, rating,
