@@ -12,4 +12,5 @@ mod real_data;
 mod registers;
 mod site;
 mod socket;
+mod units;
 mod webhook;

@@ -315,3 +315,9 @@ mod registers;
 
 #[path = "tests_tariffs.rs"]
 mod tariffs;
+
+#[path = "tests_units.rs"]
+mod units;
+
+#[path = "tests_pool.rs"]
+mod pool;

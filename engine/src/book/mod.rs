@@ -10,7 +10,8 @@
 //!
 //! Modules in reading order: [`open`] the file, [`mod@format`] its tables and how an older book gets them, [`tx`] the one writer, [`bulk`] many rows at once,
 //! [`chain`] the audit log, [`ledger`] double entry, [`keys`] once for each key, [`payments`] money that comes in,
-//! [`orders`] all other orders that move money: [`holds`], [`reversals`], [`refunds`], [`suspense`]; [`closings`] what
+//! [`orders`] all other orders that move money: [`holds`], [`reversals`], [`refunds`], [`suspense`]; [`unit_sales`] what money
+//! buys where a wallet is kept in units, [`closings`] what
 //! becomes of a closed account's balance.
 
 pub mod bulk;

@@ -57,6 +57,10 @@
 //! Times without an offset are local to the site. What a register counts is multiplied by profile x `ct` x `pt` x
 //! `multiplier` (a pulse weight), unless the profile says that the device did so itself.
 //!
+//! **Pooled tiers.** The tier counter belongs to the service point. Several meters at one service point are rated as one
+//! timeline, in the order in which their intervals end (at one moment in the order of the meters), and share its tiers; tiers
+//! are not pooled over service points.
+//!
 //! **Registers.** `meter replace`, `meter retype` and `meter reset` (see [`plan_registers`]) change one meter from a moment
 //! on without a site file; an older file is refused afterwards where it says otherwise, and has nothing to change where it
 //! says nothing.
@@ -199,3 +203,5 @@ mod fault_tests;
 mod registers_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod units_tests;
