@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::TryStreamExt as _;
 use kernel::id::{AccountId, Seq, ServicePointId, TariffVersionId, Utility};
 use kernel::money::Quantity;
 use kernel::point::PointState;
@@ -21,6 +20,7 @@ use super::posting::Numbers;
 use super::pricing::{Pricing, Wallet};
 use super::writer::{Writer, setups};
 use crate::book::ledger::{self, LedgerAccounts};
+use crate::book::pages::{self, Select, unhex};
 use crate::book::{Book, BookError, closings, holds};
 use crate::lake::file::sweep;
 use crate::lake::flush::LakeFile;
@@ -129,44 +129,64 @@ impl Writer {
     }
 
     async fn load_points(&mut self) -> Result<(), BillingError> {
-        let reader = self.book.reader();
-        let sql = "SELECT service_point_id, state FROM service_point_states";
-        // Row by row: a table of a million rows is never in memory as rows.
-        let mut rows = sqlx::query(sql).fetch(reader);
-        while let Some(row) = rows.try_next().await.map_err(BookError::from)? {
-            let id = point_id(row.try_get(0).map_err(BookError::from)?);
-            let bytes: Vec<u8> = row.try_get(1).map_err(BookError::from)?;
+        let mut snapshot = self.book.snapshot().await?;
+        let points = &mut self.pricing.points;
+        let select = Select {
+            table: "service_point_states",
+            key: "service_point_id",
+            columns: &["service_point_id", "hex(state) AS state"],
+            condition: "1 = 1",
+        };
+        pages::each::<BillingError>(&mut snapshot, &select, |line| {
+            let id = point_id(line.get("service_point_id")?);
+            let bytes = unhex(line.get("state")?).ok_or_else(|| line.fault("state", "is no state"))?;
             let state = PointState::decode(&bytes).map_err(|fault| BillingError::State { point: id, fault })?;
-            if let Some(point) = self.pricing.points.get_mut(&id) {
+            if let Some(point) = points.get_mut(&id) {
                 point.state = state;
             }
-        }
+            Ok(())
+        })
+        .await?;
         let wallet = |posted| Wallet { posted, ..Wallet::default() };
         self.pricing.wallets =
             ledger::wallets(&self.book).await?.into_iter().map(|(account, posted)| (account, wallet(posted))).collect();
         for hold in self.holds.values() {
             self.pricing.wallets.entry(hold.account).or_default().held += hold.amount;
         }
-        let sql = "SELECT service_point_id, account_id, local_date, band, tier, tariff_version_id, quantity, amount \
-                   FROM usage_lines WHERE transfer_id = 0";
-        let mut rows = sqlx::query(sql).fetch(reader);
-        while let Some(row) = rows.try_next().await.map_err(BookError::from)? {
-            let int = |column: usize| row.try_get::<i64, _>(column).map_err(BookError::from);
+        let select = Select {
+            table: "usage_lines",
+            key: "service_point_id",
+            columns: &[
+                "service_point_id",
+                "account_id",
+                "local_date",
+                "band",
+                "tier",
+                "tariff_version_id",
+                "quantity",
+                "amount",
+            ],
+            condition: "transfer_id = 0",
+        };
+        let (points, wallets) = (&mut self.pricing.points, &mut self.pricing.wallets);
+        pages::each::<BillingError>(&mut snapshot, &select, |line| {
+            let int = |column: &str| line.get::<i64>(column);
             let key = LineKey {
-                account: AccountId(u32::try_from(int(1)?).unwrap_or(u32::MAX)),
-                date: LocalDate(i32::try_from(int(2)?).unwrap_or(i32::MAX)),
-                version: TariffVersionId(u32::try_from(int(5)?).unwrap_or(u32::MAX)),
-                band: u8::try_from(int(3)?).unwrap_or(u8::MAX),
-                tier: u16::try_from(int(4)?).unwrap_or(u16::MAX),
+                account: AccountId(u32::try_from(int("account_id")?).unwrap_or(u32::MAX)),
+                date: LocalDate(i32::try_from(int("local_date")?).unwrap_or(i32::MAX)),
+                version: TariffVersionId(u32::try_from(int("tariff_version_id")?).unwrap_or(u32::MAX)),
+                band: u8::try_from(int("band")?).unwrap_or(u8::MAX),
+                tier: u16::try_from(int("tier")?).unwrap_or(u16::MAX),
             };
-            let text: String = row.try_get(7).map_err(BookError::from)?;
-            let amount = ledger::amount(&text, "usage_lines.amount")?;
-            let sum = Sum { quantity: Quantity(int(6)?), amount };
-            if let Some(point) = self.pricing.points.get_mut(&point_id(int(0)?)) {
+            let amount = ledger::amount(line.get("amount")?, "usage_lines.amount")?;
+            let sum = Sum { quantity: Quantity(int("quantity")?), amount };
+            if let Some(point) = points.get_mut(&point_id(int("service_point_id")?)) {
                 point.lines.load(key, sum);
             }
-            self.pricing.wallets.entry(key.account).or_default().unposted += amount;
-        }
+            wallets.entry(key.account).or_default().unposted += amount;
+            Ok(())
+        })
+        .await?;
         Ok(())
     }
 
@@ -227,14 +247,13 @@ async fn overrides(book: &Book) -> Result<super::late::Overrides, BookError> {
 }
 
 async fn posted_until(book: &Book) -> Result<std::collections::BTreeMap<AccountId, i64>, BookError> {
-    let sql = "SELECT account_id, MAX(local_date) FROM transfers WHERE kind = 'usage' GROUP BY account_id";
-    let mut until = std::collections::BTreeMap::new();
-    let mut rows = sqlx::query(sql).fetch(book.reader());
-    while let Some(row) = rows.try_next().await? {
-        let account = AccountId(u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(u32::MAX));
-        until.insert(account, row.try_get(1)?);
-    }
-    Ok(until)
+    // One text for all accounts, 16 MB for a million: see `book::pages`.
+    let sql = "SELECT json_group_array(json_array(account_id, until)) FROM \
+               (SELECT account_id, MAX(local_date) AS until FROM transfers WHERE kind = 'usage' GROUP BY account_id)";
+    let row = sqlx::query(sql).fetch_one(book.reader()).await?;
+    let all: Vec<(u32, i64)> = serde_json::from_str(row.try_get(0)?)
+        .map_err(|error| crate::book::malformed(format!("transfers, account_id and local_date: {error}")))?;
+    Ok(all.into_iter().map(|(account, until)| (AccountId(account), until)).collect())
 }
 
 /// All files of the lake as one connection sees them, oldest first.

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use futures::TryStreamExt as _;
 use kernel::id::{AccountId, Utility};
 use kernel::money::Amount;
 use kernel::time::{LocalDate, Moment};
@@ -14,6 +13,7 @@ use sqlx::Row;
 
 use super::bulk::{self, Cell};
 use super::malformed;
+use super::pages::{self, Select};
 use super::{Book, BookError, Tx};
 
 /// What a ledger account is for; its name in the book (domain.md, 5).
@@ -361,13 +361,15 @@ async fn move_wallets(tx: &mut Tx, changes: BTreeMap<AccountId, Amount>) -> Resu
 /// # Errors
 /// What the database says.
 pub async fn wallets(book: &Book) -> Result<BTreeMap<AccountId, Amount>, BookError> {
-    let sql = "SELECT account_id, posted FROM wallets ORDER BY account_id";
-    let mut rows = sqlx::query_as::<_, (i64, String)>(sql).fetch(book.reader());
+    let select = Select { table: "wallets", key: "account_id", columns: &["account_id", "posted"], condition: "1 = 1" };
     let mut wallets = Vec::new();
-    while let Some((id, posted)) = rows.try_next().await? {
-        let account = u32::try_from(id).map_err(|_| malformed(format!("wallets.account_id {id}")))?;
-        wallets.push((AccountId(account), amount(&posted, "wallets.posted")?));
-    }
+    pages::each::<BookError>(&mut *book.snapshot().await?, &select, |line| {
+        let account: i64 = line.get("account_id")?;
+        let account = u32::try_from(account).map_err(|_| line.fault("account_id", "is no identifier"))?;
+        wallets.push((AccountId(account), amount(line.get("posted")?, "wallets.posted")?));
+        Ok(())
+    })
+    .await?;
     Ok(wallets.into_iter().collect())
 }
 

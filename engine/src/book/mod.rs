@@ -8,7 +8,7 @@
 //!
 //! **Survives a crash:** every committed transaction. A book of a newer format is refused, never guessed at.
 //!
-//! Modules in reading order: [`open`] the file, [`mod@format`] its tables and how an older book gets them, [`tx`] the one writer, [`bulk`] many rows at once,
+//! Modules in reading order: [`open`] the file, [`mod@format`] its tables and how an older book gets them, [`tx`] the one writer, [`bulk`] many rows written at once, [`pages`] many read,
 //! [`chain`] the audit log, [`ledger`] double entry, [`keys`] once for each key, [`payments`] money that comes in,
 //! [`orders`] all other orders that move money: [`holds`], [`reversals`], [`refunds`], [`suspense`]; [`unit_sales`] what money
 //! buys where a wallet is kept in units, [`closings`] what
@@ -24,6 +24,7 @@ pub mod keys;
 pub mod ledger;
 pub mod open;
 pub mod orders;
+pub mod pages;
 pub mod payments;
 pub mod refunds;
 pub mod reversals;

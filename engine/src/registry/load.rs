@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::TryStreamExt as _;
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
@@ -13,14 +12,14 @@ use kernel::sale;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalMonth, Moment};
 use serde::de::DeserializeOwned;
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Decode, Row, Type};
+use sqlx::{AnyConnection, Row as _};
 
 use super::table::{Installed, Paid};
 use super::{
     Account, AccountKind, CalendarEntry, CalendarId, Contract, LastIds, Location, LocationId, Meter, MeterKind, Mode,
     Policy, PolicyId, Registry, ServicePoint, Site, TABLES, Tariff, TariffId, unit_named,
 };
+use crate::book::pages::{self, Line, Select};
 use crate::book::{Book, BookError};
 use crate::site_days;
 
@@ -61,17 +60,19 @@ pub(crate) async fn last_ids(connection: &mut AnyConnection) -> Result<LastIds, 
     Ok(ids)
 }
 
-/// A row of a table, read by column name; a fault names table, row and column.
-struct Line<'a> {
-    table: &'static str,
-    row: &'a AnyRow,
+/// What the registry's rows hold beside numbers and texts; a fault names table, row and column.
+trait Fields<'a> {
+    fn id(&self, column: &str) -> Result<u32, BookError>;
+    fn optional_id(&self, column: &str) -> Result<Option<u32>, BookError>;
+    /// A count of at most 16 bits.
+    fn small(&self, column: &str) -> Result<Option<u16>, BookError>;
+    fn moment(&self, column: &str) -> Result<Moment, BookError>;
+    fn optional_moment(&self, column: &str) -> Result<Option<Moment>, BookError>;
+    fn word<T>(&self, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, BookError>;
+    fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, BookError>;
 }
 
-impl<'a> Line<'a> {
-    fn get<T: Decode<'a, sqlx::Any> + Type<sqlx::Any>>(&self, column: &str) -> Result<T, BookError> {
-        self.row.try_get(column).map_err(|error| self.fault(column, &error.to_string()))
-    }
-
+impl<'a> Fields<'a> for Line<'a> {
     fn id(&self, column: &str) -> Result<u32, BookError> {
         let id: i64 = self.get(column)?;
         u32::try_from(id).map_err(|_| self.fault(column, "is no identifier"))
@@ -82,7 +83,6 @@ impl<'a> Line<'a> {
         id.map(|id| u32::try_from(id).map_err(|_| self.fault(column, "is no identifier"))).transpose()
     }
 
-    /// A count of at most 16 bits.
     fn small(&self, column: &str) -> Result<Option<u16>, BookError> {
         let count: Option<i64> = self.get(column)?;
         count.map(|count| u16::try_from(count).map_err(|_| self.fault(column, "is above 65535"))).transpose()
@@ -97,46 +97,35 @@ impl<'a> Line<'a> {
     }
 
     fn word<T>(&self, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, BookError> {
-        let text: String = self.get(column)?;
-        parse(&text).ok_or_else(|| self.fault(column, &format!("{text:?} is not a word of this format")))
+        let text: &str = self.get(column)?;
+        parse(text).ok_or_else(|| self.fault(column, &format!("{text:?} is not a word of this format")))
     }
 
     fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, BookError> {
-        let text: String = self.get(column)?;
-        serde_json::from_str(&text).map_err(|error| self.fault(column, &error.to_string()))
-    }
-
-    fn fault(&self, column: &str, what: &str) -> BookError {
-        let id = self.row.try_get::<i64, _>("id").map_or_else(|_| "?".to_owned(), |id| id.to_string());
-        crate::book::malformed(format!("{} {id}, {column}: {what}", self.table))
+        serde_json::from_str(self.get(column)?).map_err(|error| self.fault(column, &error.to_string()))
     }
 }
 
-/// Takes the rows of a statement one by one, as they come: a table of a million rows is never in memory as rows.
+/// Rows of a table, one by one.
 async fn each(
     connection: &mut AnyConnection,
-    table: &'static str,
-    sql: &'static str,
-    mut take: impl FnMut(Line<'_>) -> Result<(), BookError>,
+    select: &Select,
+    take: impl FnMut(Line<'_>) -> Result<(), BookError>,
 ) -> Result<(), BookError> {
-    let mut rows = sqlx::query(sql).fetch(connection);
-    while let Some(row) = rows.try_next().await? {
-        take(Line { table, row: &row })?;
-    }
-    Ok(())
+    pages::each(connection, select, take).await
 }
 
 async fn calendars_and_policies(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    let sql = "SELECT id, name, definition FROM calendars ORDER BY id";
-    each(connection, "calendars", sql, |line| {
+    let select = Select::all("calendars", &["id", "name", "definition"]);
+    each(connection, &select, |line| {
         let id = CalendarId(line.id("id")?);
         let calendar: Calendar = line.json("definition")?;
         registry.calendars.insert(id, CalendarEntry { id, calendar: Arc::new(calendar) });
         Ok(())
     })
     .await?;
-    let sql = "SELECT id, name, definition FROM policies ORDER BY id";
-    each(connection, "policies", sql, |line| {
+    let select = Select::all("policies", &["id", "name", "definition"]);
+    each(connection, &select, |line| {
         let id = PolicyId(line.id("id")?);
         let policy = Policy { id, name: line.get("name")?, definition: line.get("definition")? };
         registry.policies.insert(id, policy);
@@ -148,19 +137,24 @@ async fn calendars_and_policies(registry: &mut Registry, connection: &mut AnyCon
 
 /// What each site has closed, and up to what it adjusts by itself.
 async fn periods(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    let sql = "SELECT site_id, MAX(local_month) AS closed FROM periods WHERE state = 'closed' GROUP BY site_id";
-    each(connection, "periods", sql, |line| {
-        let month = i32::try_from(line.get::<i64>("closed")?).map_err(|_| line.fault("local_month", "is no month"))?;
+    let select = Select {
+        table: "periods",
+        key: "site_id",
+        columns: &["site_id", "local_month"],
+        condition: "state = 'closed'",
+    };
+    each(connection, &select, |line| {
+        let month =
+            i32::try_from(line.get::<i64>("local_month")?).map_err(|_| line.fault("local_month", "is no month"))?;
         if let Some(site) = registry.sites.get_mut(&SiteId(line.id("site_id")?)) {
-            site.closed_through = Some(LocalMonth(month));
+            site.closed_through = site.closed_through.max(Some(LocalMonth(month)));
         }
         Ok(())
     })
     .await?;
-    let sql = "SELECT site_id, amount FROM adjustment_limits";
-    each(connection, "adjustment_limits", sql, |line| {
-        let limit =
-            Amount::parse(&line.get::<String>("amount")?).ok_or_else(|| line.fault("amount", "is no amount"))?;
+    let select = Select { key: "site_id", ..Select::all("adjustment_limits", &["site_id", "amount"]) };
+    each(connection, &select, |line| {
+        let limit = Amount::parse(line.get("amount")?).ok_or_else(|| line.fault("amount", "is no amount"))?;
         if let Some(site) = registry.sites.get_mut(&SiteId(line.id("site_id")?)) {
             site.adjustment_limit = limit;
         }
@@ -171,14 +165,16 @@ async fn periods(registry: &mut Registry, connection: &mut AnyConnection) -> Res
 
 async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let mut limits = BTreeMap::new();
-    each(connection, "refund_limits", "SELECT id, amount FROM refund_limits", |line| {
+    each(connection, &Select::all("refund_limits", &["id", "amount"]), |line| {
         limits.insert(SiteId(line.id("id")?), line.word("amount", kernel::money::Amount::parse)?);
         Ok(())
     })
     .await?;
-    let sql =
-        "SELECT id, name, title, time_zone, currency, calendar_id, mode, webhook, created_at FROM sites ORDER BY id";
-    each(connection, "sites", sql, |line| {
+    let select = Select::all(
+        "sites",
+        &["id", "name", "title", "time_zone", "currency", "calendar_id", "mode", "webhook", "created_at"],
+    );
+    each(connection, &select, |line| {
         let zone: String = line.get("time_zone")?;
         let days = site_days::of_zone(&zone).map_err(|error| line.fault("time_zone", &error.to_string()))?;
         let calendar_id = line.optional_id("calendar_id")?.map(CalendarId);
@@ -212,8 +208,8 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
     })
     .await?;
     periods(registry, connection).await?;
-    let sql = "SELECT id, site_id, parent_id, name, title, kind, area_centi_m2 FROM locations ORDER BY id";
-    each(connection, "locations", sql, |line| {
+    let select = Select::all("locations", &["id", "site_id", "parent_id", "name", "title", "kind", "area_centi_m2"]);
+    each(connection, &select, |line| {
         let id = LocationId(line.id("id")?);
         let location = Location {
             id,
@@ -233,14 +229,30 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
 
 async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let mut units = BTreeMap::new();
-    each(connection, "unit_accounts", "SELECT id, unit FROM unit_accounts", |line| {
+    each(connection, &Select::all("unit_accounts", &["id", "unit"]), |line| {
         units.insert(AccountId(line.id("id")?), line.word("unit", unit_named)?);
         Ok(())
     })
     .await?;
-    let sql = "SELECT id, site_id, name, holder, kind, policy_id, location_id, credit_limit, cutoff_enabled, protected, \
-               confirmed_at, opened_at, closed_at FROM accounts ORDER BY id";
-    each(connection, "accounts", sql, |line| {
+    let select = Select::all(
+        "accounts",
+        &[
+            "id",
+            "site_id",
+            "name",
+            "holder",
+            "kind",
+            "policy_id",
+            "location_id",
+            "credit_limit",
+            "cutoff_enabled",
+            "protected",
+            "confirmed_at",
+            "opened_at",
+            "closed_at",
+        ],
+    );
+    each(connection, &select, |line| {
         let id = AccountId(line.id("id")?);
         let account = Account {
             id,
@@ -266,7 +278,7 @@ async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Re
 }
 
 async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    each(connection, "tariffs", "SELECT id, name, utility, currency FROM tariffs ORDER BY id", |line| {
+    each(connection, &Select::all("tariffs", &["id", "name", "utility", "currency"]), |line| {
         let id = TariffId(line.id("id")?);
         let utility = line.word("utility", Utility::parse)?;
         let tariff =
@@ -275,9 +287,8 @@ async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Res
         Ok(())
     })
     .await?;
-    let sql =
-        "SELECT id, tariff_id, valid_from, definition, superseded_at FROM tariff_versions ORDER BY valid_from, id";
-    each(connection, "tariff_versions", sql, |line| {
+    let select = Select::all("tariff_versions", &["id", "tariff_id", "valid_from", "definition", "superseded_at"]);
+    each(connection, &select, |line| {
         let (id, tariff_id) = (TariffVersionId(line.id("id")?), TariffId(line.id("tariff_id")?));
         let version: TariffVersion = line.json("definition")?;
         if (version.id, version.valid_from) != (id, line.moment("valid_from")?) {
@@ -293,12 +304,15 @@ async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Res
         Ok(())
     })
     .await?;
+    for tariff in registry.tariffs.values_mut() {
+        tariff.versions.sort_by_key(|version| (version.valid_from, version.id));
+    }
     Ok(())
 }
 
 async fn service_points(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    let sql = "SELECT id, site_id, name, utility, location_id FROM service_points ORDER BY id";
-    each(connection, "service_points", sql, |line| {
+    let select = Select::all("service_points", &["id", "site_id", "name", "utility", "location_id"]);
+    each(connection, &select, |line| {
         let id = ServicePointId(line.id("id")?);
         let point = ServicePoint {
             id,
@@ -313,9 +327,14 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
         Ok(())
     })
     .await?;
-    let sql = "SELECT id, service_point_id, account_id, tariff_id, valid_from, valid_to, persons, households \
-               FROM contracts WHERE superseded_at IS NULL ORDER BY id";
-    each(connection, "contracts", sql, |line| {
+    let select = Select {
+        condition: "superseded_at IS NULL",
+        ..Select::all(
+            "contracts",
+            &["id", "service_point_id", "account_id", "tariff_id", "valid_from", "valid_to", "persons", "households"],
+        )
+    };
+    each(connection, &select, |line| {
         let contract = Contract {
             id: line.get("id")?,
             account: AccountId(line.id("account_id")?),
@@ -334,9 +353,11 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
         Ok(())
     })
     .await?;
-    let sql = "SELECT id, meter_id, service_point_id, valid_from, valid_to, definition FROM epochs \
-               WHERE superseded_at IS NULL ORDER BY id";
-    each(connection, "epochs", sql, |line| {
+    let select = Select {
+        condition: "superseded_at IS NULL",
+        ..Select::all("epochs", &["id", "meter_id", "service_point_id", "valid_from", "valid_to", "definition"])
+    };
+    each(connection, &select, |line| {
         let epoch: Epoch = line.json("definition")?;
         let columns = (line.id("id")?, line.id("meter_id")?, line.id("service_point_id")?);
         let times = (line.moment("valid_from")?, line.optional_moment("valid_to")?);
@@ -354,19 +375,35 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
 }
 
 async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    let sql = "SELECT id, parent_id FROM meter_parents WHERE parent_id IS NOT NULL";
-    let mut parents = std::collections::BTreeMap::new();
-    each(connection, "meter_parents", sql, |line| {
+    let select = Select { condition: "parent_id IS NOT NULL", ..Select::all("meter_parents", &["id", "parent_id"]) };
+    let mut parents = BTreeMap::new();
+    each(connection, &select, |line| {
         parents.insert(MeterId(line.id("id")?), MeterId(line.id("parent_id")?));
         Ok(())
     })
     .await?;
-    let sql = "SELECT id, site_id, serial, profile, utility, kind, resolution_numerator, resolution_denominator, bus, \
-               unit, poll_micros, has_relay, rating_mw FROM meters ORDER BY id";
-    each(connection, "meters", sql, |line| {
+    let select = Select::all(
+        "meters",
+        &[
+            "id",
+            "site_id",
+            "serial",
+            "profile",
+            "utility",
+            "kind",
+            "resolution_numerator",
+            "resolution_denominator",
+            "bus",
+            "unit",
+            "poll_micros",
+            "has_relay",
+            "rating_mw",
+        ],
+    );
+    each(connection, &select, |line| {
         let id = MeterId(line.id("id")?);
-        let bus: Option<String> = line.get("bus")?;
-        let bus = bus.map(|bus| host_port(&bus).ok_or_else(|| line.fault("bus", "is not HOST:PORT"))).transpose()?;
+        let bus: Option<&str> = line.get("bus")?;
+        let bus = bus.map(|bus| host_port(bus).ok_or_else(|| line.fault("bus", "is not HOST:PORT"))).transpose()?;
         let unit: Option<i64> = line.get("unit")?;
         let meter = Meter {
             id,

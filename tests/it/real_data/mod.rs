@@ -1,5 +1,6 @@
 //! Real input: what is billed and reported is what the source says, to the last digit.
 
+mod agile;
 pub(crate) mod cambridge;
 mod daiad;
 mod quality;

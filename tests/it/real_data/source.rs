@@ -68,6 +68,23 @@ fn add_batch(source: &mut Source, months: &mut Months, batch: &RecordBatch, lond
     }
 }
 
+/// One meter's hours of use: when each begins, in ms since 1970, and how much in 1/1000 kWh.
+pub(crate) fn hours(path: &Path, meter: &str) -> Vec<(i64, i64)> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
+    let mut hours = Vec::new();
+    for batch in reader {
+        let batch = batch.unwrap();
+        let meters = cast(batch.column_by_name("meter_id").unwrap(), &DataType::Utf8).unwrap();
+        let millis = DataType::Timestamp(TimeUnit::Millisecond, None);
+        let times = cast(batch.column_by_name("ts_utc").unwrap(), &millis).unwrap();
+        let times = times.as_primitive::<TimestampMillisecondType>();
+        let values = batch.column_by_name("kwh").unwrap().as_primitive::<Float64Type>();
+        let rows = (0..batch.num_rows()).filter(|row| meters.as_string::<i32>().value(*row) == meter);
+        hours.extend(rows.map(|row| (times.value(row), milli(values.value(row)))));
+    }
+    hours
+}
+
 /// The source has one decimal; its doubles are the nearest to them.
 fn milli(value: f64) -> i64 {
     decimal(&format!("{value:.1}"))
