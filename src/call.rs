@@ -17,6 +17,9 @@ pub(crate) enum Call {
         #[serde(default)]
         attached: Attached,
         dry_run: bool,
+        /// Say what a new version of a tariff would have charged.
+        #[serde(default)]
+        preview: bool,
     },
     Meter {
         change: MeterCommand,
@@ -51,7 +54,13 @@ pub(crate) enum Call {
     Audit,
     Explain {
         account: String,
-        day: String,
+        day: Option<String>,
+        #[serde(default)]
+        statement: Option<i64>,
+        #[serde(default)]
+        month: Option<String>,
+        #[serde(default)]
+        line: Option<usize>,
     },
     Quality {
         filter: QualityFilter,
@@ -99,10 +108,20 @@ pub(crate) enum Call {
         to: Option<String>,
         format: Tabular,
     },
-    Statement {
-        account: String,
-        month: String,
+    Simulate {
+        asked: SimulateArguments,
+        text: String,
+        #[serde(default)]
+        attached: Attached,
         format: Tabular,
+    },
+    Rerate {
+        asked: RerateArguments,
+        format: Tabular,
+    },
+    Statement {
+        asked: StatementArguments,
+        format: StatementFormat,
     },
 }
 
@@ -113,7 +132,7 @@ pub(crate) struct CorrectedValue {
     /// The count that the register showed
     #[arg(long, value_name = "COUNT", allow_negative_numbers = true, required_unless_present_any = ["usage", "void"], conflicts_with_all = ["usage", "void"])]
     pub(crate) register: Option<i64>,
-    /// What was used, in kWh or m3, from --start to --at
+    /// What was used, in the unit that the meter's usage is in, from --start to --at
     #[arg(long, value_name = "Q", allow_negative_numbers = true, requires = "start", conflicts_with = "void")]
     pub(crate) usage: Option<String>,
     /// Where the usage interval begins
@@ -122,6 +141,77 @@ pub(crate) struct CorrectedValue {
     /// The meter said nothing then
     #[arg(long)]
     pub(crate) void: bool,
+}
+
+/// Whose statement is wanted.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub(crate) struct StatementArguments {
+    /// Whose
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) account: Option<String>,
+    /// Those of all accounts
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Such as 2026-03
+    #[arg(long, value_name = "M")]
+    pub(crate) month: String,
+}
+
+/// How a statement is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+pub(crate) enum StatementFormat {
+    Table,
+    Csv,
+    Json,
+    /// A page for the tenant, to be printed
+    Html,
+    /// A workbook for finance
+    Xlsx,
+}
+
+/// What a tariff is tried on.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub(crate) struct SimulateArguments {
+    /// A file of [[tariff]] tables, or a site file (TOML); the tariff's last version is tried, as if always in force
+    pub(crate) file: PathBuf,
+    /// Accounts, `all`, or `tariff:NAME` for whoever is on that tariff now
+    #[arg(long, value_name = "ACCOUNTS", required = true, value_delimiter = ',')]
+    pub(crate) against: Vec<String>,
+    /// How many months
+    #[arg(long, value_name = "N", default_value = "12m")]
+    pub(crate) last: String,
+    /// Their last one, such as 2026-03; by default the last that has ended
+    #[arg(long, value_name = "M")]
+    pub(crate) until: Option<String>,
+    /// Which of the file's tariffs
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tariff: Option<String>,
+    /// A row for each month
+    #[arg(long, value_name = "WHAT", value_parser = ["month"])]
+    pub(crate) by: Option<String>,
+    /// Accounts whose bill changes by more percent than this are named
+    #[arg(long, value_name = "PERCENT", default_value = "20")]
+    pub(crate) threshold: String,
+}
+
+/// What is re-rated.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub(crate) struct RerateArguments {
+    /// First local day, such as 2026-03-01
+    #[arg(long, value_name = "D")]
+    pub(crate) from: String,
+    /// Last local day, inclusive
+    #[arg(long, value_name = "D")]
+    pub(crate) to: String,
+    /// Only what this account owes; may be given again
+    #[arg(long, value_name = "A")]
+    pub(crate) account: Vec<String>,
+    /// Show the difference of each account, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Why the difference is posted; it is kept in the audit log
+    #[arg(long, value_name = "R")]
+    pub(crate) reason: Option<String>,
 }
 
 /// What is done with a month.
@@ -290,7 +380,7 @@ pub(crate) struct ImportArguments {
     /// Which end of a usage interval the time gives
     #[arg(long, value_name = "END", value_parser = ["start", "end"])]
     pub(crate) time_marks: Option<String>,
-    /// kWh, Wh, MWh, GJ, m3, L, ccf or counts; without it the billing unit
+    /// kWh, Wh, MWh, GJ, MJ, m3, L, ccf or counts; without it what the meter's usage is in: the billing unit, mostly
     #[arg(long, value_name = "U")]
     pub(crate) unit: Option<String>,
     /// The IANA zone of times that name none, such as Asia/Shanghai

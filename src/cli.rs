@@ -10,7 +10,7 @@ use wal::clock::Clock;
 
 use crate::call::{
     Asked, Call, CorrectedValue, Event, Failure, ImportArguments, MeterCommand, Period, PeriodAction, QualityFilter,
-    Tabular, failed,
+    RerateArguments, SimulateArguments, StatementArguments, StatementFormat, Tabular, failed,
 };
 use crate::door;
 use crate::money::{MoneyCommand, Suspend};
@@ -41,6 +41,9 @@ enum Command {
         /// Print what would change, and change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Do not work out what a new version of a tariff in use would have charged on the last 12 months
+        #[arg(long)]
+        no_preview: bool,
     },
     /// Replace a meter, change its multiplier, or let its register begin anew, from a moment on
     Meter {
@@ -98,7 +101,7 @@ enum Command {
         list: bool,
         #[command(flatten)]
         period: Period,
-        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "svg", "png"])]
+        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "xlsx", "svg", "png"])]
         format: String,
         /// Write to a file instead of the terminal
         #[arg(long, value_name = "FILE")]
@@ -106,6 +109,8 @@ enum Command {
     },
     /// Ask in SQL, over readings, intervals, charges, balances and the other names of README
     Sql {
+        // A statement may begin with a comment.
+        #[arg(allow_hyphen_values = true)]
         statement: String,
         #[arg(long, default_value = "table")]
         format: Tabular,
@@ -116,8 +121,17 @@ enum Command {
     Explain {
         account: String,
         /// The local day, such as 2026-03-01
-        #[arg(long, value_name = "D")]
-        day: String,
+        #[arg(long, value_name = "D", required_unless_present = "line")]
+        day: Option<String>,
+        /// The line of a statement, from 1, with --statement or --month
+        #[arg(long, value_name = "L", conflicts_with = "day")]
+        line: Option<usize>,
+        /// The statement's number
+        #[arg(long, value_name = "N", requires = "line")]
+        statement: Option<i64>,
+        /// The statement's month, such as 2026-03
+        #[arg(long, value_name = "M", requires = "line", conflicts_with = "statement")]
+        month: Option<String>,
     },
     /// Readings of a meter: list them, show what is known of one, correct one
     Readings {
@@ -134,14 +148,22 @@ enum Command {
         #[command(subcommand)]
         command: AdjustmentCommand,
     },
-    /// An account's month: opening balance, payments, charges, closing balance
-    Statement {
-        account: String,
-        /// Such as 2026-03
-        #[arg(long, value_name = "M")]
-        month: String,
+    /// Rate a span anew from its readings, show what was charged otherwise, and post the signed difference
+    Rerate {
+        #[command(flatten)]
+        asked: RerateArguments,
         #[arg(long, default_value = "table")]
         format: Tabular,
+    },
+    /// An account's month: opening balance, payments, charges, closing balance
+    Statement {
+        #[command(flatten)]
+        asked: StatementArguments,
+        #[arg(long, default_value = "table")]
+        format: StatementFormat,
+        /// Write to a file instead of the terminal
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// List what readings have wrong, most severe first; `quality ack` says that somebody has looked at it
     #[command(args_conflicts_with_subcommands = true)]
@@ -296,6 +318,16 @@ enum TariffCommand {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Show old against new bills: what accounts would have paid by a tariff that is not published
+    Simulate {
+        #[command(flatten)]
+        asked: SimulateArguments,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+        /// Write to a file instead of the terminal
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 impl Arguments {
@@ -314,11 +346,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Tariff { command: TariffCommand::Check { file, output } } => {
             return perform::tariff::check(&file, output.as_deref());
         }
+        Command::Tariff { command: TariffCommand::Simulate { asked, format, output: to } } => {
+            output = to;
+            let site = perform::apply::read(&asked.file, "tariff file")?;
+            Call::Simulate { asked, text: site.text, attached: site.attached, format }
+        }
         Command::Probe { profile, address, unit } => return probe::probe(&profile, &address, unit).await,
         Command::Demo { out } => return crate::demo::demo(out).await,
-        Command::Apply { file, dry_run } => {
+        Command::Apply { file, dry_run, no_preview } => {
             let site = perform::apply::read(&file, "site file")?;
-            Call::Apply { file, text: site.text, attached: site.attached, dry_run }
+            Call::Apply { file, text: site.text, attached: site.attached, dry_run, preview: !no_preview }
         }
         Command::Meter { change, dry_run } => Call::Meter { change, dry_run },
         Command::Import { file, options } => {
@@ -339,7 +376,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Sql { statement, format } => Call::Sql { statement, format },
         Command::Audit => Call::Audit,
-        Command::Explain { account, day } => Call::Explain { account, day },
+        Command::Rerate { asked, format } => Call::Rerate { asked, format },
+        Command::Explain { account, day, statement, month, line } => {
+            Call::Explain { account, day, statement, month, line }
+        }
         Command::Readings { command } => match command {
             ReadingsCommand::List { meter, from, to, format } => Call::ReadingList { meter, from, to, format },
             ReadingsCommand::Show { meter, at, format } => Call::ReadingShow { meter, at, format },
@@ -351,7 +391,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             AdjustmentCommand::Approve { id, reason } => Call::AdjustmentDecide { id, approve: true, reason },
             AdjustmentCommand::Reject { id, reason } => Call::AdjustmentDecide { id, approve: false, reason },
         },
-        Command::Statement { account, month, format } => Call::Statement { account, month, format },
+        Command::Statement { asked, format, output: to } => {
+            output = to;
+            Call::Statement { asked, format }
+        }
         Command::Quality { command: Some(QualityCommand::Ack { issue, meter, from, reason }), .. } => {
             Call::QualityAck { issue, meter, from, reason }
         }

@@ -130,6 +130,7 @@ fn meters(registry: &Registry) -> Result<Meters, Failure> {
         },
         resolution_numerator: meter.resolution.0,
         resolution_denominator: meter.resolution.1,
+        measured: registry.measured_in(meter),
     });
     Meters::new(all.collect()).map_err(failed)
 }

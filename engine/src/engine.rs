@@ -9,7 +9,7 @@ use std::time::Duration;
 use kernel::epoch::ProfileFacts;
 use kernel::id::{AccountId, Seq, ServicePointId, SiteId};
 use kernel::reading::Verdict;
-use kernel::time::{LocalDate, LocalMonth, Moment};
+use kernel::time::{LocalMonth, Moment};
 use rustix::fs::{FlockOperation, flock};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -22,12 +22,11 @@ use crate::billing::apply::ApplyError;
 use crate::billing::closing::{CloseAccount, ClosedAccount, ClosingError};
 use crate::billing::correct::CorrectReading;
 use crate::billing::error::BillingError;
-use crate::billing::explain::ExplainedPart;
+use crate::billing::explain::{Explained, ExplainedPart};
 use crate::billing::hot::Hot;
 use crate::billing::periods::Refused;
 use crate::billing::recovery::Places;
 use crate::billing::service::{Balance, FRAMES, LocalFuture, REQUESTS, Request, Service};
-use crate::billing::statements::Statement;
 use crate::billing::supply::Doors;
 use crate::billing::writer::Writer;
 use crate::book::orders::{self, OrderError, Outcome};
@@ -404,7 +403,7 @@ impl Handle {
     }
 
     /// Runs work on the writer between two settlements; a registry that it gives is the registry of now.
-    async fn change<T: Send + 'static>(
+    pub(crate) async fn change<T: Send + 'static>(
         &self,
         work: impl for<'a> FnOnce(&'a mut Writer) -> LocalFuture<'a, Result<(T, Option<Arc<Registry>>), Refused>>
         + Send
@@ -511,18 +510,6 @@ impl Handle {
         self.change(move |writer| Box::pin(async move { Ok((writer.correct(&asked).await?, None)) })).await
     }
 
-    /// An account's statement of a month; none where the site has no such month.
-    ///
-    /// # Errors
-    /// [`Stopped`]; the inner one is what could not be read.
-    pub async fn statement(
-        &self,
-        account: AccountId,
-        month: LocalMonth,
-    ) -> Result<Result<Option<Statement>, Refused>, Stopped> {
-        self.change(move |writer| Box::pin(async move { Ok((writer.statement(account, month).await?, None)) })).await
-    }
-
     /// Writes down that a person has looked at a finding of the view `data_quality`.
     ///
     /// # Errors
@@ -583,19 +570,15 @@ impl Handle {
         .await
     }
 
-    /// Every charge of an account on a local day.
+    /// Every charge that is asked for.
     ///
     /// # Errors
     /// [`Stopped`]; the inner one is what could not be read.
-    pub async fn explain(
-        &self,
-        account: AccountId,
-        date: LocalDate,
-    ) -> Result<Result<Vec<ExplainedPart>, BillingError>, Stopped> {
+    pub async fn explain(&self, asked: Explained) -> Result<Result<Vec<ExplainedPart>, BillingError>, Stopped> {
         self.ask(|reply| {
             Request::With(Box::new(move |writer| {
                 Box::pin(async move {
-                    let _ = reply.send(writer.explain(account, date).await);
+                    let _ = reply.send(writer.explain(&asked).await);
                 })
             }))
         })

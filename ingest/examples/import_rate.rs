@@ -67,6 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         kind: MeterKind::Usage,
         resolution_numerator: 1,
         resolution_denominator: 1,
+        measured: kernel::unit::Unit::KilowattHour,
     });
     let directory = MeterDirectory::new(Meters::new(meters.collect())?);
     let clock = Clock::live();

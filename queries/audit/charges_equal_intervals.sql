@@ -1,8 +1,8 @@
 -- purpose: Of each service point that always had a contract, the charges add up to the intervals: no energy is lost, none is
 --   charged twice. What waits for approval, or was rejected, in a closed month counts too.
 -- column service_point_id: ; which
--- column intervals: kWh or m3; what was used
--- column charges: kWh or m3; what was charged
+-- column intervals: kWh, m3 or GJ; what was used
+-- column charges: kWh, m3 or GJ; what was charged
 WITH used AS (
     SELECT i.service_point_id, i.epoch_id, i.start_time, i.end_time, i.quantity, count(c.id) AS contracts
     FROM book.contracts AS c

@@ -6,8 +6,8 @@
 -- column local_date: ; the local day
 -- column band: ; code
 -- column tariff_version_id: ; which version
--- column intervals: 1/1000 kWh or m3; what the intervals give
--- column charges: 1/1000 kWh or m3; what was charged
+-- column intervals: 1/1000 kWh, m3 or GJ; what the intervals give
+-- column charges: 1/1000 kWh, m3 or GJ; what was charged
 WITH versions AS (
     SELECT
         id, tariff_id, CAST(valid_from AS BIGINT) AS valid_from,

@@ -8,8 +8,8 @@
 -- column band: ; code
 -- column tier: ; from 1; 0 for an allowance
 -- column tariff_version_id: ; which version
--- column intervals: 1/1000 kWh or m3; what the intervals give
--- column charges: 1/1000 kWh or m3; what was charged
+-- column intervals: 1/1000 kWh, m3 or GJ; what the intervals give
+-- column charges: 1/1000 kWh, m3 or GJ; what was charged
 -- column cost: currency; what the steps of a series make of it
 -- column amount: currency; what was charged
 WITH versions AS (

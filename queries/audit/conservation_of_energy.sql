@@ -1,10 +1,11 @@
--- purpose: Of each register installation, the intervals add up to the last count minus the first, times the multiplier.
+-- purpose: Of each register installation, what the intervals measured adds up to the last count minus the first, times the
+--   multiplier: energy or volume, before any conversion.
 -- column meter_id: ; which
 -- column epoch_id: ; which installation
--- column intervals: kWh or m3; what the intervals add up to
--- column registers: kWh or m3; what the register passed
+-- column intervals: kWh, GJ or m3; what the intervals add up to
+-- column registers: kWh, GJ or m3; what the register passed
 WITH totals AS (
-    SELECT epoch_id, sum(quantity) AS quantity, min(start_time) AS first_time, max(end_time) AS last_time
+    SELECT epoch_id, sum(measured) AS quantity, min(start_time) AS first_time, max(end_time) AS last_time
     FROM intervals
     WHERE kind = 'register'
     GROUP BY epoch_id

@@ -6,17 +6,17 @@
 -- column local_date: ; day
 -- column utility: ; utility
 -- column service_point: ; service point
--- column quantity: kWh or m3; used
+-- column quantity: kWh, m3 or GJ; used
 -- column unit: ; unit
--- column single: kWh or m3; where one price holds all day
--- column sharp: kWh or m3; sharp band
--- column peak: kWh or m3; peak band
--- column flat: kWh or m3; flat band
--- column valley: kWh or m3; valley band
--- column deep_valley: kWh or m3; deep valley band
--- column dynamic: kWh or m3; hours with a price each
--- column unpriced: kWh or m3; beyond the end of a price series, not charged yet
--- totals: quantity single sharp peak flat valley deep_valley dynamic unpriced by utility
+-- column single: kWh, m3 or GJ; where one price holds all day
+-- column sharp: kWh, m3 or GJ; sharp band
+-- column peak: kWh, m3 or GJ; peak band
+-- column flat: kWh, m3 or GJ; flat band
+-- column valley: kWh, m3 or GJ; valley band
+-- column deep_valley: kWh, m3 or GJ; deep valley band
+-- column dynamic: kWh, m3 or GJ; hours with a price each
+-- column unpriced: kWh, m3 or GJ; beyond the end of a price series, not charged yet
+-- totals: quantity single sharp peak flat valley deep_valley dynamic unpriced by utility unit
 -- optional: single sharp peak flat valley deep_valley dynamic unpriced
 -- chart: stacked-bars x=local_date y=single,sharp,peak,flat,valley,deep_valley,dynamic,unpriced panel=utility unit=unit
 SELECT
@@ -24,7 +24,7 @@ SELECT
     utility,
     service_point,
     CAST(sum(quantity) AS DECIMAL(38, 3)) AS quantity,
-    CASE WHEN utility IN ('water', 'gas') THEN 'm3' ELSE 'kWh' END AS unit,
+    unit,
     CAST(sum(single) AS DECIMAL(38, 3)) AS single,
     CAST(sum(sharp) AS DECIMAL(38, 3)) AS sharp,
     CAST(sum(peak) AS DECIMAL(38, 3)) AS peak,
@@ -35,5 +35,5 @@ SELECT
     CAST(sum(unpriced) AS DECIMAL(38, 3)) AS unpriced
 FROM usage_daily
 WHERE local_date BETWEEN $from AND $to
-GROUP BY local_date, utility, service_point
+GROUP BY local_date, utility, service_point, unit
 ORDER BY local_date, utility, service_point

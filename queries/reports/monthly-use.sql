@@ -7,36 +7,36 @@
 -- column account: ; account
 -- column holder: ; holder
 -- column utility: ; utility
--- column quantity: kWh or m3; used
+-- column quantity: kWh, m3 or GJ; used
 -- column unit: ; unit
--- column single: kWh or m3; where one price holds all day
--- column sharp: kWh or m3; sharp band
--- column peak: kWh or m3; peak band
--- column flat: kWh or m3; flat band
--- column valley: kWh or m3; valley band
--- column deep_valley: kWh or m3; deep valley band
--- column dynamic: kWh or m3; hours with a price each
--- column unpriced: kWh or m3; beyond the end of a price series, not charged yet
+-- column single: kWh, m3 or GJ; where one price holds all day
+-- column sharp: kWh, m3 or GJ; sharp band
+-- column peak: kWh, m3 or GJ; peak band
+-- column flat: kWh, m3 or GJ; flat band
+-- column valley: kWh, m3 or GJ; valley band
+-- column deep_valley: kWh, m3 or GJ; deep valley band
+-- column dynamic: kWh, m3 or GJ; hours with a price each
+-- column unpriced: kWh, m3 or GJ; beyond the end of a price series, not charged yet
 -- column cost: currency; sum of the rounded lines
 -- column currency: ; currency
 -- optional: single sharp peak flat valley deep_valley dynamic unpriced
--- totals: quantity single sharp peak flat valley deep_valley dynamic unpriced cost by utility
+-- totals: quantity single sharp peak flat valley deep_valley dynamic unpriced cost by utility unit
 -- chart: horizontal-bars x=single,sharp,peak,flat,valley,deep_valley,dynamic,unpriced y=account,holder panel=utility unit=unit top=20
 WITH lines AS (
     SELECT
-        account, utility, band, date_trunc('month', local_date) AS month, sum(quantity) AS quantity,
+        account, utility, unit, band, date_trunc('month', local_date) AS month, sum(quantity) AS quantity,
         CAST(round(sum(amount), 2) AS DECIMAL(38, 2)) AS rounded
     FROM charges
     WHERE local_date BETWEEN $from AND $to
     GROUP BY
-        account, utility, band, date_trunc('month', local_date), service_point, component, tier, tariff_version_id
+        account, utility, unit, band, date_trunc('month', local_date), service_point, component, tier, tariff_version_id
 )
 SELECT
     l.account,
     a.holder,
     l.utility,
     CAST(sum(l.quantity) AS DECIMAL(38, 3)) AS quantity,
-    CASE WHEN l.utility IN ('water', 'gas') THEN 'm3' ELSE 'kWh' END AS unit,
+    l.unit,
     CAST(sum(CASE WHEN l.band = 'single' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS single,
     CAST(sum(CASE WHEN l.band = 'sharp' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS sharp,
     CAST(sum(CASE WHEN l.band = 'peak' THEN l.quantity ELSE 0 END) AS DECIMAL(38, 3)) AS peak,
@@ -49,5 +49,5 @@ SELECT
     a.currency
 FROM lines AS l
 JOIN accounts AS a ON a.account = l.account
-GROUP BY l.account, a.holder, l.utility, a.currency
-ORDER BY l.account, l.utility
+GROUP BY l.account, a.holder, l.utility, l.unit, a.currency
+ORDER BY l.account, l.utility, l.unit

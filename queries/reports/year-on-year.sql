@@ -8,17 +8,18 @@
 -- parameter before_to: a year before to
 -- column utility: ; utility
 -- column month: ; first day of the month
--- column this_year: kWh or m3; used
--- column last_year: kWh or m3; used a year earlier
--- column difference: kWh or m3; this year minus last year
+-- column this_year: kWh, m3 or GJ; used
+-- column last_year: kWh, m3 or GJ; used a year earlier
+-- column difference: kWh, m3 or GJ; this year minus last year
 -- column percent: %; difference in percent of last year
 -- column unit: ; unit
 -- column note: ; what makes the two differ in length
--- totals: this_year last_year by utility
+-- totals: this_year last_year by utility unit
 -- chart: grouped-bars x=month y=last_year,this_year panel=utility unit=unit
 WITH used AS (
     SELECT
         utility,
+        unit,
         local_date,
         local_date >= $from AS is_now,
         CAST(CASE WHEN local_date >= $from THEN date_trunc('month', local_date)
@@ -30,6 +31,7 @@ WITH used AS (
 months AS (
     SELECT
         utility,
+        unit,
         month,
         sum(CASE WHEN is_now THEN quantity END) AS this_year,
         sum(CASE WHEN NOT is_now THEN quantity END) AS last_year,
@@ -38,7 +40,7 @@ months AS (
         date_part('day', month + INTERVAL '1 month' - INTERVAL '1 day') AS length_now,
         date_part('day', month - INTERVAL '1 year' + INTERVAL '1 month' - INTERVAL '1 day') AS length_before
     FROM used
-    GROUP BY utility, month
+    GROUP BY utility, unit, month
 )
 SELECT
     utility,
@@ -48,7 +50,7 @@ SELECT
     CAST(this_year - last_year AS DECIMAL(38, 3)) AS difference,
     CAST(CASE WHEN last_year > 0 THEN round(CAST(this_year - last_year AS DECIMAL(24, 3)) * 100 / CAST(last_year AS DECIMAL(24, 3)), 1) END
         AS DECIMAL(20, 1)) AS percent,
-    CASE WHEN utility IN ('water', 'gas') THEN 'm3' ELSE 'kWh' END AS unit,
+    unit,
     concat_ws('; ',
         CASE WHEN days_now = 0 THEN 'no data this year'
             WHEN days_now < length_now THEN concat(days_now, ' of ', length_now, ' days this year') END,
@@ -57,4 +59,4 @@ SELECT
         CASE WHEN length_now > length_before THEN 'leap day this year'
             WHEN length_now < length_before THEN 'leap day last year' END) AS note
 FROM months
-ORDER BY utility, month
+ORDER BY utility, unit, month

@@ -8,11 +8,11 @@
 -- column band: ; single, sharp, peak, flat, valley or deep_valley
 -- column tier: ; from 1
 -- column tariff_version_id: ; the version of the tariff
--- column quantity_before: kWh or m3; what was charged
+-- column quantity_before: kWh, m3 or GJ; what was charged
 -- column amount_before: currency; for how much
--- column quantity_after: kWh or m3; what is right
+-- column quantity_after: kWh, m3 or GJ; what is right
 -- column amount_after: currency; for how much
--- column quantity: kWh or m3; the difference
+-- column quantity: kWh, m3 or GJ; the difference
 -- column amount: currency; the difference
 -- column transfer_id: ; what posted it; 0 while nothing has
 SELECT

@@ -11,12 +11,13 @@
 -- column band: ; single, sharp, peak, flat, valley, deep_valley, dynamic, or unpriced: beyond the end of a price series
 -- column tier: ; from 1; 0 for a free allowance, and for what flowed back through a signed register and is not billed
 -- column tariff: ; the tariff's name
--- column price: currency per kWh or m3; the price of that version, band and tier; null where each hour has its own, and for
+-- column price: currency per kWh, m3 or GJ; the price of that version, band and tier; null where each hour has its own, and for
 --   what flowed back
--- column quantity: kWh or m3; how much
+-- column quantity: kWh, m3 or GJ; how much
 -- column amount: currency; exactly quantity x price
 -- column transfer_id: ; the transfer that posted it; 0 while it is not posted
 -- column tariff_version_id: ; the version of the tariff
+-- column unit: ; the billing unit of the service point: kWh, m3 or GJ
 -- column currency: ; of the amount: kWh or m3 where the account buys units, which cost one each then
 WITH owners AS (
     SELECT a.id, a.name, u.unit, coalesce(u.unit, s.currency) AS currency
@@ -53,7 +54,7 @@ labelled AS (
     RIGHT JOIN stated AS c ON c.tariff_version_id = v.id
 ),
 placed AS (
-    SELECT c.*, p.name AS service_point, p.utility
+    SELECT c.*, p.name AS service_point, p.utility, p.unit
     FROM book.service_points AS p
     JOIN labelled AS c ON c.service_point_id = p.id
 )
@@ -76,6 +77,7 @@ SELECT
     c.amount,
     c.transfer_id,
     c.tariff_version_id,
+    c.unit,
     a.currency
 FROM owners AS a
 JOIN placed AS c ON c.account_id = a.id

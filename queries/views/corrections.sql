@@ -6,7 +6,7 @@
 -- column time: UTC; of the reading
 -- column kind: ; register, usage, or void: the meter said nothing
 -- column register_count: counts; what the register showed
--- column quantity: kWh or m3; what was used in the interval
+-- column quantity: kWh, m3 or GJ; what was used in the interval
 -- column interval_start: UTC; where the interval begins
 -- column verdict: ; as in readings
 -- column reason: ; why

@@ -9,7 +9,7 @@
 -- column start_time: UTC; since when
 -- column end_time: UTC; where it ends or was seen last: a reading's time, the gap's end, the site's newest reading
 -- column register_count: counts; the register that was seen last, or null
--- column quantity: kWh or m3; the usage that was seen last, or what was used over a gap
+-- column quantity: kWh, m3 or GJ; the usage that was seen last, or what was used over a gap
 -- column severity: ; info, warning or critical
 -- column state: ; open, ended or acknowledged
 -- column age_hours: h; how long it is open, or lasted
@@ -18,9 +18,14 @@
 -- column acknowledged_by: ; who acknowledged it, or null
 -- column acknowledged_for: ; the reason given, or null
 WITH installations AS (
-    SELECT id, meter_id, service_point_id, valid_from, valid_to, numerator, denominator
-    FROM book.epochs
-    WHERE superseded_at IS NULL
+    SELECT
+        e.id, e.meter_id, e.service_point_id, e.valid_from, e.valid_to,
+        -- 1/1000 kWh or m3 a count, also where GJ are billed: 2500/9 kWh.
+        e.numerator * CASE WHEN p.unit = 'GJ' THEN 2500 ELSE 1 END AS numerator,
+        e.denominator * CASE WHEN p.unit = 'GJ' THEN 9 ELSE 1 END AS denominator
+    FROM book.service_points AS p
+    JOIN book.epochs AS e ON e.service_point_id = p.id
+    WHERE e.superseded_at IS NULL
 ),
 -- The newest reading that counts, of each meter and of its site.
 newest AS (
@@ -290,7 +295,7 @@ families AS (
 ),
 member_days AS (
     SELECT
-        f.family, f.meter_id, f.is_parent, (CAST(i.end_time AS BIGINT) - 1) / 86400000000 AS day, sum(i.quantity) AS quantity,
+        f.family, f.meter_id, f.is_parent, (CAST(i.end_time AS BIGINT) - 1) / 86400000000 AS day, sum(i.measured) AS quantity,
         min(i.start_time) AS start_time, max(i.end_time) AS end_time
     FROM families AS f
     JOIN installations AS e ON e.meter_id = f.meter_id
@@ -335,7 +340,7 @@ sum_issues AS (
 -- A level that breaks: months against the same months a year before -------------------------------------------------------
 meter_days AS (
     SELECT
-        e.meter_id, (CAST(i.end_time AS BIGINT) - 1) / 86400000000 AS day, sum(i.quantity) AS quantity,
+        e.meter_id, (CAST(i.end_time AS BIGINT) - 1) / 86400000000 AS day, sum(i.measured) AS quantity,
         min(i.start_time) AS start_time, max(i.end_time) AS end_time
     FROM installations AS e
     JOIN intervals AS i ON i.epoch_id = e.id

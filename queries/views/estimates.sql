@@ -7,9 +7,10 @@
 -- column utility: ; electricity, water, gas or heat
 -- column start_time: UTC; the hour's beginning
 -- column end_time: UTC; the hour's end
--- column quantity: kWh or m3; what it may have used
+-- column quantity: kWh, m3 or GJ; what it may have used
 -- column energy_quality: ; estimated
 -- column allocation_quality: ; profile, or linear where there are too few like days
+-- column unit: ; the billing unit: kWh, m3 or GJ
 WITH installations AS (
     SELECT
         id, meter_id, service_point_id, valid_to,
@@ -81,7 +82,8 @@ SELECT
         CAST(k.milli AS DECIMAL(30, 0)) * 0.001 / k.days,
         CAST(a.milli AS DECIMAL(30, 0)) * 0.001 / a.hours) AS DECIMAL(38, 3)) AS quantity,
     'estimated' AS energy_quality,
-    CASE WHEN k.milli IS NULL THEN 'linear' ELSE 'profile' END AS allocation_quality
+    CASE WHEN k.milli IS NULL THEN 'linear' ELSE 'profile' END AS allocation_quality,
+    p.unit
 FROM slots AS s
 JOIN all_hours AS a ON a.meter_id = s.meter_id
 LEFT JOIN like_hours AS k ON k.meter_id = s.meter_id AND k.day_type = s.day_type AND k.hour = s.hour

@@ -8,7 +8,7 @@
 -- column service_point: ; where it is installed
 -- column installed_from: UTC; since when
 -- column installed_to: UTC; until when, or null
--- column multiplier_numerator: 1/1000 kWh or m3 per count; CT x PT or pulse weight included ...
+-- column multiplier_numerator: 1/1000 kWh, m3 or GJ per count; CT x PT or pulse weight included ...
 -- column multiplier_denominator: ; ... divided by this
 -- column modulus: counts; where the register wraps to zero, or null
 -- column bus: ; host:port, or null for imports

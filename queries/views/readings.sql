@@ -6,7 +6,7 @@
 -- column time: UTC; event time: when the register showed it, or where the usage interval ends
 -- column kind: ; register or usage
 -- column register_count: counts; raw count as the device shows it, before any multiplier; registers only
--- column quantity: kWh or m3; what was used in the interval; usage only
+-- column quantity: kWh, m3 or GJ; what was used in the interval, in what the meter's usage is in: the billing unit, or m3 that are converted; usage only
 -- column interval_start: UTC; where the usage interval begins; usage only
 -- column power_w: W; active power; for water and gas the flow in litres per hour
 -- column voltage_v: V; voltage

@@ -3,7 +3,7 @@
 -- column service_point: ; its name
 -- column site: ; the property
 -- column utility: ; electricity, water, gas or heat
--- column unit: ; billing unit: kWh or m3
+-- column unit: ; billing unit: kWh, m3 or GJ
 -- column location: ; room or area
 -- column account: ; who pays by the latest contract
 -- column tariff: ; by which tariff
@@ -20,7 +20,7 @@ SELECT
     p.name AS service_point,
     s.name AS site,
     p.utility,
-    CASE WHEN p.utility IN ('water', 'gas') THEN 'm3' ELSE 'kWh' END AS unit,
+    p.unit,
     l.name AS location,
     a.name AS account,
     t.name AS tariff,

@@ -12,13 +12,14 @@
 -- column band: ; single, sharp, peak, flat, valley, deep_valley, dynamic or unpriced
 -- column tier: ; from 1; 0 for a free allowance
 -- column tariff: ; the tariff's name
--- column price: currency per kWh or m3; of that version, band and tier; null where each hour has its own
--- column quantity: kWh or m3; how much
+-- column price: currency per kWh, m3 or GJ; of that version, band and tier; null where each hour has its own
+-- column quantity: kWh, m3 or GJ; how much
 -- column amount: currency; exact
 -- column carried_in: currency; what earlier statements of the line rounded away
 -- column rounded: currency; amount and carried_in, rounded half up to two digits
 -- column carried_out: currency; what this one rounds away
 -- column total: currency; the sum of the account's rounded lines of the month
+-- column unit: ; the billing unit of the service point: kWh, m3 or GJ
 -- column currency: ; of the amounts: kWh or m3 where the account buys units
 WITH owners AS (
     SELECT a.id, a.name, u.unit, coalesce(u.unit, s.currency) AS currency
@@ -36,13 +37,13 @@ closed AS (
 open_lines AS (
     SELECT
         c.account, CAST(date_trunc('month', c.stated_on) AS DATE) AS month, c.service_point, c.utility, CAST(date_trunc('month', c.local_date) AS DATE) AS usage_month,
-        c.component, c.band, c.tier, c.tariff, c.price, sum(c.quantity) AS quantity, sum(c.amount) AS amount
+        c.component, c.band, c.tier, c.tariff, c.price, c.unit, sum(c.quantity) AS quantity, sum(c.amount) AS amount
     FROM closed AS s
     RIGHT JOIN charges AS c ON c.account = s.account
     WHERE s.through IS NULL OR date_part('year', c.stated_on) * 12 + date_part('month', c.stated_on) - 1 > s.through
     GROUP BY
         c.account, CAST(date_trunc('month', c.stated_on) AS DATE), c.service_point, c.utility, CAST(date_trunc('month', c.local_date) AS DATE), c.component, c.band,
-        c.tier, c.tariff, c.price
+        c.tier, c.tariff, c.price, c.unit
 ),
 rounded AS (
     SELECT *, CAST(round(amount, 2) AS DECIMAL(38, 2)) AS rounded FROM open_lines WHERE quantity <> 0 OR amount <> 0
@@ -68,7 +69,8 @@ frozen AS (
         l.amount,
         l.carried_in,
         CAST(l.rounded AS DECIMAL(38, 2)) AS rounded,
-        l.carried_out
+        l.carried_out,
+        p.unit
     FROM book.statement_lines AS l
     JOIN owners AS a ON a.id = l.account_id
     JOIN book.service_points AS p ON p.id = l.service_point_id
@@ -81,7 +83,7 @@ stated AS (
     SELECT
         account, month, CAST(NULL AS BIGINT) AS statement, service_point, utility, usage_month, component, band, tier, tariff,
         price, quantity, amount, CAST(0 AS DECIMAL(38, 9)) AS carried_in, rounded,
-        CAST(amount - rounded AS DECIMAL(38, 9)) AS carried_out
+        CAST(amount - rounded AS DECIMAL(38, 9)) AS carried_out, unit
     FROM rounded
     UNION ALL
     SELECT * FROM frozen
@@ -89,6 +91,6 @@ stated AS (
 SELECT
     t.account, t.month, t.statement, t.service_point, t.utility, t.usage_month, t.component, t.band, t.tier, t.tariff, t.price,
     t.quantity, t.amount, t.carried_in, t.rounded, t.carried_out,
-    CAST(sum(t.rounded) OVER (PARTITION BY t.account, t.month) AS DECIMAL(38, 2)) AS total, o.currency
+    CAST(sum(t.rounded) OVER (PARTITION BY t.account, t.month) AS DECIMAL(38, 2)) AS total, t.unit, o.currency
 FROM owners AS o
 JOIN stated AS t ON t.account = o.name

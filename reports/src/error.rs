@@ -41,6 +41,14 @@ pub enum ReportError {
         /// Which report.
         name: String,
     },
+    /// A workbook could not be written.
+    #[error("the workbook of {name} could not be written: {fault}; ask for a shorter period, or for --format csv")]
+    Workbook {
+        /// Which report.
+        name: String,
+        /// What the library said.
+        fault: String,
+    },
     /// Drawing failed.
     #[error("the chart of {name} could not be drawn: {fault}")]
     Chart {

@@ -4,7 +4,7 @@
 //! and it says of which ([`Provenance`]). CSV and JSON carry every digit; only the table for people rounds money to two
 //! places (half up, for show, sums are made of exact figures). JSON writes decimals as strings, so that no reader turns
 //! them into floats. A chart looks the same on any machine, in Chinese and English: its letters come from a font in this
-//! crate, also in SVG.
+//! crate, also in SVG. A workbook ([`xlsx`]) holds numbers, not text, and sums as formulas.
 //!
 //! **What it does not do.** It computes nothing that its SQL does not say, and it never reads raw readings: reports stand
 //! on charges, one line a day.
@@ -18,6 +18,7 @@ mod json;
 pub mod params;
 mod run;
 mod table;
+pub mod xlsx;
 
 pub use catalogue::{ReportInfo, list};
 pub use cells::width;
@@ -39,6 +40,8 @@ pub enum Format {
     Svg,
     /// A chart as PNG.
     Png,
+    /// A workbook of one sheet.
+    Xlsx,
 }
 
 impl Format {
@@ -51,6 +54,7 @@ impl Format {
             "json" => Some(Format::Json),
             "svg" => Some(Format::Svg),
             "png" => Some(Format::Png),
+            "xlsx" => Some(Format::Xlsx),
             _ => None,
         }
     }
@@ -59,7 +63,8 @@ impl Format {
 /// Renders a report.
 ///
 /// # Errors
-/// [`ReportError::NoChart`] where the report has no picture or nothing to show; [`ReportError::Chart`] where drawing fails.
+/// [`ReportError::NoChart`] where the report has no picture or nothing to show; [`ReportError::Chart`] where drawing fails;
+/// [`ReportError::Workbook`] where a sheet is too large.
 pub fn render(report: &Report, format: Format) -> Result<Vec<u8>, ReportError> {
     match format {
         Format::Table => Ok(table::render(report).into_bytes()),
@@ -67,6 +72,7 @@ pub fn render(report: &Report, format: Format) -> Result<Vec<u8>, ReportError> {
         Format::Json => Ok(json::render(report).into_bytes()),
         Format::Svg => chart::svg(report),
         Format::Png => chart::png(report),
+        Format::Xlsx => xlsx::render(report, table::places),
     }
 }
 
@@ -84,7 +90,9 @@ pub fn render_year(map: &YearMap, format: Format) -> Result<Vec<u8>, ReportError
     match format {
         Format::Svg => chart::svg_of(map),
         Format::Png => chart::png_of(map),
-        Format::Table | Format::Csv | Format::Json => Err(ReportError::NoChart { name: map.name.clone() }),
+        Format::Table | Format::Csv | Format::Json | Format::Xlsx => {
+            Err(ReportError::NoChart { name: map.name.clone() })
+        }
     }
 }
 
@@ -96,7 +104,7 @@ pub fn render_rows(rows: &engine::query::Table, format: Format) -> Result<Vec<u8
     let report = Report::of_rows(rows);
     match format {
         Format::Table => Ok(table::render_plain(&report).into_bytes()),
-        Format::Csv | Format::Json => render(&report, format),
+        Format::Csv | Format::Json | Format::Xlsx => render(&report, format),
         Format::Svg | Format::Png => Err(ReportError::NoChart { name: "sql".to_owned() }),
     }
 }

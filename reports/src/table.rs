@@ -119,7 +119,7 @@ fn shown(report: &Report, groups: &BTreeMap<Vec<String>, Vec<usize>>) -> Vec<Sho
 }
 
 /// Places after the point: two for money, else as many as the column needs.
-fn places(column: &Column, exact: &[Option<String>]) -> usize {
+pub(crate) fn places(column: &Column, exact: &[Option<String>]) -> usize {
     if column.unit.starts_with("currency") {
         return 2;
     }

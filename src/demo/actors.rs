@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::billing::explain::Explained;
 use engine::billing::service::Balance;
 use engine::book::payments::TopUp;
 use engine::registry::{AccountKind, Registry};
@@ -128,7 +129,9 @@ async fn hours_of_trade(node: &Node, account: AccountId, hours: i64) -> Result<A
     let today = LocalDate(i32::try_from((NOW.0 + UTC_OFFSET).div_euclid(DAY)).unwrap_or(0));
     let mut spent = Amount::ZERO;
     for back in 1..=7 {
-        let parts = node.engine.explain(account, today.plus(-back)).await.map_err(failed)?.map_err(failed)?;
+        let day = today.plus(-back);
+        let asked = Explained { account, days: day..=day, line: None };
+        let parts = node.engine.explain(asked).await.map_err(failed)?.map_err(failed)?;
         spent += parts.iter().map(|item| item.part.amount).sum();
     }
     Ok(Amount(spent.0 * i128::from(hours) / (7 * 16)).round(2, Rounding::HalfUp))

@@ -113,7 +113,9 @@ struct Prepared {
 /// Applies the mall, imports its history and lets its tenants have paid.
 async fn prepare(node: &Node, out: &Path) -> Result<Prepared, Failure> {
     let file = PathBuf::from("data/mall.toml");
-    let lines = ask(node, Call::Apply { file, text: site(), attached: Attached::default(), dry_run: false }).await?;
+    let lines =
+        ask(node, Call::Apply { file, text: site(), attached: Attached::default(), dry_run: false, preview: false })
+            .await?;
     println!("\n1. The site file is applied: {}", lines.last().map_or("", String::as_str));
     let registry = node.engine.registry();
     let metered = history::metered(&registry, NOW);

@@ -26,15 +26,27 @@ pub(crate) fn read(file: &Path, what: &str) -> Result<SiteText, Failure> {
     Ok(SiteText { text, attached })
 }
 
+/// How a site file is applied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// Change nothing.
+    pub(crate) dry_run: bool,
+    /// Say what new versions of tariffs would have charged.
+    pub(crate) preview: bool,
+}
+
 pub(crate) async fn apply(
     node: &Node,
     actor: &str,
     file: &Path,
     site: impl Into<SiteText>,
-    dry_run: bool,
+    way: Way,
     events: &Events,
 ) -> Result<(), Failure> {
-    let name = file.display().to_string();
+    let Way { dry_run, preview } = way;
+    let (name, site) = (file.display().to_string(), site.into());
+    // By the terms of before: afterwards the old bills would be by the new version where it reaches back.
+    let previewed = if preview { super::simulate::preview(node, site.clone(), &name).await } else { Vec::new() };
     let changes = node.engine.apply(site, &name, profile_facts()?, actor, dry_run).await.map_err(failed)?;
     let changes = changes.map_err(failed)?;
     if changes.is_empty() {
@@ -43,6 +55,9 @@ pub(crate) async fn apply(
     }
     for change in &changes {
         say(events, change.clone()).await;
+    }
+    for line in previewed {
+        say(events, line).await;
     }
     let done = if dry_run { "would change; nothing was written" } else { "changed" };
     say(events, format!("{name}: {} things {done}", changes.len())).await;

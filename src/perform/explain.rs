@@ -1,8 +1,11 @@
 //! `explain`: why a day cost what it cost.
 
-use engine::billing::explain::ExplainedPart;
+use std::collections::BTreeMap;
+
+use engine::billing::explain::{Explained, ExplainedPart};
 use engine::registry::{Registry, ServicePoint};
-use kernel::money::{Amount, Quantity, Rounding};
+use kernel::conversion::Factor;
+use kernel::money::{Amount, Price, Quantity, Rounding};
 use kernel::rate::Part;
 use kernel::reading::Value;
 use kernel::tariff::TariffVersion;
@@ -12,11 +15,34 @@ use super::{account, date};
 use crate::call::{Events, Failure, Tabular, failed, say};
 use crate::node::Node;
 
+pub(super) const COLUMNS: [&str; 19] = [
+    "service_point",
+    "meter",
+    "from",
+    "to",
+    "counts",
+    "multiplier>",
+    "converted",
+    "quantity>",
+    "unit",
+    "day",
+    "band",
+    "tier>",
+    "counter_before>",
+    "tier_ends>",
+    "tariff",
+    "version_from",
+    "price>",
+    "amount>",
+    "allocation",
+];
+
 pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events) -> Result<(), Failure> {
     let registry = node.engine.registry();
     let account = account(&registry, name)?;
     let day = date(day, "--day")?;
-    let parts = node.engine.explain(account.id, day).await.map_err(failed)?.map_err(failed)?;
+    let asked = Explained { account: account.id, days: day..=day, line: None };
+    let parts = node.engine.explain(asked).await.map_err(failed)?.map_err(failed)?;
     let Some(site) = registry.site(account.site) else { return Err(Failure(format!("account {name} has no site"))) };
     let commodity = registry.commodity_of(account.id);
     say(events, format!("{} ({}), {day}, {} time, {}", account.name, account.holder, site.zone, commodity)).await;
@@ -24,45 +50,40 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
         say(events, "nothing was charged on this day: no interval between accepted readings falls into it").await;
         return Ok(());
     }
-    let mut table = Table::new(&[
-        "service_point",
-        "meter",
-        "from",
-        "to",
-        "counts",
-        "multiplier>",
-        "quantity>",
-        "unit",
-        "day",
-        "band",
-        "tier>",
-        "counter_before>",
-        "tier_ends>",
-        "tariff",
-        "version_from",
-        "price>",
-        "amount>",
-        "allocation",
-    ]);
+    let mut table = Table::new(&COLUMNS);
     let day_type = site.calendar.day_type(day).name();
-    let (mut quantity, mut amount) = (Quantity::ZERO, Amount::ZERO);
+    // What is in different units is not added up.
+    let (mut quantities, mut amount) = (BTreeMap::<&str, Quantity>::new(), Amount::ZERO);
     for item in &parts {
-        quantity += item.part.quantity;
+        let unit = registry.service_point(item.point).map_or("", |point| point.unit.name());
+        *quantities.entry(unit).or_default() += item.part.quantity;
         amount += item.part.amount;
         table.push(row(&registry, site, day_type, item));
     }
     say(events, table.render(Tabular::Table)).await;
     let rounded = amount.round(2, Rounding::HalfUp);
+    let quantities: Vec<String> = quantities.iter().map(|(unit, quantity)| format!("{quantity} {unit}")).collect();
     say(
         events,
-        format!("{} charges, {quantity} in all, {amount} exactly, {rounded:.2} {} when shown", parts.len(), commodity),
+        format!(
+            "{} charges, {} in all, {amount} exactly, {rounded:.2} {} when shown",
+            parts.len(),
+            quantities.join(", "),
+            commodity
+        ),
     )
     .await;
     Ok(())
 }
 
-fn row(registry: &Registry, site: &engine::registry::Site, day_type: &str, item: &ExplainedPart) -> Vec<String> {
-    let ExplainedPart { point, reading, previous, epoch, part } = item;
+/// A charge in words, with the type of its day.
+pub(super) fn row(
+    registry: &Registry,
+    site: &engine::registry::Site,
+    day_type: &str,
+    item: &ExplainedPart,
+) -> Vec<String> {
+    let ExplainedPart { point, reading, previous, epoch, part, converted } = item;
     let point = registry.service_point(*point);
     let meter = reading.map(|row| row.meter).or(epoch.as_ref().map(|epoch| epoch.meter));
     let meter = meter.and_then(|id| registry.meter(id));
@@ -95,8 +116,9 @@ fn row(registry: &Registry, site: &engine::registry::Site, day_type: &str, item:
         wall(part.to),
         counts,
         multiplier,
+        converted.as_ref().map_or_else(String::new, |(factor, volume)| conversion(factor, *volume)),
         part.quantity.to_string(),
-        point.map_or("", |point| point.utility.unit()).to_owned(),
+        point.map_or("", |point| point.unit.name()).to_owned(),
         day_type.to_owned(),
         part.band.name().to_owned(),
         part.tier.to_string(),
@@ -119,6 +141,21 @@ fn tier_ends(point: Option<&ServicePoint>, version: Option<&TariffVersion>, part
     upper.map_or_else(String::new, |upper| upper.to_string())
 }
 
+/// `4.000 m3 x 39.5 MJ/m3 x 1.02264 / 3.6`.
+fn conversion(factor: &Factor, volume: Option<Quantity>) -> String {
+    let volume = volume.map_or_else(|| "m3".to_owned(), |volume| format!("{volume} m3"));
+    format!("{volume} x {}", worth(factor))
+}
+
+/// `39.5 MJ/m3 x 1.02264 / 3.6`: kWh of a m3.
+pub(super) fn worth(factor: &Factor) -> String {
+    let short = |millionths| {
+        let text = Price(millionths).to_string();
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    format!("{} MJ/m3 x {} / 3.6", short(factor.calorific_value), short(factor.correction))
+}
+
 /// Units of one count: `numerator / denominator` thousandths.
 fn multiplier(numerator: i64, denominator: i64) -> String {
     if denominator == 1 {
@@ -129,7 +166,7 @@ fn multiplier(numerator: i64, denominator: i64) -> String {
 }
 
 /// The site's wall clock, with the day's offset where it has two.
-fn wall_time(site: &engine::registry::Site, moment: kernel::time::Moment) -> String {
+pub(super) fn wall_time(site: &engine::registry::Site, moment: kernel::time::Moment) -> String {
     let Some(day) = site.days.at(moment) else { return moment.to_string() };
     let run = day.runs().find(|(run, end)| run.start <= moment && moment < *end);
     let wall = run.map_or(0, |(run, _)| run.wall + moment.since(run.start));

@@ -5,6 +5,7 @@ pub(crate) mod apply;
 mod audit;
 mod balance;
 mod explain;
+mod explain_line;
 mod import;
 mod meter;
 mod moment;
@@ -14,6 +15,8 @@ pub(crate) mod probe;
 mod quality;
 mod readings;
 pub(crate) mod report;
+mod rerate;
+pub(crate) mod simulate;
 mod sql;
 mod statement;
 mod table;
@@ -29,9 +32,9 @@ use crate::node::Node;
 pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Result<(), Failure> {
     let actor = asked.actor.as_str();
     match &asked.call {
-        Call::Apply { file, text, attached, dry_run } => {
+        Call::Apply { file, text, attached, dry_run, preview } => {
             let site = SiteText { text: text.clone(), attached: attached.clone() };
-            apply::apply(node, actor, file, site, *dry_run, events).await
+            apply::apply(node, actor, file, site, apply::Way { dry_run: *dry_run, preview: *preview }, events).await
         }
         Call::Meter { change, dry_run } => meter::meter(node, actor, change, *dry_run, events).await,
         Call::Import { file, options } => import::import(node, file, options, events).await,
@@ -43,9 +46,19 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         Call::Balance { account, format } => balance::balance(node, account.as_deref(), *format, events).await,
         Call::Report { name, period, format } => report::report(node, name, period, format, events).await,
         Call::ReportList => report::list(events).await,
+        Call::Simulate { asked, text, attached, format } => {
+            let site = SiteText { text: text.clone(), attached: attached.clone() };
+            simulate::simulate(node, site, asked, *format, events).await
+        }
+        Call::Rerate { asked, format } => rerate::rerate(node, actor, asked, *format, events).await,
         Call::Sql { statement, format } => sql::sql(node, statement, *format, events).await,
         Call::Audit => audit::audit(node, events).await,
-        Call::Explain { account, day } => explain::explain(node, account, day, events).await,
+        Call::Explain { account, day: Some(day), .. } => explain::explain(node, account, day, events).await,
+        Call::Explain { account, day: None, statement, month, line } => {
+            let which =
+                explain_line::Which { statement: *statement, month: month.as_deref(), line: line.unwrap_or_default() };
+            explain_line::explain_line(node, account, &which, events).await
+        }
         Call::PeriodList { format } => period::list(node, *format, events).await,
         Call::PeriodChange { action, month, site, reason } => {
             period::change(node, actor, *action, month, site.as_deref(), reason, events).await
@@ -61,7 +74,7 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         Call::ReadingList { meter, from, to, format } => {
             readings::list(node, meter, from.as_deref(), to.as_deref(), *format, events).await
         }
-        Call::Statement { account, month, format } => statement::statement(node, account, month, *format, events).await,
+        Call::Statement { asked, format } => statement::statement(node, asked, *format, events).await,
         Call::Quality { filter, format } => quality::list(node, filter, *format, events).await,
         Call::QualityAck { issue, meter, from, reason } => {
             quality::acknowledge(node, actor, &quality::Words { issue, meter, from, reason }, events).await

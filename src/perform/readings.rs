@@ -78,7 +78,7 @@ pub(crate) async fn correct(
             let wrong = || {
                 Failure(format!(
                     "--usage {usage:?} is no quantity: write it in {}, such as 1.250",
-                    meter.utility.unit()
+                    registry.measured_in(meter).name()
                 ))
             };
             let quantity = Quantity::parse(usage).ok_or_else(wrong)?;

@@ -30,7 +30,7 @@ pub(crate) async fn report(
 /// A report as bytes of its format.
 pub(crate) async fn render(node: &Node, name: &str, period: &Period, format: &str) -> Result<Vec<u8>, Failure> {
     let format = Format::parse(format)
-        .ok_or_else(|| Failure(format!("{format:?} is no format; use table, csv, json, svg or png")))?;
+        .ok_or_else(|| Failure(format!("{format:?} is no format; use table, csv, json, xlsx, svg or png")))?;
     let year = period.year.map(|year| year.to_string());
     let params = Params::parse(period.from.as_deref(), period.to.as_deref(), period.month.as_deref(), year.as_deref());
     let report = reports::run(&node.query, name, params.map_err(failed)?).await.map_err(failed)?;

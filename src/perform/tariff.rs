@@ -6,10 +6,10 @@ use std::sync::Arc;
 use engine::site_days;
 use engine::site_file::{TariffFile, TariffText, tariffs_of};
 use kernel::calendar::Calendar;
-use kernel::id::Utility;
 use kernel::partition::{Partition, prove};
 use kernel::tariff::{Band, PersonRule, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{HOUR, LocalDate, Moment, SiteDays};
+use kernel::unit::Unit;
 use reports::{Format, Shade, YearDay, YearMap, YearPanel};
 
 use super::apply;
@@ -86,7 +86,7 @@ fn describe(tariff: &TariffText, version: &TariffVersion, next: Option<Moment>, 
     if !version.source.is_empty() {
         println!("    source: {}", version.source);
     }
-    let unit = tariff.utility.unit();
+    let unit = tariff.unit.name();
     for rule in &version.rules {
         let mut names: Vec<&str> = rule.day_types.iter().map(|day_type| day_type.name()).collect();
         names.extend(rule.named.iter().map(String::as_str));
@@ -110,7 +110,7 @@ fn describe(tariff: &TariffText, version: &TariffVersion, next: Option<Moment>, 
         println!("    {tier}{} {}/{unit}", prices.collect::<Vec<_>>().join(", "), tariff.currency);
     }
     if let Some(tiers) = &version.tiers {
-        describe_tiers(tiers, tariff.utility);
+        describe_tiers(tiers, tariff.unit);
     }
     if let Some(series) = &version.dynamic {
         let negative = series.prices.iter().filter(|price| price.0 < 0).count();
@@ -139,8 +139,8 @@ fn describe(tariff: &TariffText, version: &TariffVersion, next: Option<Moment>, 
     );
 }
 
-fn describe_tiers(tiers: &Tiers, utility: Utility) {
-    let unit = utility.unit();
+fn describe_tiers(tiers: &Tiers, unit: Unit) {
+    let unit = unit.name();
     let period = match tiers.period {
         TierPeriod::Monthly => "each month".to_owned(),
         TierPeriod::Annual(reset) => format!("each year from {:02}-{:02}", reset.month, reset.day),
@@ -234,7 +234,7 @@ fn panel(
             .collect();
         Shade { color, label: format!("{name} {}", prices.join(" / ")) }
     });
-    let title = format!("{} {year} ({}/{})", tariff.name, tariff.currency, tariff.utility.unit());
+    let title = format!("{} {year} ({}/{})", tariff.name, tariff.currency, tariff.unit.name());
     YearPanel { title, first, shades: shades.collect(), days: drawn }
 }
 

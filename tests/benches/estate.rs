@@ -73,6 +73,7 @@ fn epoch(id: u32) -> Epoch {
         jitter_counts: 2,
         max_rate: 60_000,
         signed: false,
+        converts: false,
         valid_from: Moment(0),
         valid_to: None,
     }
@@ -101,8 +102,8 @@ pub(crate) async fn book(folder: &Path, meters: u32) -> (Book, TariffVersion) {
     ];
     let columns = "sites (id, name, title, time_zone, currency, calendar_id, mode, webhook, created_at)";
     insert(&mut tx, columns, [site]).await;
-    let tariff: [Cell<'_>; 4] = [1_u32.into(), "bands".into(), "electricity".into(), "CNY".into()];
-    insert(&mut tx, "tariffs (id, name, utility, currency)", [tariff]).await;
+    let tariff: [Cell<'_>; 5] = [1_u32.into(), "bands".into(), "electricity".into(), "CNY".into(), "kWh".into()];
+    insert(&mut tx, "tariffs (id, name, utility, currency, unit)", [tariff]).await;
     let definition = serde_json::to_string(&version).expect("a version is plain data");
     let row: [Cell<'_>; 6] = [1_u32.into(), 1_u32.into(), 0_u32.into(), definition.into(), 0_u32.into(), none()];
     let columns = "tariff_versions (id, tariff_id, valid_from, definition, published_at, superseded_at)";
@@ -127,10 +128,10 @@ pub(crate) async fn book(folder: &Path, meters: u32) -> (Book, TariffVersion) {
     let columns = "accounts (id, site_id, name, holder, kind, policy_id, location_id, credit_limit, cutoff_enabled, \
                    protected, confirmed_at, opened_at, closed_at)";
     insert(&mut tx, columns, accounts).await;
-    let points = (1..=meters).map(|id| -> [Cell<'_>; 5] {
-        [id.into(), 1_u32.into(), format!("P-{id:07}").into(), "electricity".into(), none()]
+    let points = (1..=meters).map(|id| -> [Cell<'_>; 6] {
+        [id.into(), 1_u32.into(), format!("P-{id:07}").into(), "electricity".into(), none(), "kWh".into()]
     });
-    insert(&mut tx, "service_points (id, site_id, name, utility, location_id)", points).await;
+    insert(&mut tx, "service_points (id, site_id, name, utility, location_id, unit)", points).await;
     let contracts = (1..=meters)
         .map(|id| -> [Cell<'_>; 7] { [id.into(), id.into(), id.into(), 1_u32.into(), 0_u32.into(), none(), none()] });
     let columns = "contracts (id, service_point_id, account_id, tariff_id, valid_from, valid_to, superseded_at)";

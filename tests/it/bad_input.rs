@@ -124,7 +124,7 @@ async fn a_folder_of_a_newer_version_is_refused_and_left_as_it_is() {
     };
     set("99").await;
     for words in [&["balance"][..], &["apply", "site.toml"], &["serve"], &["topup", "paid", "5", "--key", "second"]] {
-        folder.refused(words, &["format 99", "up to 2", "newer meterledger"]);
+        folder.refused(words, &["format 99", "up to 3", "newer meterledger"]);
     }
     set("2").await;
     book.close().await.unwrap();

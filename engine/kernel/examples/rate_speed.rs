@@ -68,7 +68,7 @@ fn terms(bands: &[(u16, u16, Band)], bounds: &[i64]) -> Terms {
     let household = Household::default();
     let contract = Contract { account: AccountId(1), valid_from: Moment(0), valid_to: None, household, versions };
     let days = Arc::new(SiteDays::new(days.collect()).expect("consecutive days"));
-    Terms { days, calendar: Arc::new(Calendar::default()), contracts: vec![contract] }
+    Terms { days, calendar: Arc::new(Calendar::default()), contracts: vec![contract], conversion: Default::default() }
 }
 
 fn epoch(id: u32) -> Epoch {
@@ -84,6 +84,7 @@ fn epoch(id: u32) -> Epoch {
         jitter_counts: 2,
         max_rate: 60_000,
         signed: false,
+        converts: false,
         valid_from: Moment(0),
         valid_to: None,
     }

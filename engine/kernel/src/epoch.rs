@@ -64,6 +64,10 @@ pub struct Epoch {
     /// A net register: it counts down what flows back, and so it has neither jitter nor a modulus.
     #[serde(default)]
     pub signed: bool,
+    /// It measures m3 of gas that are billed as energy: what its readings come to is converted by the service point's
+    /// factors ([`crate::conversion`]). Counts, multiplier and P_max are of the volume.
+    #[serde(default)]
+    pub converts: bool,
     /// Valid from here ...
     pub valid_from: Moment,
     /// ... to here, exclusive; a reading at this very moment still closes the epoch.
@@ -127,6 +131,7 @@ mod tests {
             denominator,
             modulus: Some(1_000),
             signed: false,
+            converts: false,
             opening_count: opening,
             closing_count: None,
             jitter_counts: 2,

@@ -49,16 +49,16 @@ identifier!(
     Seq(u64)
 );
 
-/// What is delivered. Its billing unit: kWh, m3, m3 (or kWh by conversion), kWh of heat.
+/// What is delivered. What it is billed in is each service point's own: [`crate::unit::Unit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Utility {
     /// Electricity, billed in kWh.
     Electricity,
     /// Water, billed in m3.
     Water,
-    /// Gas, billed in m3.
+    /// Gas, billed in m3, or in kWh by conversion.
     Gas,
-    /// Heat, billed in kWh.
+    /// Heat, billed in kWh or GJ.
     Heat,
 }
 
@@ -76,7 +76,7 @@ impl Utility {
         }
     }
 
-    /// The billing unit's symbol.
+    /// The unit that registers and profiles of it are in, and that it is billed in where nobody says otherwise.
     pub const fn unit(self) -> &'static str {
         match self {
             Utility::Electricity | Utility::Heat => "kWh",

@@ -67,15 +67,17 @@ pub struct Interval {
 pub struct Judgement {
     /// This reading's verdict.
     pub verdict: Verdict,
-    /// What it bills.
+    /// What it bills, in the register's own unit.
     pub interval: Option<Interval>,
+    /// What the register stood for where the interval begins; 0 for usage.
+    pub before: Quantity,
     /// Earlier readings of this installation whose verdict this one changes.
     pub changed: Vec<(Mark, Verdict)>,
 }
 
 impl Judgement {
     fn only(verdict: Verdict) -> Judgement {
-        Judgement { verdict, interval: None, changed: Vec::new() }
+        Judgement { verdict, interval: None, before: Quantity::ZERO, changed: Vec::new() }
     }
 }
 
@@ -144,7 +146,7 @@ impl RegisterState {
             *last = next;
             let changed = glitches(&self.run[1..]);
             self.run.truncate(1);
-            return Judgement { verdict: Verdict::Exception, interval: None, changed };
+            return Judgement { changed, ..Judgement::only(Verdict::Exception) };
         }
         match step(epoch, baseline, next) {
             Step::Forward(passed) => self.accept(epoch, baseline, time, passed, Verdict::Accepted),
@@ -169,7 +171,7 @@ impl RegisterState {
         self.exception = None;
         self.run.clear();
         self.baseline = Some(to);
-        Judgement { verdict, interval: Some(Interval { from: from.time, to: time, quantity }), changed }
+        Judgement { verdict, interval: Some(Interval { from: from.time, to: time, quantity }), before, changed }
     }
 
     /// How many marks of the run belong to an open exception: the first, or none.
@@ -187,7 +189,7 @@ impl RegisterState {
             let forgotten = first..first + (self.run.len() - first).saturating_sub(RUN_LIMIT);
             let changed = glitches(&self.run[forgotten.clone()]);
             self.run.drain(forgotten);
-            return Judgement { verdict: Verdict::Suspended, interval: None, changed };
+            return Judgement { changed, ..Judgement::only(Verdict::Suspended) };
         }
         self.exception = Some(if next.count < epoch.raw(baseline.count) { Exception::Reset } else { Exception::Jump });
         let before = self.run.len() - AGREEING;
@@ -196,7 +198,7 @@ impl RegisterState {
         changed.extend(agreeing.iter().map(|mark| (*mark, Verdict::Exception)));
         self.run.clear();
         self.run.push(next);
-        Judgement { verdict: Verdict::Exception, interval: None, changed }
+        Judgement { changed, ..Judgement::only(Verdict::Exception) }
     }
 
     /// Judges the next usage interval: billed as it is, unless it overlaps what is billed already. A quantity beyond
@@ -211,7 +213,7 @@ impl RegisterState {
         let changed = glitches(&self.run[self.in_exception()..]);
         *self = RegisterState { usage_until: Some(end), ..RegisterState::default() };
         let interval = Some(Interval { from: start, to: end, quantity });
-        Judgement { verdict: Verdict::Accepted, interval, changed }
+        Judgement { interval, changed, ..Judgement::only(Verdict::Accepted) }
     }
 }
 
@@ -240,6 +242,7 @@ mod tests {
             jitter_counts: 2,
             max_rate: max_rate * multiplier,
             signed: false,
+            converts: false,
             valid_from: Moment(0),
             valid_to: None,
         }

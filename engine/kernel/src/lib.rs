@@ -8,8 +8,8 @@
 //!
 //! **Survives a crash:** nothing. State that must survive is a value that the engine stores in the book.
 //!
-//! Modules in reading order: [`id`], [`time`], [`money`], [`reading`] and [`batch`] are the words; [`epoch`], [`judge`],
-//! [`calendar`], [`tariff`], [`rate`] and [`point`] price what meters read; [`component`] and [`statement`] make bills of
+//! Modules in reading order: [`id`], [`unit`], [`time`], [`money`], [`reading`] and [`batch`] are the words; [`epoch`],
+//! [`judge`], [`conversion`], [`calendar`], [`tariff`], [`rate`] and [`point`] price what meters read; [`component`] and [`statement`] make bills of
 //! it, [`sale`] keeps wallets in units; [`control`] cuts off and reconnects.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -21,6 +21,7 @@ pub mod batch;
 pub mod calendar;
 pub mod component;
 pub mod control;
+pub mod conversion;
 pub mod epoch;
 pub mod id;
 pub mod judge;
@@ -36,3 +37,4 @@ pub mod statement;
 pub mod tariff;
 pub mod tier;
 pub mod time;
+pub mod unit;

@@ -53,7 +53,12 @@ pub fn prove(
         household: Household::default(),
         versions: vec![Arc::clone(version)],
     };
-    let terms = Terms { days: Arc::clone(days), calendar: Arc::clone(calendar), contracts: vec![contract] };
+    let terms = Terms {
+        days: Arc::clone(days),
+        calendar: Arc::clone(calendar),
+        contracts: vec![contract],
+        conversion: Default::default(),
+    };
     let first = days.all().first().map_or(version.valid_from, |day| day.start);
     let begin = version.valid_from.max(first);
     let mut partition = Partition::default();

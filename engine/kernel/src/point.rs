@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::epoch::Epoch;
 use crate::id::{EpochId, MeterId};
-use crate::judge::{Judgement, Mark, RegisterState};
+use crate::judge::{Interval, Judgement, Mark, RegisterState};
 use crate::money::Quantity;
-use crate::rate::{Cell, Part, Terms, TierCounter};
+use crate::rate::{Allocation, Cell, Part, Terms, TierCounter};
 use crate::reading::{Value, Verdict};
 use crate::time::{MINUTE, Moment};
 
@@ -245,12 +245,24 @@ impl Point<'_> {
             Value::Usage { start, quantity } => installation.register.judge_usage(start, row.time, quantity),
         };
         installation.last_seen = row.time;
-        let Judgement { mut verdict, interval, changed } = judgement;
+        let Judgement { mut verdict, interval, before, changed } = judgement;
         if let Some(interval) = interval {
             let counter = &mut state.counter;
-            let rated = match epoch.signed && interval.quantity < Quantity::ZERO {
-                true => self.terms.rate_reverse(&interval, cell, counter, |part| sink.part(part)),
-                false => self.terms.rate(&interval, cell, counter, |part| sink.part(part)),
+            let mut rate = |piece: &Interval| {
+                // Where it was cut, only time says how much flowed on each side.
+                let is_cut = (piece.from, piece.to) != (interval.from, interval.to);
+                let each = |part: &Part| match is_cut && part.quantity != Quantity::ZERO {
+                    true => sink.part(&Part { allocation: Allocation::Linear, ..*part }),
+                    false => sink.part(part),
+                };
+                match epoch.signed && piece.quantity < Quantity::ZERO {
+                    true => self.terms.rate_reverse(piece, cell, counter, each),
+                    false => self.terms.rate(piece, cell, counter, each),
+                }
+            };
+            let rated = match epoch.converts {
+                true => self.terms.conversion.pieces(&interval, before, |piece| rate(&piece.energy)),
+                false => rate(&interval),
             };
             if rated.is_err() {
                 // The interval begins before the site's table of days and cannot be priced. Usage is refused; a

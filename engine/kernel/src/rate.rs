@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Calendar;
+use crate::conversion::Conversion;
 use crate::id::{AccountId, TariffVersionId};
 use crate::judge::Interval;
 use crate::money::{Amount, Price, Quantity};
@@ -39,6 +40,8 @@ pub struct Terms {
     pub calendar: Arc<Calendar>,
     /// By `valid_from`, without overlaps.
     pub contracts: Vec<Contract>,
+    /// What a m3 of gas is worth, where it is billed as energy.
+    pub conversion: Conversion,
 }
 
 /// A tier counter: what a service point used in the period.

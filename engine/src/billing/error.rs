@@ -5,6 +5,7 @@ use kernel::point::StateFault;
 
 use crate::book::BookError;
 use crate::lake::file::LakeError;
+use crate::rating::RatingError;
 
 /// Why billing cannot go on. Readings stay safe in the log.
 #[derive(Debug, thiserror::Error)]
@@ -34,4 +35,15 @@ pub enum BillingError {
     /// The book and the log do not belong together.
     #[error("{0}")]
     Apart(String),
+}
+
+impl From<RatingError> for BillingError {
+    fn from(error: RatingError) -> BillingError {
+        match error {
+            RatingError::Book(error) => error.into(),
+            RatingError::Lake(error) => error.into(),
+            RatingError::State { point, fault } => BillingError::State { point, fault },
+            RatingError::Stopped(_) => BillingError::Apart(error.to_string()),
+        }
+    }
 }

@@ -1,19 +1,25 @@
-//! Every charge of a day, down to register counts: the same rating function over the same stored readings.
+//! Every charge of a day, or of a statement's line, down to register counts: the same rating function over the same stored readings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use kernel::conversion::Factor;
 use kernel::epoch::Epoch;
-use kernel::id::{AccountId, MeterId, ServicePointId};
+use kernel::id::{AccountId, MeterId, ServicePointId, TariffVersionId};
+use kernel::judge::Interval;
+use kernel::money::Quantity;
 use kernel::rate::Part;
-use kernel::reading::Verdict;
+use kernel::reading::{Value, Verdict};
 use kernel::time::{LocalDate, Moment};
 
 use super::corrections::truth;
 use super::error::BillingError;
 use super::late::stored_rows;
+use super::lines::ENERGY;
 use super::point::Setup;
 use super::rerate::rate;
+use super::statements::CarryKey;
 use super::writer::Writer;
 use crate::lake::read::StoredRow;
 
@@ -30,19 +36,78 @@ pub struct ExplainedPart {
     pub epoch: Option<Epoch>,
     /// The charge.
     pub part: Part,
+    /// Where m3 are billed as energy: by which factor, and how many m3 of the interval that were.
+    pub converted: Option<(Factor, Option<Quantity>)>,
+}
+
+/// By what a part was converted. The volume is that of the whole stretch of the interval that has this factor; it is not
+/// known where a stated closing count ends the interval.
+fn converted(
+    setup: &Setup,
+    epoch: &Epoch,
+    rows: (Option<StoredRow>, Option<StoredRow>),
+    part: &Part,
+) -> Option<(Factor, Option<Quantity>)> {
+    let factor = *setup.terms.conversion.at(part.from)?;
+    let (Some(reading), previous) = rows else { return Some((factor, None)) };
+    let (from, before, after) = match (reading.value, previous.map(|row| (row.time, row.value))) {
+        (Value::Usage { start, quantity }, _) => (start, Quantity::ZERO, quantity),
+        (Value::Register(count), Some((time, Value::Register(before)))) => {
+            // Without the wrap taken off it would seem to go back.
+            let wrap = epoch.modulus.filter(|_| count < before).unwrap_or(0);
+            (time, epoch.quantity_at(before), epoch.quantity_at(count.saturating_add(wrap)))
+        }
+        (Value::Register(count), _) => {
+            let opening = epoch.opening_count.unwrap_or(count);
+            (epoch.valid_from, epoch.quantity_at(opening), epoch.quantity_at(count))
+        }
+    };
+    let quantity = Quantity(after.0.saturating_sub(before.0));
+    let mut volume = None;
+    let whole = Interval { from, to: reading.time, quantity };
+    let pieces: Result<(), ()> = setup.terms.conversion.pieces(&whole, before, |piece| {
+        if piece.energy.from <= part.from && part.to <= piece.energy.to {
+            volume = Some(piece.volume);
+        }
+        Ok(())
+    });
+    pieces.ok().map(|()| (factor, volume))
+}
+
+/// Which charges are explained.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// Whose.
+    pub account: AccountId,
+    /// Of which local days.
+    pub days: RangeInclusive<LocalDate>,
+    /// Only those of this line.
+    pub line: Option<CarryKey>,
+}
+
+impl Explained {
+    fn holds(&self, point: ServicePointId, part: &Part) -> bool {
+        let of_line = |line: &CarryKey| {
+            line.point == point
+                && line.component == ENERGY
+                && (line.band, line.tier) == (part.band as u8, part.tier)
+                && line.version == part.version.unwrap_or(TariffVersionId(0))
+        };
+        self.days.contains(&part.date) && part.account == Some(self.account) && self.line.as_ref().is_none_or(of_line)
+    }
 }
 
 impl Writer {
-    /// The charges of an account on a local day, in order of service point and time.
+    /// The charges that are asked for, in order of service point and time.
     ///
     /// # Errors
     /// [`BillingError`] where a stored state or a file of the lake cannot be read.
-    pub async fn explain(&self, account: AccountId, date: LocalDate) -> Result<Vec<ExplainedPart>, BillingError> {
+    pub async fn explain(&self, asked: &Explained) -> Result<Vec<ExplainedPart>, BillingError> {
         let mut explained = Vec::new();
-        for id in self.pricing.points_of.get(&account).into_iter().flatten() {
+        for id in self.pricing.points_of.get(&asked.account).into_iter().flatten() {
             let Some(point) = self.pricing.points.get(id) else { continue };
             let setup: Arc<Setup> = Arc::clone(&point.setup);
-            let Some(day) = setup.terms.days.on(date).copied() else { continue };
+            let Some(day) = setup.terms.days.on(*asked.days.start()).copied() else { continue };
             // One moment earlier, so that the reading before the day's first instant is among the rows.
             let (start, after) = self.checkpoint_before(*id, &setup, day.start.plus(-1)).await?;
             let meters: BTreeSet<MeterId> = setup.meters().collect();
@@ -52,7 +117,7 @@ impl Writer {
             rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
             let mut parts: Vec<(Option<usize>, Part)> = Vec::new();
             let rated = rate(&setup, &start, &rows, self.clock.now(), |index, part| {
-                if part.date == date && part.account == Some(account) {
+                if asked.holds(*id, part) {
                     parts.push((index, *part));
                 }
             });
@@ -78,7 +143,9 @@ impl Writer {
                     None => epoch.closing_count.is_some() && epoch.valid_to.is_some_and(|end| part.to <= end),
                 };
                 let epoch = setup.epochs.iter().find(holds).cloned();
-                explained.push(ExplainedPart { point: *id, reading, previous, epoch, part });
+                let converts = epoch.as_ref().filter(|epoch| epoch.converts);
+                let converted = converts.and_then(|epoch| converted(&setup, epoch, (reading, previous), &part));
+                explained.push(ExplainedPart { point: *id, reading, previous, epoch, part, converted });
             }
         }
         Ok(explained)

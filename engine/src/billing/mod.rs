@@ -12,7 +12,7 @@
 //!
 //! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`lines`] what it
 //! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`corrections`] and [`correct`] what
-//! people say instead, [`posting`] lines to transfers, [`adjustments`], [`approval`], [`periods`] and [`statements`] what is
+//! people say instead, [`reprice`] what a re-rate finds and posts, [`posting`] lines to transfers, [`adjustments`], [`approval`], [`periods`] and [`statements`] what is
 //! closed, [`charged`] what the book and the lake say was charged, [`settlement`] and [`packed`] what is written,
 //! [`writer`] the whole, [`money`] orders that move money, [`apply`] changes of the registry (and `contradiction`, what
 //! readings say against stated counts), [`closing`] those that end an account or hand a service point over,
@@ -41,6 +41,7 @@ pub mod point;
 pub mod posting;
 pub mod pricing;
 pub mod recovery;
+pub mod reprice;
 pub mod rerate;
 pub mod service;
 pub mod settlement;

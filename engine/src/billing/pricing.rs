@@ -14,6 +14,7 @@ use super::adjustments::{AdjustedLine, SetApart};
 use super::lines::LineKey;
 use super::point::{PointRuntime, Setup};
 use super::posting::PointsOf;
+use super::reprice::Rerating;
 use super::rerate::Sums;
 use crate::lake::read::StoredRow;
 
@@ -57,6 +58,8 @@ pub struct Pricing {
     pub late: BTreeSet<ServicePointId>,
     /// Accounts for which an adjustment waits: nobody is cut meanwhile.
     pub held: BTreeSet<AccountId>,
+    /// Accounts that are being re-rated: nobody is cut meanwhile either.
+    pub rerating: Rerating,
     /// Accounts whose balance or evidence changed since control looked.
     pub touched: BTreeSet<AccountId>,
     utilities: BTreeMap<ServicePointId, Utility>,

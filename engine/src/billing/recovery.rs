@@ -113,6 +113,7 @@ impl Writer {
             origin: None,
             closing: None,
             approval: None,
+            closed_until: Moment(i64::MIN),
             broken: None,
         };
         writer.pricing.replace_setups(&setups(&writer.registry));

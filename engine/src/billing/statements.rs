@@ -14,12 +14,15 @@ use sqlx::Row as _;
 use super::charged::for_each_line;
 use super::error::BillingError;
 use super::lines::{ENERGY, Sum};
+use super::periods::Refused;
 use super::writer::Writer;
 use crate::book::bulk::{self, Cell};
 use crate::book::{BookError, Tx, ledger};
+use crate::engine::{Handle, Stopped};
+use crate::registry::{Account, Site};
 
 /// Digits that the currency has.
-const DIGITS: u32 = 2;
+pub const DIGITS: u32 = 2;
 
 /// What a remainder is carried along with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -227,52 +230,127 @@ impl Writer {
         Ok(totals)
     }
 
-    /// An account's statement of a month: as it was frozen, or as it would be if the month were closed now.
+    /// Statements of a month, in the order of accounts: as they were frozen, or as they would be if the month were closed
+    /// now. Accounts whose site has no such month are left out.
     ///
     /// # Errors
     /// [`BillingError`] where book or lake cannot be read.
-    pub(crate) async fn statement(
+    pub(crate) async fn statements(
         &self,
-        account: AccountId,
+        accounts: &[AccountId],
         month: LocalMonth,
-    ) -> Result<Option<Statement>, BillingError> {
-        let Some(owner) = self.registry.account(account) else { return Ok(None) };
-        let Some(site) = self.registry.site(owner.site) else { return Ok(None) };
-        let Some((start, end)) = site.span(month) else { return Ok(None) };
-        let mut snapshot = self.book.snapshot().await?;
-        let frozen = frozen(&mut snapshot, account, month).await?;
-        let before = movements(&mut snapshot, account, Moment(i64::MIN), start).await?;
-        let mut opening: Amount = before.iter().map(|movement| movement.amount).sum();
-        let sql =
-            "SELECT rounded FROM statement_lines WHERE account_id = $1 AND local_month < $2 AND withdrawn_at IS NULL";
-        let query = sqlx::query(sql).bind(i64::from(account.0)).bind(i64::from(month.0));
-        for row in query.fetch_all(&mut *snapshot).await.map_err(BookError::from)? {
-            let text: String = row.try_get(0).map_err(BookError::from)?;
-            opening -= ledger::amount(&text, "statement_lines.rounded")?;
+    ) -> Result<Vec<Statement>, BillingError> {
+        let mut by_site: BTreeMap<SiteId, Vec<&Account>> = BTreeMap::new();
+        for account in accounts.iter().filter_map(|id| self.registry.account(*id)) {
+            by_site.entry(account.site).or_default().push(account);
         }
-        let movements = movements(&mut snapshot, account, start, end).await?;
-        let statement = |closed, opening, lines| Statement { account, month, closed, opening, movements, lines };
-        if let Some((closed, lines)) = frozen {
-            return Ok(Some(statement(Some(closed), opening, lines)));
+        let mut all = Vec::new();
+        for (id, accounts) in by_site {
+            if let Some(site) = self.registry.site(id) {
+                all.extend(self.statements_of(site, &accounts, month).await?);
+            }
+        }
+        all.sort_by_key(|statement| statement.account);
+        Ok(all)
+    }
+
+    async fn statements_of(
+        &self,
+        site: &Site,
+        accounts: &[&Account],
+        month: LocalMonth,
+    ) -> Result<Vec<Statement>, BillingError> {
+        let Some((start, end)) = site.span(month) else { return Ok(Vec::new()) };
+        let mut snapshot = self.book.snapshot().await?;
+        let (mut all, mut open) = (Vec::new(), BTreeMap::new());
+        for owner in accounts {
+            let account = owner.id;
+            let frozen = frozen(&mut snapshot, account, month).await?;
+            let before = movements(&mut snapshot, account, Moment(i64::MIN), start).await?;
+            let mut opening: Amount = before.iter().map(|movement| movement.amount).sum();
+            let sql = "SELECT rounded FROM statement_lines WHERE account_id = $1 AND local_month < $2 AND withdrawn_at IS NULL";
+            let query = sqlx::query(sql).bind(i64::from(account.0)).bind(i64::from(month.0));
+            for row in query.fetch_all(&mut *snapshot).await.map_err(BookError::from)? {
+                let text: String = row.try_get(0).map_err(BookError::from)?;
+                opening -= ledger::amount(&text, "statement_lines.rounded")?;
+            }
+            let movements = movements(&mut snapshot, account, start, end).await?;
+            let (closed, lines) = match frozen {
+                Some((closed, lines)) => (Some(closed), lines),
+                None => {
+                    open.insert(account, all.len());
+                    (None, Vec::new())
+                }
+            };
+            all.push(Statement { account, month, closed, opening, movements, lines });
+        }
+        if open.is_empty() {
+            return Ok(all);
         }
         // Months that are still open before it are rounded as they would be.
         let points: BTreeSet<ServicePointId> =
-            self.pricing.points_of.get(&account).into_iter().flatten().copied().collect();
-        let mut carries = carries(&mut snapshot, Some(account)).await?;
+            open.keys().filter_map(|account| self.pricing.points_of.get(account)).flatten().copied().collect();
+        let only = if open.len() == 1 { open.keys().next().copied() } else { None };
+        let mut carries = carries(&mut snapshot, only).await?;
         let charged = self.files.iter().filter(|file| file.table == "charges").map(|file| file.month).min();
-        let begun = site.days.at(owner.opened_at).map(|day| day.date.month());
+        let opened = accounts.iter().map(|owner| owner.opened_at).min();
+        let begun = opened.and_then(|opened| site.days.at(opened)).map(|day| day.date.month());
         let first = match site.closed_through {
             Some(closed) => LocalMonth(closed.0 + 1),
             None => charged.into_iter().chain(begun).min().unwrap_or(month).max(LocalMonth(month.0 - MONTHS)),
         };
-        for earlier in first.0..month.0 {
+        for earlier in first.0..=month.0 {
             let mut totals = self.totals(&mut snapshot, &points, LocalMonth(earlier)).await?;
-            let some = lines(totals.remove(&account).unwrap_or_default(), account, &mut carries);
-            opening -= some.iter().map(|line| line.rounded).sum();
+            for (account, place) in &open {
+                let some = lines(totals.remove(account).unwrap_or_default(), *account, &mut carries);
+                let statement: &mut Statement = &mut all[*place];
+                if earlier == month.0 {
+                    statement.lines = some;
+                } else {
+                    statement.opening -= some.iter().map(|line| line.rounded).sum();
+                }
+            }
         }
-        let mut totals = self.totals(&mut snapshot, &points, month).await?;
-        let lines = lines(totals.remove(&account).unwrap_or_default(), account, &mut carries);
-        Ok(Some(statement(None, opening, lines)))
+        Ok(all)
+    }
+}
+
+impl Handle {
+    /// An account's statement of a month; none where the site has no such month.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one is what could not be read.
+    pub async fn statement(
+        &self,
+        account: AccountId,
+        month: LocalMonth,
+    ) -> Result<Result<Option<Statement>, Refused>, Stopped> {
+        Ok(self.statements(vec![account], month).await?.map(|mut all| all.pop()))
+    }
+
+    /// Statements of a month in the order of accounts, all from one state of the book; accounts whose site has no such
+    /// month are left out.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one is what could not be read.
+    pub async fn statements(
+        &self,
+        accounts: Vec<AccountId>,
+        month: LocalMonth,
+    ) -> Result<Result<Vec<Statement>, Refused>, Stopped> {
+        self.change(move |writer| Box::pin(async move { Ok((writer.statements(&accounts, month).await?, None)) })).await
+    }
+
+    /// The month of an account's statement of this number; none where there is no such statement, or it was withdrawn.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub async fn statement_month(&self, account: AccountId, number: i64) -> Result<Option<LocalMonth>, BookError> {
+        let sql = "SELECT MIN(local_month) FROM statement_lines WHERE account_id = $1 AND statement = $2 \
+                   AND withdrawn_at IS NULL";
+        let query = sqlx::query(sql).bind(i64::from(account.0)).bind(number);
+        let found: Option<i64> = query.fetch_one(self.book().reader()).await?.try_get(0)?;
+        Ok(found.and_then(|month| i32::try_from(month).ok()).map(LocalMonth))
     }
 }
 

@@ -96,6 +96,7 @@ fn facts(pricing: &Pricing, id: AccountId, now: Moment) -> BalanceFacts {
         as_of,
         measured: !in_doubt,
         rerate_pending: pricing.held.contains(&id)
+            || pricing.rerating.holds(id)
             || pricing.points_of.get(&id).into_iter().flatten().any(|point| pricing.late.contains(point)),
         uncounted_debits: Amount::ZERO,
     }

@@ -63,8 +63,8 @@ async fn site(folder: &Path) {
         "INSERT INTO accounts VALUES (1, 1, 'A-1', 'Ann', 'prepaid', NULL, NULL, '0.000000000', 1, NULL, 0, 0, NULL)",
     )
     .await;
-    execute(&mut tx, "INSERT INTO tariffs VALUES (1, 'bands', 'electricity', 'EUR')").await;
-    execute(&mut tx, "INSERT INTO service_points VALUES (1, 1, 'SP-1', 'electricity', NULL)").await;
+    execute(&mut tx, "INSERT INTO tariffs VALUES (1, 'bands', 'electricity', 'EUR', 'kWh')").await;
+    execute(&mut tx, "INSERT INTO service_points VALUES (1, 1, 'SP-1', 'electricity', NULL, 'kWh')").await;
     execute(&mut tx, "INSERT INTO contracts VALUES (1, 1, 1, 1, 0, NULL, NULL, NULL, NULL)").await;
     execute(
         &mut tx,
@@ -88,6 +88,7 @@ async fn site(folder: &Path) {
         jitter_counts: 2,
         max_rate: 100_000,
         signed: false,
+        converts: false,
         valid_from: Moment(0),
         valid_to: None,
     };
@@ -304,6 +305,9 @@ mod periods;
 #[path = "tests_corrections.rs"]
 mod corrections;
 
+#[path = "tests_gas.rs"]
+mod gas;
+
 #[path = "tests_money.rs"]
 mod money;
 
@@ -315,6 +319,9 @@ mod registers;
 
 #[path = "tests_tariffs.rs"]
 mod tariffs;
+
+#[path = "tests_rerate.rs"]
+mod rerate;
 
 #[path = "tests_units.rs"]
 mod units;

@@ -25,7 +25,7 @@ async fn four_meters(folder: &Path) {
         for sql in [
             "INSERT INTO meters SELECT {}, site_id, 'M-{}', profile, utility, kind, resolution_numerator, \
              resolution_denominator, bus, unit, poll_micros, has_relay, rating_mw FROM meters WHERE id = 1",
-            "INSERT INTO service_points SELECT {}, site_id, 'SP-{}', utility, location_id FROM service_points WHERE id = 1",
+            "INSERT INTO service_points SELECT {}, site_id, 'SP-{}', utility, location_id, unit FROM service_points WHERE id = 1",
             "INSERT INTO contracts (id, service_point_id, account_id, tariff_id, valid_from, valid_to, superseded_at) \
              SELECT {}, {}, account_id, tariff_id, valid_from, valid_to, superseded_at FROM contracts WHERE id = 1",
             "INSERT INTO epochs SELECT {}, {}, {}, valid_from, valid_to, replace(replace(replace(definition, \

@@ -83,6 +83,8 @@ pub struct Writer {
     pub(super) closing: Option<(SiteId, LocalMonth)>,
     /// What the next settlement posts because a person approved it.
     pub(super) approval: Option<(i64, Decision)>,
+    /// Installations that ended by then are billed up to their closing counts in what the last settlement wrote.
+    pub(super) closed_until: Moment,
     /// Why memory no longer agrees with the book: billing must stop and recover.
     pub(super) broken: Option<String>,
     /// Holds that stand, by number.
@@ -193,6 +195,7 @@ impl Writer {
     pub(super) async fn prepare(&mut self) -> Result<Settlement, BillingError> {
         let now = self.clock.now();
         self.follow_dates(now);
+        self.closed_until = now;
         self.pricing.close(now);
         // First what the stream made of earlier readings; what is rated anew below knows more.
         let mut overrides = self.apply_changed_verdicts();

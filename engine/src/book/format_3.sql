@@ -1,6 +1,23 @@
 -- Format 3. Runs after format 2; the same rules hold.
 -- When you change this file, also change query/columns.rs.
 
+-- Units and conversions ----------------------------------------------------------------------------------------------------
+-- What a service point is billed in, and what a tariff prices: kWh, m3 or GJ. Quantities are in 1/1000 of it.
+ALTER TABLE service_points ADD COLUMN unit TEXT;
+UPDATE service_points SET unit = CASE WHEN utility IN ('water', 'gas') THEN 'm3' ELSE 'kWh' END;
+ALTER TABLE tariffs ADD COLUMN unit TEXT;
+UPDATE tariffs SET unit = CASE WHEN utility IN ('water', 'gas') THEN 'm3' ELSE 'kWh' END;
+-- Supply areas whose gas has one calorific value, with its values. calorific_value: 1e-6 MJ/m3, from valid_from until the
+-- next one. A value that was corrected stays, with superseded_at.
+CREATE TABLE gas_qualities (id BIGINT PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE calorific_values (
+    id BIGINT PRIMARY KEY, gas_quality_id BIGINT NOT NULL, valid_from BIGINT NOT NULL, calorific_value BIGINT NOT NULL,
+    reason TEXT, superseded_at BIGINT);
+-- How the m3 of a service point become kWh, from valid_from until the next one: by the values of gas_quality_id, or by
+-- calorific_value (1e-6 MJ/m3), and by correction (1e-6), the volume conversion factor.
+CREATE TABLE conversions (
+    id BIGINT PRIMARY KEY, service_point_id BIGINT NOT NULL, valid_from BIGINT NOT NULL, gas_quality_id BIGINT,
+    calorific_value BIGINT, correction BIGINT NOT NULL, reason TEXT, superseded_at BIGINT);
 -- Wallets in units -----------------------------------------------------------------------------------------------------
 -- Accounts whose wallet is kept in units, not in money. unit: kWh | m3. It never changes. Their amounts everywhere are 1e-9
 -- units: ledger accounts, transfers, usage lines, holds, notices; only payments are money.

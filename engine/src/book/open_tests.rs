@@ -89,7 +89,7 @@ async fn a_folder_name_may_hold_anything_that_a_path_may() {
     assert!(odd.join(FILE).is_file());
 }
 
-/// A book as the first format left it: its script, its meta rows, one payment.
+/// A book as the first format left it: its script, its meta rows, one payment, a service point and tariff of each utility.
 async fn format_1(folder: &Path) {
     sqlx::any::install_default_drivers();
     let url = format!("sqlite://{}?mode=rwc", folder.join(FILE).display());
@@ -100,6 +100,9 @@ async fn format_1(folder: &Path) {
         "INSERT INTO progress (name, value) VALUES ('applied_seq', 3), ('lake_seq', 0), ('audit_rows', 0)",
         "INSERT INTO payments VALUES (1, 'receipt-1', 1, 'cash', 'counter', 'receipt-1', '5.000000000', 'posted', 8, 8, 1, \
          'tester')",
+        "INSERT INTO service_points VALUES (1, 1, 'a', 'electricity', NULL), (2, 1, 'b', 'water', NULL), (3, 1, 'c', 'gas', NULL), \
+         (4, 1, 'd', 'heat', NULL)",
+        "INSERT INTO tariffs SELECT id, name, utility, 'CNY' FROM service_points",
     ] {
         sqlx::query(sql).execute(&mut old).await.unwrap();
     }
@@ -121,6 +124,13 @@ async fn a_book_of_the_first_format_becomes_one_of_the_newest_with_its_keys() {
         let keys: Vec<(String, String)> =
             sqlx::query_as("SELECT key, kind FROM money_keys").fetch_all(book.reader()).await.unwrap();
         assert_eq!(keys, [("receipt-1".to_owned(), "topup".to_owned())]);
+        // What a utility was billed in before units could be chosen.
+        let unit = |of: &str| format!("SELECT unit FROM {of} ORDER BY id");
+        for of in ["service_points", "tariffs"] {
+            let units: Vec<String> =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(unit(of))).fetch_all(book.reader()).await.unwrap();
+            assert_eq!(units, ["kWh", "m3", "m3", "kWh"], "{of}");
+        }
         book.close().await;
     }
 }

@@ -133,7 +133,10 @@ pub const TABLES: &[BookTable] = &[
             ("closed_at", Time),
         ],
     },
-    BookTable { name: "tariffs", columns: &[("id", Id), ("name", Text), ("utility", Text), ("currency", Text)] },
+    BookTable {
+        name: "tariffs",
+        columns: &[("id", Id), ("name", Text), ("utility", Text), ("currency", Text), ("unit", Text)],
+    },
     BookTable {
         name: "tariff_versions",
         columns: &[
@@ -147,7 +150,7 @@ pub const TABLES: &[BookTable] = &[
     },
     BookTable {
         name: "service_points",
-        columns: &[("id", Id), ("site_id", Id), ("name", Text), ("utility", Text), ("location_id", Id)],
+        columns: &[("id", Id), ("site_id", Id), ("name", Text), ("utility", Text), ("location_id", Id), ("unit", Text)],
     },
     BookTable {
         name: "contracts",
@@ -547,6 +550,31 @@ pub const TABLES: &[BookTable] = &[
             ("tier", Small),
             ("tariff_version_id", Id),
             ("amount", Amount),
+        ],
+    },
+    BookTable { name: "gas_qualities", columns: &[("id", Id), ("name", Text)] },
+    BookTable {
+        name: "calorific_values",
+        columns: &[
+            ("id", Id),
+            ("gas_quality_id", Id),
+            ("valid_from", Time),
+            ("calorific_value", Long),
+            ("reason", Text),
+            ("superseded_at", Time),
+        ],
+    },
+    BookTable {
+        name: "conversions",
+        columns: &[
+            ("id", Id),
+            ("service_point_id", Id),
+            ("valid_from", Time),
+            ("gas_quality_id", Id),
+            ("calorific_value", Long),
+            ("correction", Long),
+            ("reason", Text),
+            ("superseded_at", Time),
         ],
     },
     BookTable { name: "unit_accounts", columns: &[("id", Id), ("unit", Text)] },

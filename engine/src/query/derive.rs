@@ -55,7 +55,7 @@ fn epochs_schema() -> SchemaRef {
     let mut fields: Vec<_> = kept.iter().flat_map(|schema| schema.fields().iter().cloned()).collect();
     fields.retain(|field| field.name() != "definition");
     fields.extend(EPOCH_COLUMNS.map(|name| Arc::new(Field::new(name, DataType::Int64, true))));
-    fields.push(Arc::new(Field::new("signed", DataType::Boolean, false)));
+    fields.extend(["signed", "converts"].map(|name| Arc::new(Field::new(name, DataType::Boolean, false))));
     Arc::new(Schema::new(fields))
 }
 
@@ -82,6 +82,7 @@ fn epochs(base: &RecordBatch) -> Result<RecordBatch, QueryError> {
         column(|epoch| Some(epoch.jitter_counts)),
         column(|epoch| Some(epoch.max_rate)),
         Arc::new(definitions.iter().map(|epoch| Some(epoch.signed)).collect::<BooleanArray>()),
+        Arc::new(definitions.iter().map(|epoch| Some(epoch.converts)).collect::<BooleanArray>()),
     ]);
     RecordBatch::try_new(epochs_schema(), arrays).map_err(QueryError::arrow("epochs"))
 }

@@ -19,10 +19,13 @@
 //! and query the lines. [`Rated::difference`] is signed, new minus old, line by line; [`by_account`] adds lines up.
 //!
 //! Modules in reading order: [`work`] what is asked for, [`snapshot`] what it is rated from, [`files`] readings of some
-//! meters month by month, [`run`] the rating itself, [`table`] the operator.
+//! meters month by month, [`run`] the rating itself, [`table`] the operator, [`compare`] what
+//! was charged against what it gives, [`simulate`] what another tariff would have charged.
 
+pub mod compare;
 pub mod files;
 pub mod run;
+pub mod simulate;
 pub mod snapshot;
 pub mod table;
 #[cfg(test)]

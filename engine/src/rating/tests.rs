@@ -31,8 +31,9 @@ use crate::query::{self, QuerySession};
 const JANUARY: i64 = 1_767_222_000_000_000;
 const DAYS: i64 = 120;
 
-/// Three service points: one whose meter is replaced twice, while the old ones are still read; one whose transformer is
-/// changed; one that stands empty for a while and changes hands.
+/// Four service points: one whose meter is replaced twice, while the old ones are still read; one whose transformer is
+/// changed; one that stands empty for a while and changes hands; one of gas in kWh, whose calorific value and correction
+/// change within hours.
 const SITE: &str = r#"
 [[site]]
 name = "yard"
@@ -128,6 +129,45 @@ serial = "E-5"
 profile = "test"
 service_point = "c/E"
 rating = "75 kW"
+
+[[gas_quality]]
+name = "area"
+[[gas_quality.value]]
+from = 2026-01-01
+calorific_value = "39.5"
+[[gas_quality.value]]
+from = 2026-02-01
+calorific_value = "39.123457"
+[[gas_quality.value]]
+from = 2026-02-10T07:20:00
+calorific_value = "11.05 kWh/m3"
+
+[[tariff]]
+name = "gas"
+utility = "gas"
+unit = "kWh"
+[[tariff.version]]
+valid_from = 2026-01-01
+prices = { peak = "0.12", flat = "0.10" }
+bands = { peak = ["17:00-20:00"], flat = ["20:00-17:00"] }
+tiers = { period = "monthly", bounds = ["9000"], surcharge = ["0", "0.011"] }
+[[service_point]]
+name = "d/G"
+utility = "gas"
+unit = "kWh"
+account = "smith"
+tariff = "gas"
+[[service_point.conversion]]
+gas_quality = "area"
+correction = "1.02264"
+[[service_point.conversion]]
+from = 2026-03-20T15:40:00
+calorific_value = "40.1"
+correction = "0.987654"
+[[meter]]
+serial = "G-6"
+profile = "gas"
+service_point = "d/G"
 "#;
 
 /// Numbers from a seed (splitmix64).
@@ -194,11 +234,12 @@ async fn engine(folder: &Path, seed: u64) -> Engine {
         has_relay: true,
         signed: false,
     };
-    let profiles = BTreeMap::from([(facts.name.clone(), facts)]);
+    let gas = ProfileFacts { name: "gas".to_owned(), utility: Utility::Gas, max_rate: 10_000, ..facts.clone() };
+    let profiles = BTreeMap::from([(facts.name.clone(), facts), (gas.name.clone(), gas)]);
     engine.handle().apply(SITE, "site.toml", profiles, "test", false).await.unwrap().unwrap();
     let mut random = Random(seed);
     let mut pieces: Vec<Vec<Reading>> = Vec::new();
-    for meter in 1..=5 {
+    for meter in 1..=6 {
         let rows = readings(meter, &mut random);
         pieces.extend(rows.chunks(400).map(<[Reading]>::to_vec));
     }
@@ -351,7 +392,7 @@ async fn the_operator_streams_the_same_lines_to_sql() {
     assert_eq!(amounts.collect::<Vec<_>>(), expected.values().map(|sum| sum.amount.0).collect::<Vec<_>>());
     let plan = query("EXPLAIN SELECT amount FROM rated").await;
     let text = arrow::util::pretty::pretty_format_batches(&plan).unwrap().to_string();
-    assert!(text.contains("RatingExec: service_points=3"), "{text}");
+    assert!(text.contains("RatingExec: service_points=4"), "{text}");
     // Whoever no longer listens stops it.
     let mut taken = 0;
     rating
@@ -376,7 +417,7 @@ async fn what_people_say_takes_the_place_of_readings_in_files_and_in_memory() {
         let handle = engine.handle();
         let before = charged(&handle).await;
         let mut random = Random(seed);
-        let rows: Vec<Vec<Reading>> = (1..=5).map(|meter| readings(meter, &mut random)).collect();
+        let rows: Vec<Vec<Reading>> = (1..=6).map(|meter| readings(meter, &mut random)).collect();
         // Another value, none at all, and one where no meter had said anything; some twice.
         let (mut values, mut voids, mut silent, mut again) = (0, 0, 0, Vec::new());
         for (index, row) in rows.iter().flatten().enumerate().filter(|(index, _)| index % 37 == 5) {

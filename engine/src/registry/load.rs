@@ -11,9 +11,11 @@ use kernel::rate::Terms;
 use kernel::sale;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalMonth, Moment};
+use kernel::unit::Unit;
 use serde::de::DeserializeOwned;
 use sqlx::{AnyConnection, Row as _};
 
+use super::conversions;
 use super::table::{Installed, Paid};
 use super::{
     Account, AccountKind, CalendarEntry, CalendarId, Contract, LastIds, Location, LocationId, Meter, MeterKind, Mode,
@@ -43,6 +45,7 @@ pub async fn load_from(connection: &mut AnyConnection) -> Result<Registry, BookE
     accounts(&mut registry, connection).await?;
     tariffs(&mut registry, connection).await?;
     service_points(&mut registry, connection).await?;
+    conversions::load(&mut registry, connection).await?;
     meters(&mut registry, connection).await?;
     registry.last_ids = last_ids(connection).await?;
     index(&mut registry)?;
@@ -61,7 +64,7 @@ pub(crate) async fn last_ids(connection: &mut AnyConnection) -> Result<LastIds, 
 }
 
 /// What the registry's rows hold beside numbers and texts; a fault names table, row and column.
-trait Fields<'a> {
+pub(super) trait Fields<'a> {
     fn id(&self, column: &str) -> Result<u32, BookError>;
     fn optional_id(&self, column: &str) -> Result<Option<u32>, BookError>;
     /// A count of at most 16 bits.
@@ -107,7 +110,7 @@ impl<'a> Fields<'a> for Line<'a> {
 }
 
 /// Rows of a table, one by one.
-async fn each(
+pub(super) async fn each(
     connection: &mut AnyConnection,
     select: &Select,
     take: impl FnMut(Line<'_>) -> Result<(), BookError>,
@@ -278,11 +281,17 @@ async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Re
 }
 
 async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    each(connection, &Select::all("tariffs", &["id", "name", "utility", "currency"]), |line| {
+    each(connection, &Select::all("tariffs", &["id", "name", "utility", "currency", "unit"]), |line| {
         let id = TariffId(line.id("id")?);
         let utility = line.word("utility", Utility::parse)?;
-        let tariff =
-            Tariff { id, name: line.get("name")?, utility, currency: line.get("currency")?, versions: Vec::new() };
+        let tariff = Tariff {
+            id,
+            name: line.get("name")?,
+            utility,
+            currency: line.get("currency")?,
+            unit: line.word("unit", Unit::parse)?,
+            versions: Vec::new(),
+        };
         registry.tariffs.insert(id, tariff);
         Ok(())
     })
@@ -311,7 +320,7 @@ async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Res
 }
 
 async fn service_points(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    let select = Select::all("service_points", &["id", "site_id", "name", "utility", "location_id"]);
+    let select = Select::all("service_points", &["id", "site_id", "name", "utility", "location_id", "unit"]);
     each(connection, &select, |line| {
         let id = ServicePointId(line.id("id")?);
         let point = ServicePoint {
@@ -319,9 +328,11 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
             site: SiteId(line.id("site_id")?),
             name: line.get("name")?,
             utility: line.word("utility", Utility::parse)?,
+            unit: line.word("unit", Unit::parse)?,
             location: line.optional_id("location_id")?.map(LocationId),
             epochs: Arc::default(),
             contracts: Vec::new(),
+            conversions: Vec::new(),
         };
         registry.points.push(point);
         Ok(())
@@ -479,7 +490,11 @@ fn index(registry: &mut Registry) -> Result<(), BookError> {
         }
         let days = Arc::clone(&site.days);
         let calendar = Arc::clone(&site.calendar);
-        terms.push(Arc::new(Terms { days, calendar, contracts }));
+        let conversion = conversions::of(point, &registry.gas_qualities);
+        if point.epochs.iter().any(|epoch| epoch.converts) && conversion.factors().is_empty() {
+            return Err(crate::book::malformed(format!("{} has no calorific value", place())));
+        }
+        terms.push(Arc::new(Terms { days, calendar, contracts, conversion }));
         paid.extend(point.contracts.iter().map(|contract| (contract.account, point.id)));
         installed.extend(point.epochs.iter().map(|epoch| (epoch.meter, epoch.valid_from, point.id)));
     }

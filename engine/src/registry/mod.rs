@@ -4,6 +4,7 @@
 //! Rows that were superseded (`correct = true`) are left out, except that [`Registry::version`] still knows their
 //! tariff versions, because charges name them for ever.
 
+mod conversions;
 mod load;
 mod table;
 mod types;
@@ -16,13 +17,15 @@ use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId};
 use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
+use kernel::unit::Unit;
 use table::{Installed, Paid, Table};
 
 pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
 pub use types::{
-    Account, AccountKind, CalendarEntry, CalendarId, Contract, Location, LocationId, Meter, MeterKind, Mode, Policy,
-    PolicyId, ServicePoint, Site, Tariff, TariffId, unit_named,
+    Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Contract, Conversion, GasQuality,
+    GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId, ServicePoint, Site, Tariff, TariffId,
+    unit_named,
 };
 
 /// An immutable snapshot of the registry.
@@ -34,6 +37,7 @@ pub struct Registry {
     policies: BTreeMap<PolicyId, Policy>,
     accounts: Table<Account>,
     tariffs: BTreeMap<TariffId, Tariff>,
+    gas_qualities: BTreeMap<GasQualityId, GasQuality>,
     points: Table<ServicePoint>,
     meters: Table<Meter>,
     versions: HashMap<TariffVersionId, (TariffId, Arc<TariffVersion>)>,
@@ -45,7 +49,7 @@ pub struct Registry {
 }
 
 /// The tables whose identifiers a site file gives out.
-pub(crate) const TABLES: [&str; 11] = [
+pub(crate) const TABLES: [&str; 14] = [
     "calendars",
     "policies",
     "sites",
@@ -57,6 +61,9 @@ pub(crate) const TABLES: [&str; 11] = [
     "contracts",
     "meters",
     "epochs",
+    "gas_qualities",
+    "calorific_values",
+    "conversions",
 ];
 
 /// The highest identifier in use in each of [`TABLES`], superseded rows included.
@@ -150,6 +157,32 @@ impl Registry {
     #[must_use]
     pub fn tariff_named(&self, name: &str) -> Option<&Tariff> {
         self.tariffs.values().find(|tariff| tariff.name == name)
+    }
+
+    /// All gas qualities, by identifier.
+    pub fn gas_qualities(&self) -> impl ExactSizeIterator<Item = &GasQuality> {
+        self.gas_qualities.values()
+    }
+
+    /// A gas quality.
+    #[must_use]
+    pub fn gas_quality(&self, id: GasQualityId) -> Option<&GasQuality> {
+        self.gas_qualities.get(&id)
+    }
+
+    /// The gas quality of that name.
+    #[must_use]
+    pub fn gas_quality_named(&self, name: &str) -> Option<&GasQuality> {
+        self.gas_qualities.values().find(|quality| quality.name == name)
+    }
+
+    /// What a meter's usage, and what its register comes to, is in: m3 where that is converted, else the billing unit of
+    /// the service point of its latest installation.
+    #[must_use]
+    pub fn measured_in(&self, meter: &Meter) -> Unit {
+        let latest = self.epochs_of(meter.id).max_by_key(|epoch| epoch.valid_from);
+        let point = latest.filter(|epoch| !epoch.converts).and_then(|epoch| self.service_point(epoch.service_point));
+        point.map_or(Unit::of(meter.utility), |point| point.unit)
     }
 
     /// A tariff version, also one that was superseded, with its tariff.

@@ -8,6 +8,7 @@ use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, Utility};
 use kernel::money::Amount;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalDate, LocalMonth, Moment, SiteDays};
+use kernel::unit::Unit;
 
 macro_rules! identifiers {
     ($($(#[$doc:meta])* $name:ident),*) => {$(
@@ -30,7 +31,9 @@ identifiers!(
     /// A cut-off policy.
     PolicyId,
     /// A tariff, with all its versions.
-    TariffId
+    TariffId,
+    /// A supply area whose gas has one calorific value.
+    GasQualityId
 );
 
 macro_rules! names {
@@ -218,7 +221,7 @@ pub struct Account {
 /// The unit of that name in which a wallet can be kept: what utilities are billed in.
 #[must_use]
 pub fn unit_named(name: &str) -> Option<&'static str> {
-    Utility::ALL.into_iter().map(Utility::unit).find(|unit| *unit == name)
+    Unit::parse(name).map(Unit::name)
 }
 
 /// Who pays for a service point, by which tariff, from when to when.
@@ -257,12 +260,60 @@ pub struct ServicePoint {
     pub name: String,
     /// What is delivered.
     pub utility: Utility,
+    /// What it is billed in.
+    pub unit: Unit,
     /// Where.
     pub location: Option<LocationId>,
     /// Its installations, by `valid_from`, without overlaps; billing shares them.
     pub epochs: Arc<[Epoch]>,
     /// Its contracts, by `valid_from`, without overlaps.
     pub contracts: Vec<Contract>,
+    /// How its m3 of gas become kWh, by `valid_from`.
+    pub conversions: Vec<Conversion>,
+}
+
+/// How m3 of gas become kWh at a service point, from a moment until the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conversion {
+    /// Its number in the table `conversions`.
+    pub id: u32,
+    /// In force from here.
+    pub valid_from: Moment,
+    /// Where its calorific value comes from.
+    pub source: Calorific,
+    /// Volume conversion factor in 1e-6.
+    pub correction: i64,
+}
+
+/// Where a calorific value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calorific {
+    /// From the values of a supply area.
+    Quality(GasQualityId),
+    /// Its own, in 1e-6 MJ/m3.
+    Own(i64),
+}
+
+/// A supply area whose gas has one calorific value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GasQuality {
+    /// Its identifier.
+    pub id: GasQualityId,
+    /// Its name in files.
+    pub name: String,
+    /// Its values in force, by `valid_from`.
+    pub values: Vec<CalorificValue>,
+}
+
+/// A calorific value, from a moment until the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CalorificValue {
+    /// Its number in the table `calorific_values`.
+    pub id: u32,
+    /// In force from here.
+    pub valid_from: Moment,
+    /// 1e-6 MJ/m3.
+    pub calorific_value: i64,
 }
 
 /// A tariff with its versions.
@@ -276,6 +327,8 @@ pub struct Tariff {
     pub utility: Utility,
     /// In which currency.
     pub currency: String,
+    /// Per what.
+    pub unit: Unit,
     /// Its versions in force, by `valid_from`.
     pub versions: Vec<Arc<TariffVersion>>,
 }

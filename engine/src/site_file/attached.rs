@@ -62,14 +62,14 @@ pub(super) fn beside(file: &str, name: &str) -> String {
     }
 }
 
-/// Every `file` of a [[calendar]], a [[tariff]] or a version's price series.
+/// Every `file` of a [[calendar]], a [[tariff]], a [[gas_quality]] or a version's price series.
 fn named(text: &str) -> Vec<String> {
     let (table, _) = DeTable::parse_recoverable(text);
     let mut names = Vec::new();
     let mut take = |table: &DeTable<'_>| {
         names.extend(table.get("file").and_then(|value| value.get_ref().as_str()).map(str::to_owned));
     };
-    for table in ["calendar", "tariff"].iter().flat_map(|kind| tables(table.get_ref(), kind)) {
+    for table in ["calendar", "tariff", "gas_quality"].iter().flat_map(|kind| tables(table.get_ref(), kind)) {
         take(table);
         for version in tables(table, "version") {
             let series = version.get("dynamic").and_then(|value| value.get_ref().as_table());
@@ -99,8 +99,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// All things of one kind in the file that a table names with `file`. Such a file holds [[calendar]] and [[tariff]]
-/// tables, written as in a site file.
+/// All things of one kind in the file that a table names with `file`. Such a file holds [[calendar]], [[tariff]] and
+/// [[gas_quality]] tables, written as in a site file.
 pub(super) fn included<T>(reader: Reader<'_>, kind: &'static str, read: impl Fn(Reader<'_>) -> Option<T>) -> Vec<T> {
     let attached = reader.attached("file");
     let outer = reader.context();
@@ -128,7 +128,7 @@ pub(super) fn included<T>(reader: Reader<'_>, kind: &'static str, read: impl Fn(
             })
             .filter_map(read)
             .collect();
-        for other in ["calendar", "tariff"] {
+        for other in ["calendar", "tariff", "gas_quality"] {
             root.pass_over(other);
         }
         if !root.has(kind) {

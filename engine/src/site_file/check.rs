@@ -5,6 +5,7 @@ use kernel::calendar::Calendar;
 use kernel::id::Utility;
 use kernel::tariff::TariffVersion;
 use kernel::time::LocalDate;
+use kernel::unit::Unit;
 
 use super::fault::Fault;
 use super::model::TariffItem;
@@ -20,6 +21,8 @@ pub struct TariffText {
     pub utility: Utility,
     /// ISO 4217 code.
     pub currency: String,
+    /// Per what it prices.
+    pub unit: Unit,
     /// The zone in which its days are counted.
     pub zone: TimeZone,
     /// By `valid_from`, each proven to price every minute.
@@ -96,7 +99,7 @@ pub fn tariffs_of(site: impl Into<SiteText>, name: &str) -> Result<TariffFile, V
 }
 
 fn text(item: TariffItem) -> TariffText {
-    let TariffItem { name, utility, currency, zone, versions, .. } = item;
+    let TariffItem { name, utility, currency, unit, zone, versions, .. } = item;
     let versions = versions.into_iter().map(|item| item.version).collect();
-    TariffText { name, utility, currency, zone, versions }
+    TariffText { name, utility, currency, unit, zone, versions }
 }

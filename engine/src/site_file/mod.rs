@@ -42,20 +42,33 @@
 //! #   band `dynamic` adds its own. Only ever continued at its end; what flows beyond it is `unpriced` until then
 //! # or: file = "tariffs/hubei.toml"              # [[tariff]] tables in a file of their own
 //!
+//! [[gas_quality]]               # the calorific values of a supply area; time_zone where the file has several sites
+//! name = "north-west"
+//! [[gas_quality.value]]         # each holds until the next; the last one until the next is known
+//! from = 2026-01-01
+//! calorific_value = "39.5"      # MJ/m3, or "11.2 kWh/m3"
+//! # or: file = "gas/north-west.toml"           # [[gas_quality]] tables in a file of their own
+//!
 //! [[location]]                  # name, title, parent, kind = building | floor | room | area, area = "85.50" (m2)
 //! [[account]]                   # name, holder, kind, policy, location, credit_limit, cutoff, protected, confirmed;
-//!                               # balance = "money" (the default), or "kWh" | "m3": units are bought at the one price of
+//!                               # balance = "money" (the default), or "kWh" | "m3" | "GJ": units are bought at the one price of
 //!                               # its tariff and used one by one; credit_limit and the policy's levels are in units then
 //! [[service_point]]             # name, utility, location, account, tariff, persons, households
 //!                               # - or [[service_point.contract]], one by one
+//!                               # unit = "kWh" | "m3" (gas), "kWh" | "GJ" (heat): what it is billed in; a tariff says the same
+//!                               # gas in kWh: gas_quality = ".." or calorific_value, and correction = "1.02264"
+//!                               # - or [[service_point.conversion]], one by one, each with `from` (the first may leave it out)
 //! [[meter]]                     # serial, profile, service_point, ct, pt, multiplier, modulus, opening_count, rating,
-//!                               # signed = true (counts down what flows back), bus, unit, poll, relay - or
+//!                               # signed = true (counts down what flows back), jitter (counts, where not the profile's),
+//!                               # bus, unit, poll, relay - or
 //!                               # [[meter.installation]], one by one; parent = "SERIAL": the meter that also measures
 //!                               # what this one measures
 //! ```
 //!
 //! Times without an offset are local to the site. What a register counts is multiplied by profile x `ct` x `pt` x
-//! `multiplier` (a pulse weight), unless the profile says that the device did so itself.
+//! `multiplier` (a pulse weight), unless the profile says that the device did so itself. Registers of gas count m3, and P_max is
+//! in m3 an hour, whatever is billed. Imported usage is in the billing unit; `measures = "m3"` on its meter says that it is
+//! m3 of gas to be converted.
 //!
 //! **Pooled tiers.** The tier counter belongs to the service point. Several meters at one service point are rated as one
 //! timeline, in the order in which their intervals end (at one moment in the order of the meters), and share its tiers; tiers
@@ -67,11 +80,14 @@
 //!
 //! **Changes.** A change of price, payer, tariff, multiplier, modulus or profile says from when (`from = ..`), or
 //! `correct = true` with a `reason`: then it was always so, and what was is superseded. What ends says `until = ..`;
-//! what is missing from the file is refused. Calendars, policies and tariffs may also stand in another site's file.
+//! what is missing from the file is refused. A calorific value that follows the last one needs no correction, also where its
+//! `from` is past: until it was known, the one before held. Calendars, policies, tariffs and gas qualities may also stand
+//! in another site's file.
 
 mod attached;
 mod bands;
 mod check;
+mod conversions;
 mod fault;
 mod model;
 mod plan;
@@ -96,7 +112,7 @@ pub use words::instant;
 pub use write::{WriteError, write};
 
 use fault::Faults;
-use model::{CalendarItem, SiteItem, TariffItem};
+use model::{CalendarItem, GasQualityItem, SiteItem, TariffItem};
 use reader::{Context, Lines, Reader};
 use toml::de::DeTable;
 
@@ -166,6 +182,7 @@ fn read(context: &Context<'_>, table: &DeTable<'_>, name: &str) -> SiteFile {
     file.calendars = calendars(&root);
     file.policies = root.tables("policy").into_iter().filter_map(things::policy).collect();
     file.tariffs = tariffs(&root, sites);
+    file.gas_qualities = gas_qualities(&root, sites);
     file.locations = root.tables("location").into_iter().filter_map(|reader| things::location(reader, sites)).collect();
     file.accounts = root.tables("account").into_iter().filter_map(|reader| things::account(reader, sites)).collect();
     file.points =
@@ -191,6 +208,15 @@ fn tariffs(root: &Reader<'_>, sites: &[SiteItem]) -> Vec<TariffItem> {
         false => tariff::tariff(reader, sites).into_iter().collect(),
     };
     root.tables("tariff").into_iter().flat_map(read).collect()
+}
+
+/// As [`calendars`].
+fn gas_qualities(root: &Reader<'_>, sites: &[SiteItem]) -> Vec<GasQualityItem> {
+    let read = |reader: Reader<'_>| match reader.has("file") {
+        true => attached::included(reader, "gas_quality", |reader| conversions::gas_quality(reader, sites)),
+        false => conversions::gas_quality(reader, sites).into_iter().collect(),
+    };
+    root.tables("gas_quality").into_iter().flat_map(read).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use kernel::id::Utility;
 use kernel::money::Amount;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::Moment;
+use kernel::unit::Unit;
 
 use super::fault::At;
 use super::words::Ratio;
@@ -24,6 +25,7 @@ pub struct SiteFile {
     pub(super) accounts: Vec<AccountItem>,
     pub(super) points: Vec<PointItem>,
     pub(super) meters: Vec<MeterItem>,
+    pub(super) gas_qualities: Vec<GasQualityItem>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +67,8 @@ pub(super) struct TariffItem {
     pub(super) name: String,
     pub(super) utility: Utility,
     pub(super) currency: String,
+    /// Per what.
+    pub(super) unit: Unit,
     /// For showing times.
     pub(super) zone: TimeZone,
     /// By `valid_from`, each proven to price every minute.
@@ -126,8 +130,47 @@ pub(super) struct PointItem {
     pub(super) site: usize,
     pub(super) name: String,
     pub(super) utility: Utility,
+    pub(super) unit: Unit,
     pub(super) location: Option<String>,
     pub(super) contracts: Vec<Stretch<ContractTerms>>,
+    pub(super) conversions: Vec<Stated<ConversionTerms>>,
+}
+
+/// An entry of a list that holds until the next one.
+#[derive(Clone, Debug)]
+pub(super) struct Stated<T> {
+    pub(super) at: At,
+    pub(super) from: Option<Moment>,
+    /// The reason, where the file says `correct = true`.
+    pub(super) correct: Option<String>,
+    pub(super) terms: T,
+}
+
+/// How m3 become kWh.
+#[derive(Clone, Debug)]
+pub(super) struct ConversionTerms {
+    pub(super) source: CalorificSource,
+    /// Volume conversion factor in 1e-6.
+    pub(super) correction: i64,
+}
+
+/// Where a calorific value comes from.
+#[derive(Clone, Debug)]
+pub(super) enum CalorificSource {
+    /// From a [[gas_quality]] of that name.
+    Quality(String),
+    /// Its own, in 1e-6 MJ/m3.
+    Own(i64),
+}
+
+/// A supply area with its calorific values in 1e-6 MJ/m3.
+#[derive(Clone, Debug)]
+pub(super) struct GasQualityItem {
+    pub(super) at: At,
+    pub(super) name: String,
+    /// For showing times.
+    pub(super) zone: TimeZone,
+    pub(super) values: Vec<Stated<i64>>,
 }
 
 #[derive(Clone, Debug)]
@@ -168,6 +211,10 @@ pub(super) struct Installation {
     pub(super) closing: Option<i64>,
     /// What the installation before showed last.
     pub(super) previous_closing: Option<i64>,
+    /// How many counts of decrease are jitter, where the file says something else than the profile.
+    pub(super) jitter: Option<i64>,
+    /// What imported usage of gas is in, where that is not the billing unit.
+    pub(super) measures: Option<Unit>,
     /// Whether it counts down what flows back; as the profile says where the file does not.
     pub(super) signed: Option<bool>,
     /// `75 kW`; its unit depends on the utility.

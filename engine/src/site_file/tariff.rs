@@ -9,12 +9,13 @@ use kernel::time::{LocalDate, LocalMonth};
 use super::model::{SiteItem, TariffItem, VersionItem};
 use super::reader::Reader;
 use super::things::{correction, name, utility, zone};
-use super::{bands, prices, series, words};
+use super::{bands, conversions, prices, series, words};
 
 pub(super) fn tariff(reader: Reader<'_>, sites: &[SiteItem]) -> Option<TariffItem> {
     let reader = reader.named("name");
     let name = name(&reader, "name", "commercial");
     let utility = utility(&reader);
+    let unit = conversions::unit(&reader, utility);
     let only_site = if let [site] = sites { Some(site) } else { None };
     let currency = match (reader.has("currency"), only_site) {
         (true, _) => reader.word("currency", words::currency, "an ISO 4217 code such as \"CNY\""),
@@ -41,7 +42,7 @@ pub(super) fn tariff(reader: Reader<'_>, sites: &[SiteItem]) -> Option<TariffIte
     let at = reader.at();
     reader.finish();
     let zone = zone.unwrap_or(TimeZone::UTC);
-    Some(TariffItem { at, name: name?, utility: utility?, currency: currency?, zone, versions })
+    Some(TariffItem { at, name: name?, utility: utility?, currency: currency?, unit: unit?, zone, versions })
 }
 
 fn version(reader: Reader<'_>, zone: Option<&TimeZone>) -> Option<VersionItem> {

@@ -5,7 +5,9 @@ use kernel::calendar::{Calendar, DayType};
 use kernel::id::Utility;
 use kernel::money::{Amount, Quantity};
 use kernel::tariff::Household;
+use kernel::unit::Unit;
 
+use super::conversions;
 use super::model::{
     AccountItem, CalendarItem, ContractTerms, Installation, LocationItem, MeterItem, PointItem, PolicyItem, SiteItem,
     Stretch, USAGE,
@@ -17,6 +19,8 @@ use crate::site_days;
 
 pub(super) const UTILITIES: &str = "electricity, water, gas or heat";
 const LONGEST_NAME: usize = 100;
+/// A register that falls back by so many counts does not tremble.
+const JITTER_END: i64 = 1_001;
 
 /// A name: a short text without line breaks.
 pub(super) fn name(reader: &Reader<'_>, key: &'static str, example: &str) -> Option<String> {
@@ -187,7 +191,7 @@ pub(super) fn account(reader: Reader<'_>, sites: &[SiteItem]) -> Option<AccountI
     let holder = reader.text("holder");
     let kind = reader.word("kind", AccountKind::parse, "\"prepaid\" or \"postpaid\"");
     let commodity = |text: &str| if text == "money" { Some(None) } else { unit_named(text).map(Some) };
-    let unit = reader.word("balance", commodity, "\"money\", or the unit that is bought, \"kWh\" or \"m3\"").flatten();
+    let unit = reader.word("balance", commodity, "\"money\", or the unit that is bought, such as \"kWh\"").flatten();
     if unit.is_some() && kind == Some(AccountKind::Postpaid) {
         reader.fault(
             "balance",
@@ -273,6 +277,8 @@ pub(super) fn service_point(reader: Reader<'_>, sites: &[SiteItem]) -> Option<Po
     let site = site_of(&reader, sites);
     let zone = site.map(|site| &sites[site].zone);
     let utility = utility(&reader);
+    let unit = conversions::unit(&reader, utility);
+    let conversions = conversions::conversions(&reader, zone);
     let read = |reader: &Reader<'_>| {
         let account = reader.need("account", "name the account that pays");
         let tariff = reader.need("tariff", "name the tariff");
@@ -289,8 +295,10 @@ pub(super) fn service_point(reader: Reader<'_>, sites: &[SiteItem]) -> Option<Po
         false => Vec::new(),
     };
     let location = reader.text("location");
-    let item =
-        (|| Some(PointItem { at: reader.at(), site: site?, name: name?, utility: utility?, location, contracts }))();
+    let item = (|| {
+        let (at, site, name, utility, unit) = (reader.at(), site?, name?, utility?, unit?);
+        Some(PointItem { at, site, name, utility, unit, location, contracts, conversions })
+    })();
     reader.finish();
     item
 }
@@ -330,6 +338,8 @@ pub(super) fn meter(reader: Reader<'_>, sites: &[SiteItem]) -> Option<MeterItem>
         "closing_count",
         "previous_closing_count",
         "rating",
+        "measures",
+        "jitter",
     ];
     let installations = stretches(&reader, "installation", zone, &own, installation);
     let bus_text = |text: &str| crate::registry::host_port(text).map(|_| text.to_owned());
@@ -393,6 +403,8 @@ fn installation(reader: &Reader<'_>) -> Option<Installation> {
     if previous_closing.is_some() && !reader.has("from") {
         reader.fault("previous_closing_count", "stands without `from`", "write `from`, the moment of the change");
     }
+    let jitter = reader.integer("jitter", 0..JITTER_END);
+    let measures = reader.word("measures", Unit::parse, "\"m3\" or \"kWh\"");
     let signed = reader.boolean("signed");
     let (profile, rating) = (reader.text("profile"), reader.text("rating"));
     Some(Installation {
@@ -403,6 +415,8 @@ fn installation(reader: &Reader<'_>) -> Option<Installation> {
         opening,
         closing,
         previous_closing,
+        jitter,
+        measures,
         signed,
         rating,
     })

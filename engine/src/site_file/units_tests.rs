@@ -33,7 +33,7 @@ fn units_are_sold_only_at_one_price_to_prepaid_accounts_of_one_utility() {
         (
             "balance = \"m3\"",
             "balance = \"kWh\"",
-            "is \"jones\", which is kept in kWh, but water is in m3; give each utility",
+            "is \"jones\", which is kept in kWh, but hall/W is in m3; give each utility",
         ),
         (
             "price = \"2.10\"",

@@ -13,7 +13,9 @@ use super::plan::Plan;
 use crate::book::bulk::{self, Cell};
 use crate::book::chain::{self, Entry};
 use crate::book::{BookError, Tx};
-use crate::registry::{Account, CalendarId, Contract, Location, Meter, PolicyId, ServicePoint, TariffId, last_ids};
+use crate::registry::{
+    Account, CalendarId, Calorific, Contract, GasQualityId, Location, Meter, PolicyId, ServicePoint, TariffId, last_ids,
+};
 use kernel::id::ServicePointId;
 
 type Cells<const N: usize> = Vec<[Cell<'static>; N]>;
@@ -29,13 +31,16 @@ pub(super) struct Rows {
     locations: Cells<7>,
     accounts: Cells<13>,
     unit_accounts: Cells<2>,
-    tariffs: Cells<4>,
+    tariffs: Cells<5>,
     versions: Cells<5>,
-    points: Cells<5>,
+    points: Cells<6>,
     contracts: Cells<8>,
     meters: Cells<13>,
     meter_parents: Cells<2>,
     epochs: Cells<7>,
+    gas_qualities: Cells<2>,
+    calorific_values: Cells<5>,
+    conversions: Cells<7>,
     /// The same as what they are.
     pub(super) new_epochs: Vec<Epoch>,
     /// Installations that end, or are judged otherwise.
@@ -122,6 +127,7 @@ impl Rows {
             item.name.clone().into(),
             item.utility.name().into(),
             item.currency.clone().into(),
+            item.unit.name().into(),
         ]);
     }
 
@@ -142,6 +148,7 @@ impl Rows {
             point.name.clone().into(),
             point.utility.name().into(),
             point.location.map(|id| id.0).into(),
+            point.unit.name().into(),
         ]);
     }
 
@@ -179,6 +186,47 @@ impl Rows {
 
     pub(super) fn meter_parent(&mut self, meter: MeterId, parent: Option<MeterId>) {
         self.meter_parents.push([meter.0.into(), parent.map(|id| id.0).into()]);
+    }
+
+    pub(super) fn gas_quality(&mut self, id: GasQualityId, name: &str) {
+        self.gas_qualities.push([id.0.into(), name.to_owned().into()]);
+    }
+
+    /// `value` in 1e-6 MJ/m3.
+    pub(super) fn calorific_value(
+        &mut self,
+        id: u32,
+        quality: GasQualityId,
+        from: Moment,
+        value: i64,
+        reason: Option<&str>,
+    ) {
+        let reason = reason.map(str::to_owned).into();
+        self.calorific_values.push([id.into(), quality.0.into(), from.0.into(), value.into(), reason]);
+    }
+
+    /// `correction` in 1e-6.
+    pub(super) fn conversion(
+        &mut self,
+        id: u32,
+        point: ServicePointId,
+        from: Moment,
+        (source, correction): (Calorific, i64),
+        reason: Option<&str>,
+    ) {
+        let (quality, own) = match source {
+            Calorific::Quality(quality) => (Some(quality.0), None),
+            Calorific::Own(value) => (None, Some(value)),
+        };
+        self.conversions.push([
+            id.into(),
+            point.0.into(),
+            from.0.into(),
+            quality.into(),
+            own.into(),
+            correction.into(),
+            reason.map(str::to_owned).into(),
+        ]);
     }
 
     pub(super) fn epoch(&mut self, epoch: &Epoch, reason: Option<&str>) {
@@ -228,9 +276,9 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
                    opened_at closed_at";
     upsert(tx, "accounts", columns, rows.accounts).await?;
     upsert(tx, "unit_accounts", "unit", rows.unit_accounts).await?;
-    upsert(tx, "tariffs", "name utility currency", rows.tariffs).await?;
+    upsert(tx, "tariffs", "name utility currency unit", rows.tariffs).await?;
     upsert(tx, "tariff_versions", "tariff_id valid_from definition published_at", rows.versions).await?;
-    upsert(tx, "service_points", "site_id name utility location_id", rows.points).await?;
+    upsert(tx, "service_points", "site_id name utility location_id unit", rows.points).await?;
     upsert(
         tx,
         "contracts",
@@ -242,6 +290,10 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
                    poll_micros has_relay rating_mw";
     upsert(tx, "meters", columns, rows.meters).await?;
     upsert(tx, "meter_parents", "parent_id", rows.meter_parents).await?;
+    upsert(tx, "gas_qualities", "name", rows.gas_qualities).await?;
+    upsert(tx, "calorific_values", "gas_quality_id valid_from calorific_value reason", rows.calorific_values).await?;
+    let columns = "service_point_id valid_from gas_quality_id calorific_value correction reason";
+    upsert(tx, "conversions", columns, rows.conversions).await?;
     upsert(tx, "epochs", "meter_id service_point_id valid_from valid_to definition reason", rows.epochs).await?;
     for (table, id) in rows.superseded {
         let sql = sqlx::AssertSqlSafe(format!("UPDATE {table} SET superseded_at = $1 WHERE id = $2"));

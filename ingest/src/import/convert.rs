@@ -279,7 +279,7 @@ impl Converter {
         let meter = &self.meters.all()[place];
         let shown = match self.states {
             States::Register => format!("{value} counts"),
-            States::Usage { .. } => format!("{} {}", Thousandths(value), meter.utility.unit()),
+            States::Usage { .. } => format!("{} {}", Thousandths(value), meter.measured.name()),
         };
         let meter = meter.serial.clone();
         self.chunk.refused.push(RefusedRow { place: row, meter, time, value: shown, reason });
@@ -300,9 +300,13 @@ impl Converter {
 
 /// How many log units a file's unit is for this meter.
 fn scale_of(meter: &MeterRef, options: &ImportOptions) -> Result<Scale, Reason> {
-    let billing = Unit::KilowattHour.milli().unwrap_or((1_000, 1));
-    let scale = match (options.states, options.unit.map_or(Some(billing), Unit::milli)) {
-        (States::Usage { .. }, Some((numerator, denominator))) => Scale::new(numerator.into(), denominator.into()),
+    // Thousandths of the unit that the meter is in.
+    let own = Unit::KilowattHour.milli().unwrap_or((1_000, 1));
+    let scale = match (options.states, options.unit.map_or(Some(own), Unit::milli)) {
+        (States::Usage { .. }, Some((numerator, denominator))) => {
+            let (per, of) = if options.unit.is_some() { meter.measured.per_register_unit() } else { (1, 1) };
+            Scale::new(i128::from(numerator) * i128::from(per), i128::from(denominator) * i128::from(of))
+        }
         (States::Usage { .. }, None) => None,
         (States::Register, _) if meter.kind == MeterKind::Usage => return Err(Reason::Intake(Refusal::NoRegister)),
         (States::Register, Some((numerator, denominator))) => Scale::new(

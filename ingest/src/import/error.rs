@@ -129,7 +129,7 @@ pub enum ImportError {
         zone: String,
     },
     /// A unit that some meter of the file cannot have.
-    #[error("{}: meter {meter} measures {}, which is not in {}; leave --unit out where values are in the billing unit ({}), else give the right unit or import that meter apart", path.display(), utility.name(), unit.name(), utility.unit())]
+    #[error("{}: meter {meter} measures {}, which is not in {}; leave --unit out where values are in {}, else give the right unit or import that meter apart", path.display(), utility.name(), unit.name(), measured.name())]
     UnitMisfit {
         /// The file.
         path: PathBuf,
@@ -139,6 +139,8 @@ pub enum ImportError {
         meter: String,
         /// What that meter measures.
         utility: Utility,
+        /// In which unit.
+        measured: kernel::unit::Unit,
     },
     /// Counts say nothing about usage.
     #[error(

@@ -11,7 +11,8 @@ pub struct ImportOptions {
     pub layout: Layout,
     /// What a value states.
     pub states: States,
-    /// The unit of the values; `None` for the billing unit of each meter (kWh, m3).
+    /// The unit of the values; `None` for that of each meter: usage in [`crate::intake::MeterRef::measured`], registers in
+    /// kWh or m3.
     pub unit: Option<Unit>,
     /// The IANA zone of times without one, and the zone whose days a whole-day interval keeps.
     pub time_zone: Option<String>,

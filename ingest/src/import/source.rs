@@ -7,10 +7,11 @@ use std::path::Path;
 use super::convert::{Converter, Stop};
 use super::csv_file::CsvFile;
 use super::error::ImportError;
-use super::options::{ImportOptions, Layout};
+use super::options::{ImportOptions, Layout, States};
 use super::parquet_file::ParquetFile;
 use super::unit::Unit;
 use crate::intake::{MeterRef, Meters};
+use kernel::unit::Unit as Measured;
 
 /// An opened file.
 pub(super) enum Source {
@@ -80,7 +81,7 @@ pub(super) fn check(path: &Path, options: &ImportOptions, meters: &Meters) -> Re
         }
     }
     let Some(unit) = options.unit else { return Ok(()) };
-    let misfit = |meter: &&MeterRef| !unit.fits(meter.utility);
+    let misfit = |meter: &&MeterRef| !unit.fits(meter.utility, measured(meter, options.states));
     // Where every meter fits, the file need not be read twice.
     if !meters.all().iter().any(|meter| misfit(&meter)) {
         return Ok(());
@@ -91,11 +92,26 @@ pub(super) fn check(path: &Path, options: &ImportOptions, meters: &Meters) -> Re
         Layout::Wide => columns.iter().filter(|name| **name != options.time_column).for_each(|name| look(name)),
         Layout::Long { meter_column, .. } => source.meters(meter_column, look)?,
     }
-    found.map_or(Ok(()), |meter| Err(misfit_error(path, unit, meter).into()))
+    found.map_or(Ok(()), |meter| Err(misfit_error(path, unit, meter, options.states).into()))
 }
 
-fn misfit_error(path: &Path, unit: Unit, meter: &MeterRef) -> ImportError {
-    ImportError::UnitMisfit { path: path.to_owned(), unit, meter: meter.serial.clone(), utility: meter.utility }
+fn misfit_error(path: &Path, unit: Unit, meter: &MeterRef, states: States) -> ImportError {
+    let measured = measured(meter, states);
+    ImportError::UnitMisfit {
+        path: path.to_owned(),
+        unit,
+        meter: meter.serial.clone(),
+        utility: meter.utility,
+        measured,
+    }
+}
+
+/// What values of a meter are in: what its usage is billed in or converted from; registers are in kWh or m3.
+fn measured(meter: &MeterRef, states: States) -> Measured {
+    match states {
+        States::Usage { .. } => meter.measured,
+        States::Register => Measured::of(meter.utility),
+    }
 }
 
 /// The place of the column of this name.

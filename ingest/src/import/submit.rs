@@ -108,7 +108,7 @@ impl<'a> Submission<'a> {
     fn listed(&self, place: u64, refused: &Refused<Reading>) -> RefusedRow {
         let Refused { said, reason, .. } = refused;
         let meter = self.meters.by_id(MeterId(said.meter.0));
-        let unit = meter.map_or("", |meter| meter.utility.unit());
+        let unit = meter.map_or("", |meter| meter.measured.name());
         let (time, value) = match said.value {
             Value::Register(count) => (said.time.to_string(), format!("{count} counts")),
             Value::Usage { start, quantity } => {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use kernel::id::{MeterId, Utility};
+use kernel::unit::Unit;
 use thiserror::Error;
 
 /// What a meter gives by itself.
@@ -26,10 +27,12 @@ pub struct MeterRef {
     pub utility: Utility,
     /// What it gives.
     pub kind: MeterKind,
-    /// 1/1000 of the billing unit in one count of its register, before CT and PT: numerator.
+    /// 1/1000 kWh or m3 in one count of its register, before CT and PT: numerator.
     pub resolution_numerator: i64,
     /// The same: denominator.
     pub resolution_denominator: i64,
+    /// What usage of it is in, 1/1000 of this: the billing unit of where it is installed, or the m3 that are converted to it.
+    pub measured: Unit,
 }
 
 /// Why a list of meters is not a directory.

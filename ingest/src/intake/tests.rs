@@ -52,6 +52,7 @@ fn meter(id: u32, kind: MeterKind) -> MeterRef {
         kind,
         resolution_numerator: 10,
         resolution_denominator: 1,
+        measured: kernel::unit::Unit::KilowattHour,
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Ratio {
 }
 
 /// What keeps every product of a 32-bit mantissa, a scale and a resolution within 128 bits.
-const RATIO_MAX: i64 = 1 << 30;
+pub(super) const RATIO_MAX: i64 = 1 << 30;
 
 impl FromStr for Ratio {
     type Err = String;

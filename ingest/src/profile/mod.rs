@@ -11,7 +11,7 @@
 //! - `primary`: the register already includes CT and PT. `max_rate`: 1/1000 unit per hour. `jitter_counts`.
 //! - `max_gap_words` (4) and `max_request_words` (125): what one request may bridge and hold.
 //! - `[billing]`: `name`, `address`, `type` (`u16 i16 u32 i32 f32`), `resolution` (1/1000 units a count, `"10"` or
-//!   `"10/3"`), `modulus`, `invalid` (raw codes), `signed = true` where it
+//!   `"10/3"`), `unit` that these are of (`kWh` or `m3`; `MWh`; of heat also `GJ`), `modulus`, `invalid` (raw codes), `signed = true` where it
 //!   counts down what flows back (then `i32`, `i16` or `f32`, without a modulus); for `f32` also `scale` (1/1000 units per 1.0) and `float_exact_below`,
 //!   the count from which the float moves in steps above one count.
 //! - `[[instrument]]`: `quantity` (`power voltage current power_factor flow`) and its register; `scale` is in 1/1000 of

@@ -7,7 +7,7 @@ use kernel::reading::Contact;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::decode::{Kind, Ratio, WordOrder, float_exact_below};
+use super::decode::{Kind, RATIO_MAX, Ratio, WordOrder, float_exact_below};
 use super::plan::{Limits, ReadPlan, Span};
 use super::{
     Billing, Extra, Instrument, InstrumentQuantity, Meaning, Profile, ReadBack, ReadFunction, Register, Relay, Vector,
@@ -81,6 +81,7 @@ struct BillingTable {
     address: u16,
     r#type: Kind,
     resolution: Ratio,
+    unit: Option<String>,
     scale: Option<Ratio>,
     modulus: Option<i64>,
     #[serde(default)]
@@ -186,7 +187,7 @@ fn build(file: File) -> Result<Profile, Fault> {
         return fault("max_request_words", "2 to 125");
     }
     let limits = Limits { gap_words: file.max_gap_words, request_words: file.max_request_words };
-    let billing = billing(file.billing)?;
+    let billing = billing(file.billing, utility)?;
     let instruments = instruments(file.instrument)?;
     let relay = file.relay.map(relay).transpose()?;
     let extras = extras(file.extra)?;
@@ -232,7 +233,35 @@ fn fits(key: &str, address: u16, words: u16) -> Result<(), Fault> {
     }
 }
 
-fn billing(table: BillingTable) -> Result<Billing, Fault> {
+/// How many kWh (or m3) the unit is that a billing register counts in.
+fn unit(name: Option<&str>, utility: Utility) -> Result<(i64, i64), Fault> {
+    let heat = utility == Utility::Heat;
+    match name {
+        None => Ok((1, 1)),
+        Some(name) if name == utility.unit() => Ok((1, 1)),
+        Some("MWh") if heat || utility == Utility::Electricity => Ok((1_000, 1)),
+        Some("GJ") if heat => Ok((2_500, 9)),
+        Some(name) => {
+            let others = if heat { ", \"MWh\" or \"GJ\"" } else { "" };
+            let text = format!("{name:?} is no unit of {}: write {:?}{others}", utility.name(), utility.unit());
+            fault("billing.unit", text)
+        }
+    }
+}
+
+/// A ratio in another unit.
+fn in_unit(ratio: Ratio, (numerator, denominator): (i64, i64)) -> Result<Ratio, Fault> {
+    let product = Ratio { numerator: ratio.numerator * numerator, denominator: ratio.denominator * denominator };
+    match product.numerator.max(product.denominator) <= RATIO_MAX {
+        true => Ok(product),
+        false => fault("billing.resolution", "too large a ratio in this unit"),
+    }
+}
+
+fn billing(mut table: BillingTable, utility: Utility) -> Result<Billing, Fault> {
+    let unit = unit(table.unit.as_deref(), utility)?;
+    table.resolution = in_unit(table.resolution, unit)?;
+    table.scale = table.scale.map(|scale| in_unit(scale, unit)).transpose()?;
     let scale = match (table.r#type, table.scale) {
         (Kind::F32, Some(scale)) => scale,
         (Kind::F32, None) => return fault("billing.scale", "a float needs it: 1/1000 units per 1.0"),

@@ -155,6 +155,17 @@ fn facts_carry_the_resolution_and_the_relay() {
     assert!(!find("chint-dtsu666").unwrap().facts().has_relay);
 }
 
+/// A hundredth of a GJ is 25000/9 Wh. What a profile says of its vectors is in counts, whatever their unit.
+#[test]
+fn registers_of_heat_count_in_megawatt_hours_or_gigajoules() {
+    let heat = PROFILE.replace("utility = \"electricity\"", "utility = \"heat\"");
+    for (unit, resolution) in [("kWh", (10, 1)), ("MWh", (10_000, 1)), ("GJ", (25_000, 9))] {
+        let text = heat.replacen("resolution = \"10\"", &format!("resolution = \"10\"\nunit = {unit:?}"), 1);
+        let facts = Profile::parse(&text, "heat.toml").unwrap_or_else(|error| panic!("{error}")).facts();
+        assert_eq!((facts.resolution_numerator, facts.resolution_denominator), resolution, "{unit}");
+    }
+}
+
 #[test]
 fn an_unknown_profile_is_answered_with_the_known_ones() {
     let error = find("acrel-adf400").unwrap_err().to_string();
@@ -171,6 +182,8 @@ fn a_profile_that_contradicts_itself_is_refused_with_the_key() {
         ("resolution = \"10\"", "resolution = \"0\"", "positive rational"),
         ("modulus = 4_294_967_296", "modulus = 4_294_967_296\nfloat_exact_below = 5", "float_exact_below"),
         ("modulus = 4_294_967_296", "module = 7", "module"),
+        ("modulus = 4_294_967_296", "unit = \"GJ\"", "billing.unit"),
+        ("modulus = 4_294_967_296", "unit = \"m3\"", "billing.unit"),
         ("modulus = 4_294_967_296", "signed = true", "billing.signed"),
         ("supply = [0x0001, 0x0000]", "supply = [0x0001, 0x0001]", "relay.supply"),
         ("supply = [0x0001, 0x0000]", "supply = [0x0001, 0x0002]", "relay.read_back"),

@@ -148,7 +148,8 @@ impl Writer {
             self.insert("accounts", &values);
         }
         for (id, (name, utility, versions)) in site::tariffs() {
-            self.insert("tariffs", &format!("{id}, '{name}', '{utility}', 'CNY'"));
+            let unit = if utility == "water" { "m3" } else { "kWh" };
+            self.insert("tariffs", &format!("{id}, '{name}', '{utility}', 'CNY', '{unit}'"));
             for version in versions {
                 let definition = serde_json::to_string(&*version).unwrap();
                 let from = version.valid_from.0;
@@ -161,7 +162,8 @@ impl Writer {
             (3, 1, "B-202-E", "electricity"),
             (4, 2, "C-303-E", "electricity"),
         ] {
-            self.insert("service_points", &format!("{id}, {site}, '{name}', '{utility}', NULL"));
+            let unit = if utility == "water" { "m3" } else { "kWh" };
+            self.insert("service_points", &format!("{id}, {site}, '{name}', '{utility}', NULL, '{unit}'"));
         }
         for (id, (point, account, tariff, from, to)) in (1..).zip(site::contracts()) {
             let to = to.map_or("NULL".to_owned(), |to| to.to_string());

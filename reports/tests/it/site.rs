@@ -196,6 +196,7 @@ pub(crate) fn epochs() -> Vec<Epoch> {
         jitter_counts: 2,
         max_rate: 400_000,
         signed: false,
+        converts: false,
         valid_from: Moment(from),
         valid_to: to,
     };
@@ -308,7 +309,12 @@ pub(crate) fn rate() -> Rated {
             household: Household::default(),
             versions: tariffs[&tariff].2.clone(),
         });
-        let terms = Terms { days, calendar: Arc::new(calendar()), contracts: contracts.collect() };
+        let terms = Terms {
+            days,
+            calendar: Arc::new(calendar()),
+            contracts: contracts.collect(),
+            conversion: Default::default(),
+        };
         let epochs: Vec<Epoch> = epochs().into_iter().filter(|epoch| epoch.service_point.0 == point).collect();
         let kernel_point = Point { epochs: &epochs, terms: &terms };
         let mut state = PointState::default();

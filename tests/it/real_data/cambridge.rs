@@ -1,4 +1,5 @@
-//! The Cambridge estate of `../shared/data`: real hourly meters of electricity and gas, and a site for them.
+//! The Cambridge estate of `../shared/data`: real hourly meters of electricity and gas, and a site for them. Both are in kWh in
+//! the source: gas is billed as the energy that it is metered as, and nothing is converted.
 
 #![allow(dead_code, reason = "each of those who share this uses a part of it")]
 
@@ -56,6 +57,7 @@ from = 2018-01-01
 [[tariff]]
 name = "gas"
 utility = "gas"
+unit = "kWh"
 [[tariff.version]]
 valid_from = 2018-01-01
 source = "sample"
@@ -83,7 +85,7 @@ pub(crate) fn site(meters: &BTreeSet<(String, String)>) -> String {
                 "[[account]]\nname = \"{building}\"\nholder = \"Building {building}\"\nkind = \"postpaid\"\n"
             );
         }
-        let tariff = if utility == "gas" { "gas" } else { "hubei" };
+        let tariff = if utility == "gas" { "gas\"\nunit = \"kWh" } else { "hubei" };
         let _ = write!(
             text,
             "[[service_point]]\nname = \"{serial}\"\nutility = \"{utility}\"\naccount = \"{building}\"\n\

@@ -12,6 +12,7 @@ use kernel::component::month::{DayRun, days_of, spread};
 use kernel::component::power_factor::{PowerFactor, PowerFactorStep, factor_milli};
 use kernel::component::share::Rate;
 use kernel::component::{Charge, Component, DemandPrices, ENERGY, Excess, Taxation};
+use kernel::conversion::{CALORIFIC_END, CORRECTION_END, Conversion, Factor};
 use kernel::judge::Interval;
 use kernel::money::{Amount, Price, Quantity, Rounding};
 use kernel::statement::{Minor, Statement, share};
@@ -72,6 +73,34 @@ proptest! {
     #[test]
     fn any_quantity_times_any_price_fits(quantity in narrow(), price in narrow()) {
         prop_assert_eq!((Quantity(quantity) * Price(price)).0, i128::from(quantity) * i128::from(price));
+    }
+
+    /// Any factors within their bounds, any volumes, any times: nothing panics or wraps, energy is what it is or saturates,
+    /// and pieces of an interval follow each other without a hole.
+    #[test]
+    fn any_volume_at_any_factor_is_energy_or_saturates(
+        before in narrow(), volume in narrow(), from in narrow(), length in 0_i64..,
+        factors in prop::collection::vec((narrow(), 1..CALORIFIC_END, 1..CORRECTION_END), 0..5),
+    ) {
+        let make = |(from, calorific_value, correction)| Factor { from: Moment(from), calorific_value, correction };
+        for factor in factors.iter().copied().map(make) {
+            let worth = i128::from(factor.calorific_value) * i128::from(factor.correction);
+            let exact = (i128::from(volume) * worth).div_euclid(3_600_000_000_000);
+            let expected = exact.clamp(i64::MIN.into(), i64::MAX.into());
+            prop_assert_eq!(i128::from(factor.energy(Quantity(volume)).0), expected);
+        }
+        // Moments of the wire are far within 64 bits: see Moment::since.
+        let (from, to) = (Moment(from / 4), Moment(from / 4 + length / 4));
+        let conversion = Conversion::new(factors.into_iter().map(|(from, a, b)| make((from / 4, a, b))));
+        let mut reached = from;
+        let interval = Interval { from, to, quantity: Quantity(volume) };
+        let done: Result<(), ()> = conversion.pieces(&interval, Quantity(before), |piece| {
+            assert_eq!(piece.energy.from, reached);
+            reached = piece.energy.to;
+            Ok(())
+        });
+        prop_assert_eq!(done, Ok(()));
+        prop_assert_eq!(reached, if conversion.factors().is_empty() { from } else { to });
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod arrival;
 mod bounds;
 mod components;
 mod contracts;
+mod conversions;
 mod days;
 mod demand;
 mod dynamic;

@@ -128,7 +128,12 @@ pub(crate) fn year(load: &Load, rate: &Rate) -> Vec<Month> {
         versions: seasons.iter().map(|season| season.version.clone()).collect(),
     };
     let days = Arc::new(SiteDays::new(days.collect()).unwrap());
-    let terms = Terms { days, calendar: Arc::new(Calendar::default()), contracts: vec![contract] };
+    let terms = Terms {
+        days,
+        calendar: Arc::new(Calendar::default()),
+        contracts: vec![contract],
+        conversion: Default::default(),
+    };
     let hour = |index: usize| start_of(first).plus(i64::try_from(index).unwrap() * HOUR);
     let intervals: Vec<Interval> = (0..HOURS)
         .map(|index| Interval { from: hour(index), to: hour(index + 1), quantity: load.hours[index] })

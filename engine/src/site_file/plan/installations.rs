@@ -2,6 +2,7 @@
 
 use kernel::epoch::{Epoch, ProfileFacts};
 use kernel::id::{EpochId, MeterId, ServicePointId, Utility};
+use kernel::unit::Unit;
 
 use super::shared::because;
 use super::{ChangeKind, Differences, Planner};
@@ -23,6 +24,12 @@ pub(super) struct Terms {
     pub(super) jitter: i64,
     pub(super) max_rate: i64,
     pub(super) signed: bool,
+    /// It measures m3 that are billed as energy.
+    pub(super) converts: bool,
+    /// What its usage is in.
+    pub(super) measured: Unit,
+    /// The rating that the file gives, in 1/1000 kW or m3/h.
+    pub(super) rated: Option<i64>,
     /// For faults and changes.
     pub(super) multiplier: Ratio,
     pub(super) profile: String,
@@ -30,6 +37,25 @@ pub(super) struct Terms {
 
 /// What no meter exceeds: imported usage has no rating.
 const NO_LIMIT: i64 = i64::MAX;
+
+/// How many of a billing unit that is which registers are in: 9/2500 GJ in a kWh.
+pub(super) fn in_unit(unit: Unit) -> Ratio {
+    let (numerator, denominator) = unit.per_register_unit();
+    Ratio { numerator, denominator }
+}
+
+/// P_max in 1/1000 kW or m3/h as 1/1000 of the billing unit per hour, rounded up: nothing becomes implausible by it.
+pub(super) fn rate_in(unit: Unit, rate: i64) -> i64 {
+    let Ratio { numerator, denominator } = in_unit(unit);
+    let scaled = i128::from(rate) * i128::from(numerator) + i128::from(denominator - 1);
+    i64::try_from(scaled / i128::from(denominator)).unwrap_or(NO_LIMIT)
+}
+
+/// The highest rating of which [`rate_in`] makes this rate, in 1/1000 kW or m3/h.
+pub(super) fn rate_of(unit: Unit, rate: i64) -> i64 {
+    let Ratio { numerator, denominator } = in_unit(unit);
+    i64::try_from(i128::from(rate) * i128::from(denominator) / i128::from(numerator)).unwrap_or(NO_LIMIT)
+}
 
 impl Planner<'_> {
     /// The facts of a profile; a fault lists the known ones.
@@ -85,7 +111,7 @@ impl Planner<'_> {
             let (what, remedy) = match profile == USAGE {
                 true => (
                     format!("multiplies imported usage by {multiplier}"),
-                    "leave it out: usage is imported in kWh or m3",
+                    "leave it out: usage is imported in the billing unit",
                 ),
                 false => (
                     format!(
@@ -97,7 +123,7 @@ impl Planner<'_> {
             self.faults.add(at, first, what, remedy);
         }
         if profile == USAGE {
-            for key in ["modulus", "signed", "opening_count", "closing_count", "previous_closing_count"] {
+            for key in ["modulus", "signed", "jitter", "opening_count", "closing_count", "previous_closing_count"] {
                 if at.lines.contains_key(key) {
                     self.faults.add(
                         at,
@@ -109,7 +135,25 @@ impl Planner<'_> {
             }
         }
         let resolution = Ratio::new(facts.resolution_numerator, facts.resolution_denominator).unwrap_or(Ratio::ONE);
-        let worth = resolution.times(multiplier);
+        let worth = resolution.times(multiplier).and_then(|worth| worth.times(in_unit(point.unit)));
+        let measured = match (installation.measures, profile == USAGE) {
+            (Some(unit), true) => unit,
+            (None, true) => point.unit,
+            (_, false) => Unit::of(point.utility),
+        };
+        let converts =
+            point.utility == Utility::Gas && measured == Unit::CubicMetre && point.unit == Unit::KilowattHour;
+        if let Some(unit) = installation.measures {
+            if profile != USAGE {
+                let remedy = "leave it out: the profile says what a register counts";
+                self.faults.add(at, "measures", "stands without `kind = \"usage\"`", remedy);
+            } else if unit != point.unit && !converts {
+                let what =
+                    format!("is {:?}, but {:?} is billed in {}", unit.name(), installation.point, point.unit.name());
+                let remedy = "leave it out; only m3 of gas are converted, to kWh";
+                self.faults.add(at, "measures", what, remedy);
+            }
+        }
         if worth.is_none() {
             self.faults.add(at, first, "makes the multiplier too large", "check ct, pt and multiplier");
         }
@@ -123,7 +167,7 @@ impl Planner<'_> {
         });
         let by_profile =
             i128::from(facts.max_rate) * i128::from(multiplier.numerator) / i128::from(multiplier.denominator);
-        let max_rate = rating.unwrap_or(i64::try_from(by_profile).unwrap_or(NO_LIMIT));
+        let max_rate = rate_in(point.unit, rating.unwrap_or(i64::try_from(by_profile).unwrap_or(NO_LIMIT)));
         let signed = installation.signed.unwrap_or(facts.signed);
         if signed && installation.modulus.is_some_and(|modulus| modulus > 0) {
             let what = "stands beside `signed`: a register that counts down what flows back shows counts below zero";
@@ -149,9 +193,12 @@ impl Planner<'_> {
             modulus,
             opening: installation.opening,
             closing: installation.closing,
-            jitter: facts.jitter_counts,
+            jitter: installation.jitter.unwrap_or(facts.jitter_counts),
             max_rate,
             signed,
+            converts,
+            measured,
+            rated: rating,
             multiplier,
             profile: profile.clone(),
         })
@@ -161,6 +208,9 @@ impl Planner<'_> {
         let worth = Ratio::new(epoch.numerator, epoch.denominator).unwrap_or(Ratio::ONE);
         let resolution =
             meter.and_then(|meter| Ratio::new(meter.resolution.1, meter.resolution.0)).unwrap_or(Ratio::ONE);
+        let unit = self.registry.service_point(epoch.service_point).map_or(Unit::KilowattHour, |point| point.unit);
+        let Ratio { numerator, denominator } = in_unit(unit);
+        let counted = worth.times(Ratio { numerator: denominator, denominator: numerator }).unwrap_or(worth);
         let terms = Terms {
             point: epoch.service_point,
             worth,
@@ -170,7 +220,10 @@ impl Planner<'_> {
             jitter: epoch.jitter_counts,
             max_rate: epoch.max_rate,
             signed: epoch.signed,
-            multiplier: worth.times(resolution).unwrap_or(worth),
+            converts: epoch.converts,
+            measured: if epoch.converts { Unit::CubicMetre } else { unit },
+            rated: None,
+            multiplier: counted.times(resolution).unwrap_or(worth),
             profile: meter.map_or(String::new(), |meter| meter.profile.clone()),
         };
         Old { from: epoch.valid_from, to: epoch.valid_to, terms }
@@ -185,6 +238,8 @@ impl Planner<'_> {
         }
         let count = |count: &Option<i64>| count.map_or("none".to_owned(), |count| count.to_string());
         differences.of("modulus", &was.modulus, &is.modulus, count);
+        let measures = |converts: &bool| if *converts { "m3" } else { "the billing unit" }.to_owned();
+        differences.of("measures", &was.converts, &is.converts, measures);
         differences.of("signed", &was.signed, &is.signed, bool::to_string);
         if is_last && old.to.is_none() {
             // The book keeps the profile of a meter's last installation only.
@@ -215,9 +270,10 @@ impl Planner<'_> {
                     // How readings are judged, the earlier ones too whenever they are rated anew: so now, all at once.
                     let changed = Epoch { max_rate: terms.max_rate, jitter_counts: terms.jitter, ..epoch.clone() };
                     self.rows.epoch_updates.push(changed);
-                    let text =
-                        format!("most flow {} -> {}", self.flow(item, epoch.max_rate), self.flow(item, terms.max_rate));
-                    self.change(ChangeKind::Changed, subject, text);
+                    let mut differences = Differences::default();
+                    differences.of("most flow", &epoch.max_rate, &terms.max_rate, |rate| self.flow(item, *rate));
+                    differences.of("jitter", &epoch.jitter_counts, &terms.jitter, |counts| format!("{counts} counts"));
+                    self.change(ChangeKind::Changed, subject, differences.joined().unwrap_or_default());
                     self.touch(epoch.service_point, epoch.valid_from);
                 }
             }
@@ -261,6 +317,7 @@ impl Planner<'_> {
                     jitter_counts: terms.jitter,
                     max_rate: terms.max_rate,
                     signed: terms.signed,
+                    converts: terms.converts,
                     valid_from: from,
                     valid_to: to,
                 };
@@ -286,6 +343,24 @@ impl Planner<'_> {
     fn flow(&self, item: &MeterItem, rate: i64) -> String {
         let point = item.installations.last().and_then(|stretch| self.names.points.get(&stretch.terms.point));
         let unit = words::rating_unit(point.map_or(Utility::Electricity, |point| point.utility));
+        let rate = rate_of(point.map_or(Unit::KilowattHour, |point| point.unit), rate);
         format!("{} {unit}", kernel::money::Quantity(rate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 75 kW are 0.27 GJ/h; what is written back to the words of a site file comes to the same rate again.
+    #[test]
+    fn a_rating_in_gigajoules_is_rounded_up_and_comes_back() {
+        for (milli_kilowatt, gigajoule) in [(75_000, 270), (1, 1), (277, 1), (278, 2), (10_000_000, 36_000)] {
+            assert_eq!(rate_in(Unit::Gigajoule, milli_kilowatt), gigajoule, "{milli_kilowatt}");
+            assert_eq!(rate_in(Unit::Gigajoule, rate_of(Unit::Gigajoule, gigajoule)), gigajoule);
+            assert_eq!(rate_in(Unit::KilowattHour, milli_kilowatt), milli_kilowatt);
+            assert_eq!(rate_of(Unit::CubicMetre, milli_kilowatt), milli_kilowatt);
+        }
+        assert_eq!((rate_in(Unit::KilowattHour, NO_LIMIT), rate_of(Unit::Gigajoule, NO_LIMIT)), (NO_LIMIT, NO_LIMIT));
     }
 }

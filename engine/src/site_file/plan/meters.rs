@@ -73,6 +73,15 @@ impl Planner<'_> {
             let Some(terms) = self.terms(item, stretch) else { return };
             new.push(New { from: stretch.from, until: stretch.until, correct: stretch.correct.is_some(), terms });
         }
+        for (place, other) in new.iter().enumerate().filter(|_| item.profile == USAGE) {
+            let first = &new[0].terms;
+            if other.terms.measured != first.measured {
+                let (is, was) = (other.terms.measured.name(), first.measured.name());
+                let what = format!("is billed in {is}, but the meter's usage is in {was} elsewhere");
+                let remedy = "give the meter a serial number of its own there: a file says one unit for all its rows";
+                self.faults.add(&item.installations[place].at, "service_point", what, remedy);
+            }
+        }
         let old_epochs: Vec<&Epoch> = {
             let mut epochs: Vec<&Epoch> = self.registry.epochs_of(id).filter(|_| old.is_some()).collect();
             epochs.sort_by_key(|epoch| epoch.valid_from);
@@ -132,7 +141,7 @@ impl Planner<'_> {
         let bus = item.bus.as_deref().and_then(crate::registry::host_port);
         let electric = matches!(facts.utility, Utility::Electricity | Utility::Heat);
         let rated = item.installations.last().is_some_and(|stretch| stretch.terms.rating.is_some());
-        let rating_mw = new.last().filter(|_| electric && rated).and_then(|new| new.terms.max_rate.checked_mul(1_000));
+        let rating_mw = new.last().filter(|_| electric && rated).and_then(|new| new.terms.rated?.checked_mul(1_000));
         let meter = Meter {
             id,
             site: self.site_ids[item.site],

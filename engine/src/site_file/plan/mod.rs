@@ -2,6 +2,7 @@
 
 mod accounts;
 mod calendars;
+mod conversions;
 mod handover;
 mod installations;
 mod meters;
@@ -19,6 +20,7 @@ use jiff::tz::TimeZone;
 use kernel::epoch::{Epoch, ProfileFacts};
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId};
 use kernel::time::Moment;
+use kernel::unit::Unit;
 
 pub use registers::plan_registers;
 
@@ -26,7 +28,7 @@ use super::fault::{At, Fault, Faults};
 use super::model::SiteFile;
 use super::words;
 use super::write::Rows;
-use crate::registry::{CalendarId, LastIds, LocationId, PolicyId, Registry, TABLES, TariffId};
+use crate::registry::{CalendarId, GasQualityId, LastIds, LocationId, PolicyId, Registry, TABLES, TariffId};
 pub use handover::{MoveFault, close_account, move_point};
 
 /// What a plan asks other parts of the program.
@@ -121,11 +123,13 @@ pub fn plan(file: &SiteFile, registry: &Registry, checks: &Checks<'_>, now: Mome
     planner.sites();
     planner.locations();
     planner.tariffs();
+    planner.gas_qualities();
     planner.accounts();
     planner.service_points();
     planner.calendars_fit();
     planner.unit_accounts();
     planner.meters();
+    planner.conversions_fit();
     planner.finish()
 }
 
@@ -139,6 +143,7 @@ struct Names {
     tariffs: HashMap<String, KnownTariff>,
     accounts: HashMap<String, KnownAccount>,
     points: HashMap<String, KnownPoint>,
+    qualities: HashMap<String, KnownQuality>,
     /// The file's meters.
     meters: HashMap<String, KnownMeter>,
 }
@@ -154,6 +159,7 @@ struct KnownTariff {
     id: TariffId,
     utility: kernel::id::Utility,
     currency: String,
+    unit: Unit,
     first_version: Option<Moment>,
     /// By version, in order.
     demands: Vec<Demand>,
@@ -182,6 +188,14 @@ struct KnownPoint {
     id: ServicePointId,
     site: SiteId,
     utility: kernel::id::Utility,
+    unit: Unit,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KnownQuality {
+    id: GasQualityId,
+    /// From where on it has values.
+    first: Option<Moment>,
 }
 
 struct Planner<'a> {

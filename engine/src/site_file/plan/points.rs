@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kernel::id::{AccountId, ServicePointId};
 use kernel::tariff::Household;
 use kernel::time::Moment;
+use kernel::unit::Unit;
 
 use super::shared::because;
 use super::{ChangeKind, Differences, KnownPoint, Planner};
@@ -37,26 +38,41 @@ impl Planner<'_> {
             let location = self.location(&item.at, item.site, item.location.as_ref());
             let old = self.registry.service_point_named(&item.name);
             let id = old.map_or_else(|| ServicePointId(self.next("service_points")), |old| old.id);
-            self.names.points.insert(item.name.clone(), KnownPoint { id, site, utility: item.utility });
+            self.names
+                .points
+                .insert(item.name.clone(), KnownPoint { id, site, utility: item.utility, unit: item.unit });
             let new = ServicePoint {
                 id,
                 site,
                 name: item.name.clone(),
                 utility: item.utility,
+                unit: item.unit,
                 location,
                 epochs: Arc::default(),
                 contracts: Vec::new(),
+                conversions: Vec::new(),
             };
             match old {
                 None => {
                     self.rows.service_point(&new);
                     let place = item.location.as_ref().map_or(String::new(), |name| format!(" at {name}"));
-                    let text = format!("{}{place}", item.utility.name());
+                    let billed = match item.unit == Unit::of(item.utility) {
+                        true => String::new(),
+                        false => format!(" in {}", item.unit.name()),
+                    };
+                    let text = format!("{}{billed}{place}", item.utility.name());
                     self.change(ChangeKind::Created, format!("service point:{}", item.name), text);
                 }
                 Some(old) if old.site != site || old.utility != item.utility => {
                     let what = format!("is in the book for {}, or in another site", old.utility.name());
                     self.faults.add(&item.at, "", what, "neither changes in its life: give the new one another name");
+                    continue;
+                }
+                Some(old) if old.unit != item.unit => {
+                    let what =
+                        format!("is {}, but the service point is billed in {}", item.unit.name(), old.unit.name());
+                    let remedy = format!("write `unit = {:?}`, or give the new one another name", old.unit.name());
+                    self.faults.add(&item.at, "unit", what, remedy);
                     continue;
                 }
                 Some(old) => {
@@ -74,6 +90,7 @@ impl Planner<'_> {
                 }
             }
             self.contracts(item, id, old.map_or(&[], |old| &old.contracts));
+            self.conversions(item, id);
         }
         self.missing_points();
     }
@@ -207,6 +224,16 @@ impl Planner<'_> {
                 let what =
                     format!("prices {}, but the service point is for {}", tariff.utility.name(), item.utility.name());
                 self.faults.add(at, "tariff", what, "name a tariff of the same utility");
+            }
+            Some(tariff) if tariff.unit != item.unit => {
+                let (per, unit) = (tariff.unit.name(), item.unit.name());
+                let what = format!("has prices per {per}, but the service point is billed in {unit}");
+                self.faults.add(
+                    at,
+                    "tariff",
+                    what,
+                    format!("name a tariff with `unit = {unit:?}`, or correct the unit"),
+                );
             }
             Some(tariff) if tariff.currency != self.file.sites[item.site].currency => {
                 let what =

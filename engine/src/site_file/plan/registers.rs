@@ -7,11 +7,13 @@ use kernel::epoch::Epoch;
 use kernel::id::{ServicePointId, Utility};
 use kernel::money::Quantity;
 use kernel::time::Moment;
+use kernel::unit::Unit;
 use toml::value::Datetime;
 
+use super::installations::{in_unit, rate_in, rate_of};
 use super::meters::Span;
 use super::{Checks, KnownPoint, Plan, Planner};
-use crate::registry::{Meter, Registry, Site};
+use crate::registry::{Meter, MeterKind, Registry, Site};
 use crate::site_days;
 use crate::site_file::fault::{At, Fault, Faults};
 use crate::site_file::model::{Installation, MeterItem, SiteFile, SiteItem, Stretch, USAGE};
@@ -35,7 +37,7 @@ pub fn plan_registers(
     planner.reason = Some(edit.reason.trim().to_owned());
     planner.site_ids = file.sites.iter().filter_map(|site| Some(registry.site_named(&site.name)?.id)).collect();
     for point in registry.service_points() {
-        let known = KnownPoint { id: point.id, site: point.site, utility: point.utility };
+        let known = KnownPoint { id: point.id, site: point.site, utility: point.utility, unit: point.unit };
         planner.names.points.insert(point.name.clone(), known);
     }
     let mut spans: HashMap<ServicePointId, Vec<Span>> = HashMap::new();
@@ -51,6 +53,7 @@ pub fn plan_registers(
         }
     }
     planner.overlaps(spans);
+    planner.conversions_known();
     planner.finish()
 }
 
@@ -277,14 +280,19 @@ impl<'a> Draft<'a> {
         let facts = self.checks.profiles.get(&meter.profile);
         let resolution = Ratio::new(meter.resolution.1, meter.resolution.0).unwrap_or(Ratio::ONE);
         let worth = Ratio::new(epoch.numerator, epoch.denominator).unwrap_or(Ratio::ONE);
-        let multiplier = worth.times(resolution).filter(|ratio| *ratio != Ratio::ONE);
         let point = self.registry.service_point(epoch.service_point);
+        let unit = point.map_or(Unit::KilowattHour, |point| point.unit);
+        let Ratio { numerator, denominator } = in_unit(unit);
+        let counted = worth.times(Ratio { numerator: denominator, denominator: numerator }).unwrap_or(worth);
+        let multiplier = counted.times(resolution).filter(|ratio| *ratio != Ratio::ONE);
         let utility = point.map_or(Utility::Electricity, |point| point.utility);
         let by_profile = facts.map(|facts| {
             let of = multiplier.unwrap_or(Ratio::ONE);
-            i128::from(facts.max_rate) * i128::from(of.numerator) / i128::from(of.denominator)
+            let rate = i128::from(facts.max_rate) * i128::from(of.numerator) / i128::from(of.denominator);
+            rate_in(unit, i64::try_from(rate).unwrap_or(i64::MAX))
         });
-        let rated = meter.rating_mw.is_some() || by_profile != Some(i128::from(epoch.max_rate));
+        let rated = meter.rating_mw.is_some() || by_profile != Some(epoch.max_rate);
+        let usage_in = if epoch.converts { Unit::CubicMetre } else { unit };
         Installation {
             point: point.map_or(String::new(), |point| point.name.clone()),
             profile: None,
@@ -295,8 +303,14 @@ impl<'a> Draft<'a> {
             opening: epoch.opening_count,
             closing: epoch.closing_count,
             previous_closing: None,
+            jitter: Some(epoch.jitter_counts)
+                .filter(|jitter| facts.is_some_and(|facts| facts.jitter_counts != *jitter)),
+            measures: Some(usage_in).filter(|_| meter.kind == MeterKind::Usage),
             signed: Some(epoch.signed).filter(|signed| facts.is_none_or(|facts| facts.signed != *signed)),
-            rating: rated.then(|| format!("{} {}", Quantity(epoch.max_rate), words::rating_unit(utility))),
+            rating: rated.then(|| {
+                let rate = meter.rating_mw.map_or_else(|| rate_of(unit, epoch.max_rate), |rating| rating / 1_000);
+                format!("{} {}", Quantity(rate), words::rating_unit(utility))
+            }),
         }
     }
 
@@ -356,6 +370,8 @@ impl<'a> Draft<'a> {
             opening: Some(opening),
             closing: None,
             previous_closing: None,
+            jitter: None,
+            measures: None,
             signed: None,
             rating: new.rating.clone(),
         };

@@ -4,6 +4,7 @@ use kernel::id::TariffVersionId;
 use kernel::money::Price;
 use kernel::tariff::{Band, TariffVersion};
 use kernel::time::Moment;
+use kernel::unit::Unit;
 
 use super::shared::because;
 use super::{ChangeKind, Demand, KnownTariff, Planner};
@@ -21,6 +22,7 @@ impl Planner<'_> {
                 id: tariff.id,
                 utility: tariff.utility,
                 currency: tariff.currency.clone(),
+                unit: tariff.unit,
                 first_version: tariff.versions.first().map(|version| version.valid_from),
                 demands: demands(tariff.versions.iter().map(AsRef::as_ref)),
             };
@@ -36,7 +38,9 @@ impl Planner<'_> {
                 None => {
                     let id = TariffId(self.next("tariffs"));
                     self.rows.tariff(id, item);
-                    let text = format!("{}, {}", item.utility.name(), item.currency);
+                    let per = if item.unit == Unit::of(item.utility) { "" } else { item.unit.name() };
+                    let per = if per.is_empty() { String::new() } else { format!(" per {per}") };
+                    let text = format!("{}, {}{per}", item.utility.name(), item.currency);
                     self.change(ChangeKind::Created, format!("tariff:{}", item.name), text);
                     id
                 }
@@ -45,6 +49,7 @@ impl Planner<'_> {
                 id,
                 utility: item.utility,
                 currency: item.currency.clone(),
+                unit: item.unit,
                 first_version: item.versions.first().map(|item| item.version.valid_from),
                 demands: demands(item.versions.iter().map(|item| &item.version)),
             };
@@ -68,6 +73,7 @@ impl Planner<'_> {
         let pairs = [
             ("utility", old.utility.name(), item.utility.name()),
             ("currency", old.currency.as_str(), item.currency.as_str()),
+            ("unit", old.unit.name(), item.unit.name()),
         ];
         for (key, was, is) in pairs {
             if was != is {

@@ -57,9 +57,9 @@ impl Planner<'_> {
     ) {
         let (at, ContractTerms { account, tariff, .. }) = (&stretch.at, &stretch.terms);
         let utility = point.utility;
-        if utility.unit() != unit {
+        if point.unit.name() != unit {
             let what =
-                format!("is {account:?}, which is kept in {unit}, but {} is in {}", utility.name(), utility.unit());
+                format!("is {account:?}, which is kept in {unit}, but {} is in {}", point.name, point.unit.name());
             self.faults.add(at, "account", what, "give each utility an account of its own");
         } else if let Some((other, ..)) = others.iter().find(|(other, ..)| *other != utility) {
             let what = format!("is {account:?}, which buys units of {} already", other.name());
@@ -119,7 +119,7 @@ fn buyers(registry: &Registry, tariff: TariffId) -> impl Iterator<Item = (&str, 
 
 /// Why an account that is kept in units cannot take over a contract from a moment on; nothing where it can.
 pub(super) fn unfit(registry: &Registry, unit: &str, point: &ServicePoint, new: &Contract) -> Option<&'static str> {
-    if point.utility.unit() != unit {
+    if point.unit.name() != unit {
         return Some("that unit is not what the service point is billed in");
     }
     let tariff = registry.tariff(new.tariff);

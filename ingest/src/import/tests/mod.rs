@@ -15,6 +15,7 @@ use kernel::batch::Payload;
 use kernel::id::{MeterId, Utility};
 use kernel::reading::Value;
 use kernel::time::{HOUR, Moment};
+use kernel::unit::Unit as Measured;
 use parquet::arrow::ArrowWriter;
 use tempfile::TempDir;
 use wal::clock::Clock;
@@ -37,7 +38,8 @@ struct Bench {
 fn meter(id: u32, serial: &str, utility: Utility, resolution_numerator: i64) -> MeterRef {
     let kind = if utility == Utility::Gas { MeterKind::Usage } else { MeterKind::Register };
     let (id, serial) = (MeterId(id), serial.to_owned());
-    MeterRef { id, serial, utility, kind, resolution_numerator, resolution_denominator: 1 }
+    let measured = Measured::of(utility);
+    MeterRef { id, serial, utility, kind, resolution_numerator, resolution_denominator: 1, measured }
 }
 
 fn bench() -> Bench {

@@ -41,6 +41,38 @@ async fn a_value_is_converted_by_its_unit_and_its_meter() {
     }
 }
 
+/// Gas that is metered in kWh, gas in m3 that the book converts, and heat that is billed in GJ (its register in kWh).
+#[tokio::test]
+async fn usage_is_in_what_its_service_point_is_billed_in() {
+    use Measured::{CubicMetre, Gigajoule, KilowattHour};
+    for (serial, measured, value, unit, usage) in [
+        ("G1", KilowattHour, "1.5", None, Ok(1_500)),
+        ("G1", KilowattHour, "1.5", Some("MWh"), Ok(1_500_000)),
+        ("G1", KilowattHour, "3.6", Some("MJ"), Ok(1_000)),
+        ("G1", KilowattHour, "1", Some("m3"), Err(["G1", "gas", "m3", "values are in kWh"])),
+        ("G1", CubicMetre, "1", Some("ccf"), Ok(2_832)),
+        ("G1", CubicMetre, "1", Some("kWh"), Err(["G1", "gas", "kWh", "values are in m3"])),
+        ("H1", Gigajoule, "1.5", None, Ok(1_500)),
+        ("H1", Gigajoule, "1.5", Some("GJ"), Ok(1_500)),
+        ("H1", Gigajoule, "2500", Some("kWh"), Ok(9_000)),
+        ("H1", Gigajoule, "1", Some("L"), Err(["H1", "heat", "L", "values are in GJ"])),
+    ] {
+        let only = MeterRef { measured, ..bench().intake.meters().by_serial(serial).unwrap().clone() };
+        let bench = bench_of(vec![only]);
+        let file = bench.file("file.csv", format!("meter,time,value\n{serial},2020-01-01T00:00:00Z,{value}\n"));
+        let options = ImportOptions { unit: unit.map(|unit| unit.parse().unwrap()), ..long("value", USAGE) };
+        let got = bench.import(&file, &options).await;
+        let values: Vec<i64> = bench.rows().iter().map(|row| row.3).collect();
+        match usage {
+            Ok(usage) => assert_eq!(values, [usage], "{serial} {value} {unit:?} {got:?}"),
+            Err(words) => {
+                let error = got.unwrap_err().to_string();
+                assert!(words.iter().all(|word| error.contains(word)) && values.is_empty(), "{error}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_interval_lies_on_the_side_that_the_marks_say() {
     let day = 24 * HOUR;

@@ -80,7 +80,7 @@ pub(crate) fn for_ever(versions: Vec<Arc<TariffVersion>>) -> Contract {
 
 /// Terms with an empty calendar.
 pub(crate) fn terms(days: Arc<SiteDays>, contracts: Vec<Contract>) -> Terms {
-    Terms { days, calendar: Arc::new(Calendar::default()), contracts }
+    Terms { days, calendar: Arc::new(Calendar::default()), contracts, conversion: Default::default() }
 }
 
 /// Meter 1 at service point 1: a count is 0.01 unit, P_max 3 units an hour, jitter 2 counts, no modulus, for ever.
@@ -97,6 +97,7 @@ pub(crate) fn epoch(id: u32) -> Epoch {
         jitter_counts: 2,
         max_rate: 3_000,
         signed: false,
+        converts: false,
         valid_from: Moment(i64::MIN),
         valid_to: None,
     }

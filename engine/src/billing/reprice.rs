@@ -1,0 +1,200 @@
+//! `rerate`: charges compared with what the readings cost, and the difference posted (design.md, "How exactly-once works",
+//! 7).
+//!
+//! The comparison of a whole span runs aside, on all cores, while billing goes on. What it finds is a suspicion, because
+//! readings keep coming: the writer compares those few service points once more between two settlements, when nothing can
+//! move, and posts what differs then in one transaction for each [`POINTS_AT_ONCE`] of them. So a reading that came meanwhile
+//! is priced as ever and never twice, wherever it is dated. A second run finds nothing.
+//!
+//! An open month gets signed, linked differences like those of late readings; a closed one an adjustment that another
+//! person approves. While it is being worked out nobody among the accounts is cut.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+
+use kernel::id::{AccountId, ServicePointId};
+use kernel::money::Amount;
+
+use super::adjustments::{Cause, Origin};
+use super::periods::{Refused, because};
+use super::point::Setup;
+use super::supply::Rerated;
+use super::writer::{Writer, setups};
+use crate::book::chain::{self, Entry};
+use crate::engine::{Handle, Stopped};
+use crate::rating::POINTS_AT_ONCE;
+use crate::rating::compare::{Compared, PointDifference, compare};
+
+/// Threads that the writer itself compares on; it waits meanwhile.
+const WRITER_THREADS: usize = 2;
+
+/// Who wants the difference posted, and why.
+#[derive(Clone, Debug)]
+pub struct RerateOrder {
+    /// Who.
+    pub actor: String,
+    /// Why; it is kept in the audit log and with each adjustment.
+    pub reason: String,
+}
+
+/// What a re-rate found, and posted where that was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repriced {
+    /// Service points that were compared.
+    pub points: usize,
+    /// Readings that were rated.
+    pub readings: u64,
+    /// What differs.
+    pub differences: Vec<PointDifference>,
+}
+
+/// Accounts that nobody cuts while somebody holds the other end of this.
+#[derive(Debug, Default)]
+pub struct Rerating(Vec<(Weak<()>, BTreeSet<AccountId>)>);
+
+impl Rerating {
+    /// Whether an account is being re-rated.
+    #[must_use]
+    pub fn holds(&self, account: AccountId) -> bool {
+        self.0.iter().any(|(held, accounts)| held.strong_count() > 0 && accounts.contains(&account))
+    }
+
+    fn add(&mut self, held: &Arc<()>, accounts: BTreeSet<AccountId>) {
+        self.0.retain(|(held, _)| held.strong_count() > 0);
+        self.0.push((Arc::downgrade(held), accounts));
+    }
+}
+
+impl Handle {
+    /// Compares charges with what the readings cost, on `threads` threads; with an order, posts what differs.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not. What was posted before an error stays posted, each service point whole; the
+    /// same again goes on from there.
+    pub async fn rerate(
+        &self,
+        compared: &Compared,
+        order: Option<&RerateOrder>,
+        threads: usize,
+    ) -> Result<Result<Repriced, Refused>, Stopped> {
+        if order.is_some_and(|order| order.reason.trim().is_empty()) {
+            return Ok(because(
+                "a re-rate is not posted without a reason: write --reason \"...\"; it is kept for ever",
+            ));
+        }
+        let registry = self.registry();
+        let wanted: Vec<Arc<Setup>> = setups(&registry)
+            .into_values()
+            .map(|(_, setup)| setup)
+            .filter(|setup| match &compared.accounts {
+                None => true,
+                Some(accounts) => setup.terms.contracts.iter().any(|contract| accounts.contains(&contract.account)),
+            })
+            .collect();
+        let mut repriced = Repriced { points: wanted.len(), ..Repriced::default() };
+        for some in wanted.chunks(compared.points_at_once()) {
+            let accounts: BTreeSet<AccountId> =
+                some.iter().flat_map(|setup| &setup.terms.contracts).map(|contract| contract.account).collect();
+            let held = Arc::new(());
+            let until = match self.begin_rerating(&held, accounts, order.is_some()).await? {
+                Ok(until) => until,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            let (suspects, readings) = match compare(self, some.to_vec(), compared, until, threads).await {
+                Ok(found) => found,
+                Err(error) => return Ok(Err(error.into())),
+            };
+            repriced.readings += readings;
+            let suspects: Vec<ServicePointId> = suspects.iter().map(|point| point.id).collect();
+            for some in suspects.chunks(POINTS_AT_ONCE) {
+                match self.reprice(some.to_vec(), compared, order).await? {
+                    Ok(found) => repriced.differences.extend(found),
+                    Err(refused) => return Ok(Err(refused)),
+                }
+            }
+        }
+        Ok(Ok(repriced))
+    }
+
+    async fn begin_rerating(
+        &self,
+        held: &Arc<()>,
+        accounts: BTreeSet<AccountId>,
+        posts: bool,
+    ) -> Result<Result<kernel::time::Moment, Refused>, Stopped> {
+        let held = Arc::clone(held);
+        self.change(move |writer| {
+            Box::pin(async move {
+                if posts {
+                    writer.pricing.rerating.add(&held, accounts);
+                }
+                Ok((writer.closed_until, None))
+            })
+        })
+        .await
+    }
+
+    async fn reprice(
+        &self,
+        points: Vec<ServicePointId>,
+        compared: &Compared,
+        order: Option<&RerateOrder>,
+    ) -> Result<Result<Vec<PointDifference>, Refused>, Stopped> {
+        let (handle, compared, order) = (self.clone(), compared.clone(), order.cloned());
+        self.change(move |writer| {
+            Box::pin(async move { Ok((writer.reprice(&handle, &points, &compared, order.as_ref()).await?, None)) })
+        })
+        .await
+    }
+}
+
+impl Writer {
+    /// Compares some service points between two settlements, and posts what differs where there is an order.
+    async fn reprice(
+        &mut self,
+        handle: &Handle,
+        points: &[ServicePointId],
+        compared: &Compared,
+        order: Option<&RerateOrder>,
+    ) -> Result<Vec<PointDifference>, Refused> {
+        let setups: Vec<Arc<Setup>> =
+            points.iter().filter_map(|id| self.pricing.points.get(id)).map(|point| Arc::clone(&point.setup)).collect();
+        let (found, _) = compare(handle, setups, compared, self.closed_until, WRITER_THREADS).await?;
+        let Some(order) = order.filter(|_| !found.is_empty()) else { return Ok(found) };
+        let now = self.clock.now();
+        let mut tx = self.book.begin().await?;
+        let accounts = found.iter().flat_map(|point| point.difference.keys()).map(|key| key.account);
+        let rerated: Rerated = accounts.map(|account| (account, now)).collect();
+        super::supply::write_rerated(&mut tx, &rerated).await?;
+        let (first, last) = (compared.span.first, compared.span.last);
+        let total: Amount = found.iter().flat_map(|point| point.difference.values()).map(|sum| sum.amount).sum();
+        let detail = serde_json::json!({
+            "from": first.to_string(), "to": last.to_string(), "reason": order.reason, "difference": total.to_string(),
+            "service_points": found.iter().map(|point| point.id.0).collect::<Vec<_>>(),
+        });
+        let entry = Entry {
+            at: now,
+            actor: order.actor.clone(),
+            kind: "rerate".to_owned(),
+            subject: format!("{} service points", found.len()),
+            detail: detail.to_string(),
+        };
+        chain::append(&mut tx, entry).await?;
+        // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
+        for point in &found {
+            self.pricing.add_difference(point.id, &point.difference, point.charged.clone());
+        }
+        self.rerated.extend(rerated);
+        let detail = format!("re-rate of {first} to {last}: {}", order.reason);
+        self.origin = Some(Origin { cause: Cause::Rerate, actor: order.actor.clone(), detail });
+        self.registry_changed(now);
+        match self.write_with(tx).await {
+            Ok(mut settlement) => self.settled_through(&mut settlement),
+            Err(error) => {
+                self.broken = Some(error.to_string());
+                return Err(error.into());
+            }
+        }
+        Ok(found)
+    }
+}

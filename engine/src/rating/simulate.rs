@@ -1,0 +1,159 @@
+//! What a tariff would have charged: accounts' past use rated by the terms that were in force and, beside it, by one version
+//! of another tariff as if it had always been in force. Nothing is written.
+//!
+//! **What it includes.** Energy (or volume) by band and tier; charges of other components are on neither side.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use kernel::calendar::Calendar;
+use kernel::id::{AccountId, ServicePointId, TariffVersionId, Utility};
+use kernel::tariff::TariffVersion;
+use kernel::time::{LocalMonth, Moment};
+use kernel::unit::Unit;
+
+use super::{Pair, RatingError, Span, rate_span};
+use crate::billing::lines::Sum;
+use crate::billing::point::Setup;
+use crate::billing::rerate::Sums;
+use crate::billing::writer::setups;
+use crate::engine::Handle;
+use crate::registry::{Registry, TariffId};
+
+/// Whose bills are simulated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// Whatever these accounts used.
+    Accounts(BTreeSet<AccountId>),
+    /// What flows at the service points that are on a tariff now, for who pays for them now.
+    Tariff(TariffId),
+}
+
+/// What is simulated.
+#[derive(Clone, Debug)]
+pub struct Simulated {
+    /// What the tariff prices ...
+    pub utility: Utility,
+    /// ... and per what.
+    pub unit: Unit,
+    /// The version that is tried, whatever it says of when it begins.
+    pub version: TariffVersion,
+    /// Dates and names beside those of each site's own calendar; they come first.
+    pub calendar: Calendar,
+    /// Whose bills.
+    pub against: Against,
+    /// Of which local days.
+    pub span: Span,
+    /// No more service points than this, the first by number.
+    pub points_max: usize,
+}
+
+/// An account's month by both tariffs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bills {
+    /// By the terms that were in force.
+    pub old: Sum,
+    /// By the version that is tried.
+    pub new: Sum,
+}
+
+/// What a simulation gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Simulation {
+    /// Service points that were rated ...
+    pub points: usize,
+    /// ... of how many.
+    pub points_of: usize,
+    /// Readings that were rated.
+    pub readings: u64,
+    /// Bills by account and month.
+    pub bills: BTreeMap<(AccountId, LocalMonth), Bills>,
+}
+
+impl Simulated {
+    /// The service points that it touches, each with the accounts whose contracts are tried, in the order of their numbers.
+    #[must_use]
+    pub fn points(&self, registry: &Registry, now: Moment) -> BTreeMap<ServicePointId, BTreeSet<AccountId>> {
+        let of_utility =
+            registry.service_points().filter(|point| (point.utility, point.unit) == (self.utility, self.unit));
+        of_utility
+            .filter_map(|point| {
+                let contracts = point.contracts.iter();
+                let accounts: BTreeSet<AccountId> = match &self.against {
+                    Against::Accounts(accounts) => {
+                        contracts.map(|contract| contract.account).filter(|id| accounts.contains(id)).collect()
+                    }
+                    Against::Tariff(tariff) => contracts
+                        .filter(|contract| contract.tariff == *tariff && contract.holds(now))
+                        .map(|contract| contract.account)
+                        .collect(),
+                };
+                (!accounts.is_empty()).then_some((point.id, accounts))
+            })
+            .collect()
+    }
+
+    /// The terms of a service point with the contracts of `accounts` by the version that is tried.
+    fn tried(&self, setup: &Setup, accounts: &BTreeSet<AccountId>, version: &Arc<TariffVersion>) -> Setup {
+        let mut tried = setup.clone();
+        let terms = Arc::make_mut(&mut tried.terms);
+        let contracts = terms.contracts.iter_mut().filter(|contract| accounts.contains(&contract.account));
+        contracts.for_each(|contract| contract.versions = vec![Arc::clone(version)]);
+        if !self.calendar.exceptions.is_empty() || !self.calendar.named.is_empty() {
+            terms.calendar = Arc::new(self.calendar_over(&terms.calendar));
+        }
+        tried
+    }
+
+    /// A site's calendar with the dates of this one before its own.
+    #[must_use]
+    pub fn calendar_over(&self, site: &Calendar) -> Calendar {
+        let mut calendar = site.clone();
+        calendar.exceptions.extend(&self.calendar.exceptions);
+        for (name, dates) in &self.calendar.named {
+            calendar.named.entry(name.clone()).or_default().extend(dates.iter().copied());
+        }
+        calendar.until = calendar.complete_until().max(self.calendar.complete_until());
+        calendar
+    }
+}
+
+impl Handle {
+    /// Rates the span by both tariffs, on `threads` threads.
+    ///
+    /// # Errors
+    /// [`RatingError`] where book or lake cannot be read.
+    pub async fn simulate(&self, asked: &Simulated, now: Moment, threads: usize) -> Result<Simulation, RatingError> {
+        let registry = self.registry();
+        let mut version = asked.version.clone();
+        // As if it had always been in force: tiers of a year that began before the span count by it too.
+        (version.id, version.valid_from) = (TariffVersionId(u32::MAX), Moment(i64::MIN));
+        let version = Arc::new(version);
+        let touched = asked.points(&registry, now);
+        let all = setups(&registry);
+        let pairs: Vec<Pair> = touched
+            .iter()
+            .take(asked.points_max)
+            .filter_map(|(id, accounts)| {
+                let (_, setup) = all.get(id)?;
+                Some(Pair::between(Arc::clone(setup), Arc::new(asked.tried(setup, accounts, &version))))
+            })
+            .collect();
+        let mut simulation = Simulation { points: pairs.len(), points_of: touched.len(), ..Simulation::default() };
+        let mut rated = rate_span(self, pairs, asked.span, now, threads).await?;
+        while let Some(rated) = rated.next().await {
+            let rated = rated?;
+            simulation.readings += rated.readings;
+            let Some(accounts) = touched.get(&rated.id) else { continue };
+            let mut add = |sums: &Sums, side: fn(&mut Bills) -> &mut Sum| {
+                for (key, sum) in sums.iter().filter(|(key, _)| accounts.contains(&key.account)) {
+                    side(simulation.bills.entry((key.account, key.date.month())).or_default()).add(*sum);
+                }
+            };
+            add(&rated.new, |bills| &mut bills.new);
+            rated.old.iter().for_each(|old| add(old, |bills| &mut bills.old));
+        }
+        Ok(simulation)
+    }
+}

@@ -1,0 +1,91 @@
+//! How m3 of gas become kWh: supply areas with their calorific values, and what each service point makes of them.
+
+use std::collections::BTreeMap;
+
+use kernel::conversion::{self, CALORIFIC_END, CORRECTION_END, Factor};
+use kernel::id::ServicePointId;
+use sqlx::AnyConnection;
+
+use super::load::{Fields as _, each};
+use super::{Calorific, CalorificValue, Conversion, GasQuality, GasQualityId, Registry, ServicePoint};
+use crate::book::BookError;
+use crate::book::pages::Select;
+
+/// Loads gas qualities, and the conversions of service points that are loaded already.
+pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    each(connection, &Select::all("gas_qualities", &["id", "name"]), |line| {
+        let id = GasQualityId(line.id("id")?);
+        registry.gas_qualities.insert(id, GasQuality { id, name: line.get("name")?, values: Vec::new() });
+        Ok(())
+    })
+    .await?;
+    let select = Select {
+        condition: "superseded_at IS NULL",
+        ..Select::all("calorific_values", &["id", "gas_quality_id", "valid_from", "calorific_value"])
+    };
+    each(connection, &select, |line| {
+        let value = CalorificValue {
+            id: line.id("id")?,
+            valid_from: line.moment("valid_from")?,
+            calorific_value: line.get("calorific_value")?,
+        };
+        if !(1..CALORIFIC_END).contains(&value.calorific_value) {
+            return Err(line.fault("calorific_value", "is none"));
+        }
+        let quality = registry.gas_qualities.get_mut(&GasQualityId(line.id("gas_quality_id")?));
+        quality.ok_or_else(|| line.fault("gas_quality_id", "names none"))?.values.push(value);
+        Ok(())
+    })
+    .await?;
+    let columns = &["id", "service_point_id", "valid_from", "gas_quality_id", "calorific_value", "correction"];
+    let select = Select { condition: "superseded_at IS NULL", ..Select::all("conversions", columns) };
+    each(connection, &select, |line| {
+        let source = match (line.optional_id("gas_quality_id")?, line.get::<Option<i64>>("calorific_value")?) {
+            (Some(id), None) => Calorific::Quality(GasQualityId(id)),
+            (None, Some(value)) if (1..CALORIFIC_END).contains(&value) => Calorific::Own(value),
+            _ => return Err(line.fault("calorific_value", "is none, or stands beside a gas quality")),
+        };
+        let conversion = Conversion {
+            id: line.id("id")?,
+            valid_from: line.moment("valid_from")?,
+            source,
+            correction: line.get("correction")?,
+        };
+        if !(1..CORRECTION_END).contains(&conversion.correction) {
+            return Err(line.fault("correction", "is none"));
+        }
+        let point = registry.points.get_mut(ServicePointId(line.id("service_point_id")?));
+        point.ok_or_else(|| line.fault("service_point_id", "names none"))?.conversions.push(conversion);
+        Ok(())
+    })
+    .await?;
+    // They came by identifier.
+    registry.gas_qualities.values_mut().for_each(|quality| quality.values.sort_by_key(|value| value.valid_from));
+    registry.points.for_each_mut(|point| point.conversions.sort_by_key(|conversion| conversion.valid_from));
+    Ok(())
+}
+
+/// A service point's factors: one from each of its conversions on, and from each value of its supply area within them.
+pub(super) fn of(point: &ServicePoint, qualities: &BTreeMap<GasQualityId, GasQuality>) -> conversion::Conversion {
+    let mut factors = Vec::new();
+    for (place, conversion) in point.conversions.iter().enumerate() {
+        let Conversion { valid_from: from, correction, .. } = *conversion;
+        let end = point.conversions.get(place + 1).map(|next| next.valid_from);
+        match conversion.source {
+            Calorific::Own(calorific_value) => factors.push(Factor { from, calorific_value, correction }),
+            Calorific::Quality(id) => {
+                let values = qualities.get(&id).map_or(&[][..], |quality| &quality.values);
+                let within = values.iter().enumerate().filter(|(place, value)| {
+                    let over = values.get(place + 1).is_some_and(|next| next.valid_from <= from);
+                    !over && end.is_none_or(|end| value.valid_from < end)
+                });
+                factors.extend(within.map(|(_, value)| Factor {
+                    from: value.valid_from.max(from),
+                    calorific_value: value.calorific_value,
+                    correction,
+                }));
+            }
+        }
+    }
+    conversion::Conversion::new(factors)
+}

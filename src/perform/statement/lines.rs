@@ -1,0 +1,102 @@
+//! A statement's rows in words.
+
+use engine::billing::statements::{Statement, StatementLine};
+use engine::registry::{Registry, Site};
+use kernel::money::Amount;
+use kernel::money::Price;
+use kernel::tariff::Band;
+
+use crate::perform::table::Table;
+
+pub(super) const COLUMNS: [&str; 10] = [
+    "item",
+    "service_point",
+    "tariff",
+    "quantity>",
+    "unit",
+    "price>",
+    "exact>",
+    "carried_in>",
+    "amount>",
+    "explained_by",
+];
+
+pub(super) fn table(registry: &Registry, site: &Site, account: &str, statement: &Statement) -> Table {
+    let mut table = Table::new(&COLUMNS);
+    rows(registry, site, account, statement).into_iter().for_each(|row| table.push(row));
+    table
+}
+
+pub(super) fn rows(registry: &Registry, site: &Site, account: &str, statement: &Statement) -> Vec<Vec<String>> {
+    let amount_only = |item: String, amount: Amount| {
+        let mut row = vec![String::new(); COLUMNS.len()];
+        (row[0], row[8]) = (item, format!("{amount:.2}"));
+        row
+    };
+    let mut rows = vec![amount_only("opening balance".to_owned(), statement.opening)];
+    for movement in &statement.movements {
+        let date = site.days.at(movement.at).map_or_else(String::new, |day| format!("{} ", day.date));
+        rows.push(amount_only(format!("{date}{}: {}", movement.kind, movement.memo), movement.amount));
+    }
+    for (place, line) in (1..).zip(&statement.lines) {
+        rows.push(charge(registry, account, statement, line, place));
+    }
+    rows.push(amount_only("charges".to_owned(), -statement.charges()));
+    rows.push(amount_only("closing balance".to_owned(), statement.closing()));
+    rows
+}
+
+/// The command that leads from a line, the `place`th of its statement, down to register counts.
+fn explained_by(account: &str, statement: &Statement, place: usize) -> String {
+    let account = if account.contains(char::is_whitespace) { format!("{account:?}") } else { account.to_owned() };
+    match statement.closed {
+        Some((number, _)) => format!("meterledger explain {account} --statement {number} --line {place}"),
+        None => format!("meterledger explain {account} --month {} --line {place}", statement.month),
+    }
+}
+
+pub(super) fn charge(
+    registry: &Registry,
+    account: &str,
+    statement: &Statement,
+    line: &StatementLine,
+    place: usize,
+) -> Vec<String> {
+    let point = registry.service_point(line.key.point);
+    let version = registry.version(line.key.version);
+    let band = Band::ALL.get(usize::from(line.key.band)).map_or("", |band| band.name());
+    let mut item = match (line.key.component.as_str(), band) {
+        ("energy", "single") => point.map_or("energy", |point| point.utility.name()).to_owned(),
+        ("energy", band) => {
+            format!("{}, {}", point.map_or("energy", |point| point.utility.name()), band.replace('_', " "))
+        }
+        (component, _) => component.to_owned(),
+    };
+    if line.key.tier > 1 {
+        item += &format!(", tier {}", line.key.tier);
+    }
+    if line.usage_month != statement.month {
+        item += &format!(", correction of {}", line.usage_month);
+    }
+    // Hours of a price series have a price each.
+    let one_price = version.filter(|_| usize::from(line.key.band) != Band::Dynamic as usize);
+    let price = one_price.and_then(|(_, version)| {
+        let row = version.prices.get(usize::from(line.key.tier).checked_sub(1)?)?;
+        row.get(usize::from(line.key.band)).copied().flatten()
+    });
+    // A wallet in units pays a unit for a unit.
+    let in_units = registry.account(statement.account).is_some_and(|account| account.unit.is_some());
+    let price = price.map(|price| if in_units { Price(1_000_000) } else { price });
+    vec![
+        item,
+        point.map_or_else(String::new, |point| point.name.clone()),
+        version.map_or_else(String::new, |(tariff, _)| tariff.name.clone()),
+        line.quantity.to_string(),
+        point.map_or("", |point| point.unit.name()).to_owned(),
+        price.map_or_else(String::new, |price| price.to_string()),
+        line.amount.to_string(),
+        line.carried_in.to_string(),
+        format!("{:.2}", -line.rounded),
+        explained_by(account, statement, place),
+    ]
+}
