@@ -2,8 +2,7 @@
 
 use engine::billing::statements::{Statement, StatementLine};
 use engine::registry::{Registry, Site};
-use kernel::money::Amount;
-use kernel::money::Price;
+use kernel::money::{Amount, Price};
 use kernel::tariff::Band;
 
 use crate::perform::table::Table;
