@@ -1,5 +1,5 @@
 -- purpose: A closed month is stated as it was charged: the lines of each account's statement are the charges of that period,
---   rounded once, with the remainder carried.
+--   rounded once, by the rule and to the digits that held for the site when the month was closed, with the remainder carried.
 -- column account_id: ; whose
 -- column local_month: ; 12 x year + month - 1
 -- column stated: currency; exact amounts of the statement's lines
@@ -35,6 +35,20 @@ stated AS (
     FROM book.statement_lines
     WHERE withdrawn_at IS NULL
     GROUP BY account_id, local_month
+),
+rules AS (
+    SELECT site_id, rounding, digits, since, lead(since) OVER (PARTITION BY site_id ORDER BY since) AS until
+    FROM book.statement_roundings
+),
+ruled AS (
+    SELECT
+        l.account_id, l.local_month, l.amount, l.carried_in, l.rounded, l.carried_out, r.rounding,
+        -- The least amount that can be paid.
+        CAST(CASE r.digits WHEN 0 THEN 1 WHEN 3 THEN 0.001 ELSE 0.01 END AS DECIMAL(38, 9)) AS least
+    FROM book.statement_lines AS l
+    JOIN book.accounts AS a ON a.id = l.account_id
+    LEFT JOIN rules AS r
+        ON r.site_id = a.site_id AND r.since <= l.closed_at AND (r.until IS NULL OR l.closed_at < r.until)
 )
 SELECT
     coalesce(s.account_id, c.account_id) AS account_id, coalesce(s.local_month, c.local_month) AS local_month,
@@ -43,7 +57,13 @@ FROM stated AS s
 FULL OUTER JOIN charged AS c ON c.account_id = s.account_id AND c.local_month = s.local_month
 WHERE coalesce(s.amount, 0) <> coalesce(c.amount, 0)
 UNION ALL
-SELECT account_id, local_month, amount, rounded, 'a line does not add up, or is rounded by more than half a cent'
-FROM book.statement_lines
-WHERE amount + carried_in <> rounded + carried_out OR carried_out > 0.005 OR carried_out < -0.005
-    OR rounded <> CAST(round(rounded, 2) AS DECIMAL(38, 9))
+SELECT account_id, local_month, amount, rounded, 'a line does not add up, or is not rounded by the rule of its close'
+FROM ruled
+WHERE amount + carried_in <> rounded + carried_out
+    OR abs(carried_out) * 2 > least
+    OR rounded % least <> 0
+    OR (
+        abs(carried_out) * 2 = least
+        AND CASE WHEN rounding = 'half-even' THEN rounded % (least * 2) <> 0 ELSE
+            (carried_out > 0 AND rounded >= 0) OR (carried_out < 0 AND rounded <= 0) END
+    )

@@ -1,5 +1,5 @@
 -- title: Statements | 账单
--- purpose: The lines of each account's local month, each rounded once, half up, to two digits; the total is the sum of
+-- purpose: The lines of each account's local month, each rounded once, by the site's rule and to its currency's digits; the total is the sum of
 --   the rounded lines. Closed months as they were frozen, with the remainder carried from statement to statement; open ones as
 --   they are now, without what closed ones carry.
 -- column account: ; who owes it
@@ -16,7 +16,7 @@
 -- column quantity: kWh, m3 or GJ; how much
 -- column amount: currency; exact
 -- column carried_in: currency; what earlier statements of the line rounded away
--- column rounded: currency; amount and carried_in, rounded half up to two digits
+-- column rounded: currency; amount and carried_in, rounded by the site's rule to its currency's digits
 -- column carried_out: currency; what this one rounds away
 -- column total: currency; the sum of the account's rounded lines of the month
 -- column unit: ; the billing unit of the service point: kWh, m3 or GJ
@@ -45,8 +45,34 @@ open_lines AS (
         c.account, CAST(date_trunc('month', c.stated_on) AS DATE), c.service_point, c.utility, CAST(date_trunc('month', c.local_date) AS DATE), c.component, c.band,
         c.tier, c.tariff, c.price, c.unit
 ),
+rules AS (
+    SELECT
+        a.name AS account, coalesce(r.rounding, 'half-up') AS rounding,
+        -- The least amount that can be paid.
+        CAST(CASE r.digits WHEN 0 THEN 1 WHEN 3 THEN 0.001 ELSE 0.01 END AS DECIMAL(38, 9)) AS least
+    FROM book.accounts AS a
+    LEFT JOIN (
+        SELECT site_id, rounding, digits, row_number() OVER (PARTITION BY site_id ORDER BY since DESC) AS place
+        FROM book.statement_roundings
+    ) AS r ON r.site_id = a.site_id AND r.place = 1
+),
+-- What lies below the amount's size by the least amount, and what is left of it.
+parted AS (
+    SELECT o.*, r.rounding, r.least, abs(o.amount) % r.least AS rest, abs(o.amount) - abs(o.amount) % r.least AS whole
+    FROM open_lines AS o
+    JOIN rules AS r ON r.account = o.account
+    WHERE o.quantity <> 0 OR o.amount <> 0
+),
 rounded AS (
-    SELECT *, CAST(round(amount, 2) AS DECIMAL(38, 2)) AS rounded FROM open_lines WHERE quantity <> 0 OR amount <> 0
+    SELECT
+        *,
+        CAST(
+            CASE WHEN amount < 0 THEN -1 ELSE 1 END
+            * (whole + CASE WHEN rest * 2 > least OR (rest * 2 = least AND (rounding = 'half-up' OR whole % (least * 2) <> 0))
+                THEN least ELSE 0 END)
+            AS DECIMAL(38, 3)
+        ) AS rounded
+    FROM parted
 ),
 versions AS (SELECT v.id, t.name AS tariff FROM book.tariff_versions AS v JOIN book.tariffs AS t ON t.id = v.tariff_id),
 frozen AS (
@@ -68,7 +94,7 @@ frozen AS (
         CAST(CAST(l.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS quantity,
         l.amount,
         l.carried_in,
-        CAST(l.rounded AS DECIMAL(38, 2)) AS rounded,
+        CAST(l.rounded AS DECIMAL(38, 3)) AS rounded,
         l.carried_out,
         p.unit
     FROM book.statement_lines AS l
@@ -91,6 +117,6 @@ stated AS (
 SELECT
     t.account, t.month, t.statement, t.service_point, t.utility, t.usage_month, t.component, t.band, t.tier, t.tariff, t.price,
     t.quantity, t.amount, t.carried_in, t.rounded, t.carried_out,
-    CAST(sum(t.rounded) OVER (PARTITION BY t.account, t.month) AS DECIMAL(38, 2)) AS total, t.unit, o.currency
+    CAST(sum(t.rounded) OVER (PARTITION BY t.account, t.month) AS DECIMAL(38, 3)) AS total, t.unit, o.currency
 FROM owners AS o
 JOIN stated AS t ON t.account = o.name

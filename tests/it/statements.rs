@@ -2,6 +2,8 @@
 
 use std::io::{Cursor, Read as _};
 
+use sqlx::{AnyConnection, Connection as _};
+
 use crate::harness::Folder;
 use crate::site::{SITE, registers};
 
@@ -111,4 +113,69 @@ fn each_line_leads_to_the_registers_that_it_rests_on() {
     folder.refused(&ask(&["--statement", "7", "--line", "1"]), &["no statement 7", "lists them"]);
     folder.refused(&ask(&["--line", "1"]), &["--statement N, or --month M"]);
     folder.refused(&ask(&[]), &["--day"]);
+}
+
+/// A site of one usage meter at half a unit of money for each cubic metre.
+const YEN: &str = r#"
+[[site]]
+name = "tiny"
+time_zone = "Asia/Tokyo"
+currency = "JPY"
+from = 2026-01-01
+ROUNDING
+[[tariff]]
+name = "water"
+utility = "water"
+[[tariff.version]]
+valid_from = 2026-01-01
+price = "0.5"
+
+[[account]]
+name = "a"
+[[service_point]]
+name = "a/W"
+utility = "water"
+account = "a"
+tariff = "water"
+[[meter]]
+serial = "W1"
+kind = "usage"
+service_point = "a/W"
+"#;
+
+#[tokio::test]
+async fn a_site_rounds_by_its_rule_to_the_digits_of_its_currency() {
+    let folder = Folder::with_site(&YEN.replace("ROUNDING", ""));
+    folder.write("use.csv", "meter,time,m3\nW1,2026-01-10,5\nW1,2026-02-10,6\nW1,2026-03-10,5\n");
+    let [meter, time, used] = ["--meter-column", "--time-column", "--usage-column"];
+    let import = ["import", "use.csv", meter, "meter", time, "time", used, "m3", "--unit", "m3"];
+    folder.ok(&[&import[..], &["--interval", "1d", "--time-marks", "start", "--time-zone", "Asia/Tokyo"]].concat());
+    let amount = |month: &str| {
+        let table = folder.ok(&["statement", "a", "--month", month, "--format", "csv"]);
+        let row = table.lines().find(|row| row.starts_with("charges")).unwrap().to_owned();
+        row.split(',').nth(8).unwrap().to_owned()
+    };
+    folder.ok(&["period", "close", "--month", "2026-01"]);
+    assert_eq!(amount("2026-01"), "-3", "2.5 is rounded up");
+    folder.write("even.toml", &YEN.replace("ROUNDING", "rounding = \"half-even\""));
+    let changed = folder.ok(&["apply", "even.toml"]);
+    assert!(changed.contains("rounding half-up to 0 digits -> half-even to 0 digits"), "{changed}");
+    assert!(folder.ok(&["apply", "even.toml"]).contains("nothing to change"));
+    folder.ok(&["period", "close", "--month", "2026-02"]);
+    // 3.0 less the half that January took too much.
+    assert_eq!(amount("2026-02"), "-2", "2.5 is rounded to the even neighbour");
+    assert_eq!(amount("2026-01"), "-3", "what was closed stays");
+    // 2.5 and the half that February took too little.
+    assert_eq!(amount("2026-03"), "-3");
+    let rounded = "select month, rounded from statements order by month";
+    assert_eq!(folder.sql(rounded), "2026-01-01,3.000\n2026-02-01,2.000\n2026-03-01,2.000");
+    assert!(folder.ok(&["audit"]).contains("clean"));
+    // By the other rule it would have been 3.
+    sqlx::any::install_default_drivers();
+    let file = folder.data().join("book.sqlite");
+    let mut book = AnyConnection::connect(&format!("sqlite://{}?mode=rw", file.display())).await.unwrap();
+    let planted = "UPDATE statement_lines SET rounded = '3.000000000', carried_out = '-0.500000000' WHERE rounded = '2.000000000'";
+    assert_eq!(sqlx::query(planted).execute(&mut book).await.unwrap().rows_affected(), 1);
+    book.close().await.unwrap();
+    folder.run(&["audit"]).assert_refused(&["audit"], &["statements_equal_charges"]);
 }

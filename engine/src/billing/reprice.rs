@@ -198,3 +198,21 @@ impl Writer {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_held_as_long_as_somebody_re_rates_it() {
+        let (mut rerating, first, second) = (Rerating::default(), Arc::new(()), Arc::new(()));
+        rerating.add(&first, BTreeSet::from([AccountId(1), AccountId(2)]));
+        rerating.add(&second, BTreeSet::from([AccountId(2)]));
+        assert!(rerating.holds(AccountId(1)) && rerating.holds(AccountId(2)) && !rerating.holds(AccountId(3)));
+        // It has ended, or whoever asked has gone.
+        drop(first);
+        assert!(!rerating.holds(AccountId(1)) && rerating.holds(AccountId(2)));
+        drop(second);
+        assert!(!rerating.holds(AccountId(2)));
+    }
+}

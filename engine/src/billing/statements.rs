@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::id::{AccountId, ServicePointId, SiteId, TariffVersionId};
-use kernel::money::{Amount, Quantity, Rounding};
+use kernel::money::{Amount, Quantity};
+use kernel::statement::Minor;
 use kernel::time::{LocalDate, LocalMonth, Moment};
 use sqlx::Row as _;
 
@@ -19,10 +20,7 @@ use super::writer::Writer;
 use crate::book::bulk::{self, Cell};
 use crate::book::{BookError, Tx, ledger};
 use crate::engine::{Handle, Stopped};
-use crate::registry::{Account, Site};
-
-/// Digits that the currency has.
-pub const DIGITS: u32 = 2;
+use crate::registry::{Account, DEFAULT_MINOR, Site};
 
 /// What a remainder is carried along with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +52,7 @@ pub struct StatementLine {
     pub amount: Amount,
     /// What earlier statements of the line lost by rounding.
     pub carried_in: Amount,
-    /// What the statement asks for: amount and `carried_in`, rounded half up.
+    /// What the statement asks for: amount and `carried_in`, rounded by the site's rule to its currency's digits.
     pub rounded: Amount,
     /// What the next statement of the line carries in.
     pub carried_out: Amount,
@@ -114,13 +112,14 @@ type Carries = BTreeMap<(AccountId, CarryKey), Amount>;
 fn lines(
     totals: BTreeMap<(CarryKey, LocalMonth), (Sum, LocalDate)>,
     account: AccountId,
+    minor: Minor,
     carries: &mut Carries,
 ) -> Vec<StatementLine> {
     let rounded =
         totals.into_iter().filter(|(_, (sum, _))| !sum.is_zero()).map(|((key, usage_month), (sum, first))| {
             let carry = carries.entry((account, key.clone())).or_default();
             let carried_in = *carry;
-            let rounded = (sum.amount + carried_in).round(DIGITS, Rounding::HalfUp);
+            let rounded = (sum.amount + carried_in).round(minor.digits, minor.rounding);
             *carry = sum.amount + carried_in - rounded;
             StatementLine {
                 key,
@@ -147,13 +146,14 @@ impl Writer {
     ) -> Result<(), BillingError> {
         let points: BTreeSet<ServicePointId> =
             self.registry.service_points().filter(|point| point.site == site).map(|point| point.id).collect();
+        let minor = self.registry.site(site).map_or(DEFAULT_MINOR, |site| site.minor);
         let totals = self.totals(tx.conn(), &points, month).await?;
         let mut carries = carries(tx.conn(), None).await?;
         let numbers = numbers(tx.conn()).await?;
         let mut rows: Vec<[Cell<'static>; 17]> = Vec::new();
         for (account, totals) in totals {
             let statement = numbers.get(&account).copied().unwrap_or(0) + 1;
-            for (place, line) in (1_i64..).zip(lines(totals, account, &mut carries)) {
+            for (place, line) in (1_i64..).zip(lines(totals, account, minor, &mut carries)) {
                 rows.push([
                     account.0.into(),
                     i64::from(month.0).into(),
@@ -302,7 +302,7 @@ impl Writer {
         for earlier in first.0..=month.0 {
             let mut totals = self.totals(&mut snapshot, &points, LocalMonth(earlier)).await?;
             for (account, place) in &open {
-                let some = lines(totals.remove(account).unwrap_or_default(), *account, &mut carries);
+                let some = lines(totals.remove(account).unwrap_or_default(), *account, site.minor, &mut carries);
                 let statement: &mut Statement = &mut all[*place];
                 if earlier == month.0 {
                     statement.lines = some;

@@ -32,3 +32,10 @@ CREATE INDEX unit_sales_by_account ON unit_sales (account_id, id);
 -- Which sales a paid refund gave back, last bought first. units in 1/1000; at the price of the sale.
 CREATE TABLE unit_refunds (
     refund_id BIGINT NOT NULL, sale_id BIGINT NOT NULL, units BIGINT NOT NULL, PRIMARY KEY (refund_id, sale_id));
+
+-- Statements -----------------------------------------------------------------------------------------------------------
+-- How the months of a site are rounded that are closed from a moment on. rounding: half-up | half-even; digits: those of the
+-- currency. Half up to two digits where a site has no row.
+CREATE TABLE statement_roundings (
+    site_id BIGINT NOT NULL, since BIGINT NOT NULL, rounding TEXT NOT NULL, digits BIGINT NOT NULL,
+    PRIMARY KEY (site_id, since));

@@ -596,6 +596,10 @@ pub const TABLES: &[BookTable] = &[
         ],
     },
     BookTable { name: "unit_refunds", columns: &[("refund_id", Long), ("sale_id", Long), ("units", Long)] },
+    BookTable {
+        name: "statement_roundings",
+        columns: &[("site_id", Id), ("since", Time), ("rounding", Text), ("digits", Long)],
+    },
 ];
 
 #[cfg(test)]

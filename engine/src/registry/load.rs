@@ -9,6 +9,7 @@ use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Ut
 use kernel::money::Amount;
 use kernel::rate::Terms;
 use kernel::sale;
+use kernel::statement::Minor;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalMonth, Moment};
 use kernel::unit::Unit;
@@ -18,8 +19,9 @@ use sqlx::{AnyConnection, Row as _};
 use super::conversions;
 use super::table::{Installed, Paid};
 use super::{
-    Account, AccountKind, CalendarEntry, CalendarId, Contract, LastIds, Location, LocationId, Meter, MeterKind, Mode,
-    Policy, PolicyId, Registry, ServicePoint, Site, TABLES, Tariff, TariffId, unit_named,
+    Account, AccountKind, CalendarEntry, CalendarId, Contract, DEFAULT_MINOR, LastIds, Location, LocationId, Meter,
+    MeterKind, Mode, Policy, PolicyId, Registry, ServicePoint, Site, TABLES, Tariff, TariffId, parse_rounding,
+    unit_named,
 };
 use crate::book::pages::{self, Line, Select};
 use crate::book::{Book, BookError};
@@ -166,6 +168,25 @@ async fn periods(registry: &mut Registry, connection: &mut AnyConnection) -> Res
     .await
 }
 
+/// How each site's statements are rounded now, and since when.
+async fn minors(connection: &mut AnyConnection) -> Result<BTreeMap<SiteId, (Moment, Minor)>, BookError> {
+    let mut minors: BTreeMap<SiteId, (Moment, Minor)> = BTreeMap::new();
+    let columns = &["site_id", "since", "rounding", "digits"];
+    let select = Select { key: "site_id", ..Select::all("statement_roundings", columns) };
+    each(connection, &select, |line| {
+        let (id, since) = (SiteId(line.id("site_id")?), line.moment("since")?);
+        let digits = u32::try_from(line.get::<i64>("digits")?).ok().filter(|digits| *digits <= 9);
+        let digits = digits.ok_or_else(|| line.fault("digits", "is no number of digits"))?;
+        let minor = Minor { digits, rounding: line.word("rounding", parse_rounding)? };
+        if minors.get(&id).is_none_or(|(known, _)| *known < since) {
+            minors.insert(id, (since, minor));
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(minors)
+}
+
 async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let mut limits = BTreeMap::new();
     each(connection, &Select::all("refund_limits", &["id", "amount"]), |line| {
@@ -173,6 +194,7 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
         Ok(())
     })
     .await?;
+    let minors = minors(connection).await?;
     let select = Select::all(
         "sites",
         &["id", "name", "title", "time_zone", "currency", "calendar_id", "mode", "webhook", "created_at"],
@@ -205,6 +227,7 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
             created_at: line.moment("created_at")?,
             closed_through: None,
             adjustment_limit: Amount::ZERO,
+            minor: minors.get(&id).map_or(DEFAULT_MINOR, |(_, minor)| *minor),
         };
         registry.sites.insert(id, site);
         Ok(())

@@ -23,9 +23,9 @@ use table::{Installed, Paid, Table};
 pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
 pub use types::{
-    Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Contract, Conversion, GasQuality,
-    GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId, ServicePoint, Site, Tariff, TariffId,
-    unit_named,
+    Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Contract, Conversion, DEFAULT_MINOR,
+    GasQuality, GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId, ServicePoint, Site,
+    Tariff, TariffId, parse_rounding, rounding_name, unit_named,
 };
 
 /// An immutable snapshot of the registry.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, Utility};
-use kernel::money::Amount;
+use kernel::money::{Amount, Rounding};
+use kernel::statement::Minor;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalDate, LocalMonth, Moment, SiteDays};
 use kernel::unit::Unit;
@@ -117,6 +118,8 @@ pub struct Site {
     pub calendar: Arc<Calendar>,
     /// Above which amount a second person approves a refund.
     pub refund_limit: Amount,
+    /// How its statements are rounded from the next month closed on.
+    pub minor: Minor,
     /// When it was first applied.
     pub created_at: Moment,
     /// Its last closed month; all before it are closed too.
@@ -124,6 +127,24 @@ pub struct Site {
     /// Up to how much an adjustment of an account's closed month needs no person (domain.md, 3).
     pub adjustment_limit: Amount,
 }
+
+/// The name of a rule of rounding in files and in the book.
+#[must_use]
+pub const fn rounding_name(rounding: Rounding) -> &'static str {
+    match rounding {
+        Rounding::HalfUp => "half-up",
+        Rounding::HalfEven => "half-even",
+    }
+}
+
+/// The rule of that name.
+#[must_use]
+pub fn parse_rounding(name: &str) -> Option<Rounding> {
+    [Rounding::HalfUp, Rounding::HalfEven].into_iter().find(|rounding| rounding_name(*rounding) == name)
+}
+
+/// How statements are rounded where a book says nothing of it.
+pub const DEFAULT_MINOR: Minor = Minor { digits: 2, rounding: Rounding::HalfUp };
 
 impl Site {
     /// Whether a local day lies in a closed month.

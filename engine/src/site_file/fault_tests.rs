@@ -24,6 +24,7 @@ fn nonsense_is_refused_with_file_line_key_and_remedy() {
             "meter \"E-1\".modulus: stands beside `signed`: a register that counts down",
         ),
         ("price = \"2.10\"", "price = \"2.10\"\nreverse = \"sell\"", "reverse: is \"sell\"; write \"ignore\" or"),
+        ("title = \"Brick Yard\"", "rounding = \"down\"", "site \"yard\".rounding: is \"down\"; write \"half-up\" or"),
         ("[[calendar]]", "[[kalender]]", "site.toml:9: kalender: is not a key"),
         (
             "unit = 1",

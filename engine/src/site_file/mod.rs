@@ -12,6 +12,7 @@
 //! time_zone = "Asia/Shanghai"
 //! currency = "CNY"
 //! adjustment_limit = "5.00"     # up to this much a closed month is adjusted without a person; 0 by default
+//! rounding = "half-up"          # or "half-even": of each line of a statement, to the currency's digits, from the next close on
 //! refund_limit = "50.00"        # above it a second person approves a refund; without it, always
 //! from = 2024-01-01             # where accounts, contracts and meters begin that say nothing else
 //!

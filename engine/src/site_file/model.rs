@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use kernel::calendar::Calendar;
 use kernel::id::Utility;
-use kernel::money::Amount;
+use kernel::money::{Amount, Rounding};
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::Moment;
 use kernel::unit::Unit;
@@ -41,6 +41,8 @@ pub(super) struct SiteItem {
     pub(super) webhook: Option<String>,
     /// Up to how much an adjustment of a closed month needs no person.
     pub(super) adjustment_limit: Amount,
+    /// What becomes of halves on a statement.
+    pub(super) rounding: Rounding,
     pub(super) refund_limit: Amount,
     /// What begins where nothing else is said.
     pub(super) from: Option<Moment>,

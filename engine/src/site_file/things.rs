@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use kernel::calendar::{Calendar, DayType};
 use kernel::id::Utility;
-use kernel::money::{Amount, Quantity};
+use kernel::money::{Amount, Quantity, Rounding};
 use kernel::tariff::Household;
 use kernel::unit::Unit;
 
@@ -14,7 +14,7 @@ use super::model::{
 };
 use super::reader::Reader;
 use super::words::{self, Ratio};
-use crate::registry::{AccountKind, Mode, unit_named};
+use crate::registry::{AccountKind, Mode, parse_rounding, unit_named};
 use crate::site_days;
 
 pub(super) const UTILITIES: &str = "electricity, water, gas or heat";
@@ -75,6 +75,9 @@ pub(super) fn site(reader: Reader<'_>) -> Option<SiteItem> {
             mode: reader.word("mode", Mode::parse, modes).unwrap_or(Mode::Shadow),
             webhook: webhook(&reader),
             adjustment_limit: adjustment_limit.unwrap_or_default(),
+            rounding: reader
+                .word("rounding", parse_rounding, "\"half-up\" or \"half-even\"")
+                .unwrap_or(Rounding::HalfUp),
             refund_limit: reader.exact("refund_limit", limit, LIMIT).unwrap_or_default(),
             from: reader.moment("from", zone.as_ref()),
             correct: correction(&reader),

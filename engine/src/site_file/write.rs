@@ -4,6 +4,7 @@ use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, SiteId};
 use kernel::money::Amount;
+use kernel::statement::Minor;
 use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
 use serde::Serialize;
@@ -14,7 +15,8 @@ use crate::book::bulk::{self, Cell};
 use crate::book::chain::{self, Entry};
 use crate::book::{BookError, Tx};
 use crate::registry::{
-    Account, CalendarId, Calorific, Contract, GasQualityId, Location, Meter, PolicyId, ServicePoint, TariffId, last_ids,
+    Account, CalendarId, Calorific, Contract, GasQualityId, Location, Meter, PolicyId, ServicePoint, TariffId,
+    last_ids, rounding_name,
 };
 use kernel::id::ServicePointId;
 
@@ -27,6 +29,7 @@ pub(super) struct Rows {
     policies: Cells<3>,
     sites: Cells<9>,
     adjustment_limits: Cells<2>,
+    roundings: Cells<4>,
     refund_limits: Cells<2>,
     locations: Cells<7>,
     accounts: Cells<13>,
@@ -81,6 +84,11 @@ impl Rows {
 
     pub(super) fn adjustment_limit(&mut self, site: SiteId, limit: Amount) {
         self.adjustment_limits.push([site.0.into(), limit.to_string().into()]);
+    }
+
+    pub(super) fn rounding(&mut self, site: SiteId, minor: Minor, since: Moment) {
+        let name = rounding_name(minor.rounding);
+        self.roundings.push([site.0.into(), since.0.into(), name.into(), i64::from(minor.digits).into()]);
     }
 
     pub(super) fn refund_limit(&mut self, id: SiteId, limit: Amount) {
@@ -271,6 +279,9 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
     let head = "INSERT INTO adjustment_limits (site_id, amount) VALUES";
     let tail = "ON CONFLICT (site_id) DO UPDATE SET amount = excluded.amount";
     bulk::insert(tx, head, tail, rows.adjustment_limits).await?;
+    let head = "INSERT INTO statement_roundings (site_id, since, rounding, digits) VALUES";
+    let tail = "ON CONFLICT (site_id, since) DO UPDATE SET rounding = excluded.rounding, digits = excluded.digits";
+    bulk::insert(tx, head, tail, rows.roundings).await?;
     upsert(tx, "locations", "site_id parent_id name title kind area_centi_m2", rows.locations).await?;
     let columns = "site_id name holder kind policy_id location_id credit_limit cutoff_enabled protected confirmed_at \
                    opened_at closed_at";

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use kernel::money::Amount;
 use kernel::time::LocalMonth;
 
+use super::money;
 use super::page::Page;
 
 const STYLE: &str = "
@@ -101,13 +101,12 @@ fn balance(text: &mut String, page: &Page<'_>) {
         ("", "Charges 费用", -statement.charges()),
         ("due", "Closing balance 期末余额", statement.closing()),
     ] {
-        put(text, format_args!("<div class=\"{class}\"><small>{label}</small><b>{}</b></div>", money(amount)));
+        put(
+            text,
+            format_args!("<div class=\"{class}\"><small>{label}</small><b>{}</b></div>", money(page.site, amount)),
+        );
     }
     put(text, format_args!("</div>\n<p class=\"right dim\">all amounts in {}</p>\n", escaped(page.currency)));
-}
-
-fn money(amount: Amount) -> String {
-    format!("{amount:.2}")
 }
 
 fn cell(text: &mut String, class: &str, content: &str) {
@@ -167,10 +166,10 @@ fn charges(text: &mut String, page: &Page<'_>) {
         put(text, format_args!("<td>{}<br><small>{}</small></td>", escaped(&cells[1]), escaped(&cells[2])));
         cell(text, "n", &format!("{} {}", cells[3], cells[4]));
         cell(text, "n", &cells[5]);
-        cell(text, "n", &money(line.rounded));
+        cell(text, "n", &money(page.site, line.rounded));
         text.push_str("</tr>\n");
     }
-    let total = money(page.statement.charges());
+    let total = money(page.site, page.statement.charges());
     put(text, format_args!("<tr class=\"sum\"><td colspan=\"4\">Charges 合计</td><td class=\"n\">{total}</td></tr>\n"));
     text.push_str("</tbody></table>\n");
 }
@@ -185,10 +184,10 @@ fn payments(text: &mut String, page: &Page<'_>) {
         text.push_str("<tr>");
         cell(text, "", date);
         cell(text, "", what);
-        cell(text, "n", &money(*amount));
+        cell(text, "n", &money(page.site, *amount));
         text.push_str("</tr>\n");
     }
-    let total = money(page.paid());
+    let total = money(page.site, page.paid());
     put(
         text,
         format_args!("<tr class=\"sum\"><td colspan=\"2\">Payments 合计</td><td class=\"n\">{total}</td></tr>\n"),

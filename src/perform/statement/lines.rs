@@ -29,7 +29,7 @@ pub(super) fn table(registry: &Registry, site: &Site, account: &str, statement: 
 pub(super) fn rows(registry: &Registry, site: &Site, account: &str, statement: &Statement) -> Vec<Vec<String>> {
     let amount_only = |item: String, amount: Amount| {
         let mut row = vec![String::new(); COLUMNS.len()];
-        (row[0], row[8]) = (item, format!("{amount:.2}"));
+        (row[0], row[8]) = (item, super::money(site, amount));
         row
     };
     let mut rows = vec![amount_only("opening balance".to_owned(), statement.opening)];
@@ -38,7 +38,7 @@ pub(super) fn rows(registry: &Registry, site: &Site, account: &str, statement: &
         rows.push(amount_only(format!("{date}{}: {}", movement.kind, movement.memo), movement.amount));
     }
     for (place, line) in (1..).zip(&statement.lines) {
-        rows.push(charge(registry, account, statement, line, place));
+        rows.push(charge(registry, site, account, statement, line, place));
     }
     rows.push(amount_only("charges".to_owned(), -statement.charges()));
     rows.push(amount_only("closing balance".to_owned(), statement.closing()));
@@ -56,6 +56,7 @@ fn explained_by(account: &str, statement: &Statement, place: usize) -> String {
 
 pub(super) fn charge(
     registry: &Registry,
+    site: &Site,
     account: &str,
     statement: &Statement,
     line: &StatementLine,
@@ -95,7 +96,7 @@ pub(super) fn charge(
         price.map_or_else(String::new, |price| price.to_string()),
         line.amount.to_string(),
         line.carried_in.to_string(),
-        format!("{:.2}", -line.rounded),
+        super::money(site, -line.rounded),
         explained_by(account, statement, place),
     ]
 }

@@ -11,6 +11,7 @@ mod workbook;
 use engine::billing::statements::Statement;
 use engine::registry::{Registry, Site};
 use kernel::id::AccountId;
+use kernel::money::Amount;
 use kernel::time::LocalMonth;
 
 use super::table::Table;
@@ -86,6 +87,18 @@ fn wanted(registry: &Registry, name: Option<&str>, month: LocalMonth) -> Result<
 fn owner<'a>(registry: &'a Registry, statement: &Statement) -> Option<(&'a engine::registry::Account, &'a Site)> {
     let account = registry.account(statement.account)?;
     Some((account, registry.site(account.site)?))
+}
+
+/// An amount with the digits of its site's currency; more where an older rule has left them.
+fn money(site: &Site, amount: Amount) -> String {
+    let digits = places(site, amount);
+    format!("{amount:.digits$}")
+}
+
+fn places(site: &Site, amount: Amount) -> usize {
+    let fraction = amount.to_string();
+    let needed = fraction.split_once('.').map_or(0, |(_, fraction)| fraction.trim_end_matches('0').len());
+    usize::try_from(site.minor.digits).unwrap_or(2).max(needed)
 }
 
 fn number(statement: &Statement) -> String {

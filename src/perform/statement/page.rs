@@ -86,7 +86,7 @@ pub(super) async fn pages<'a>(
                 .map(|movement| (date(movement.at), words(&movement.kind, &movement.memo), movement.amount))
                 .collect(),
             lines: lines
-                .map(|(place, line)| (lines::charge(registry, &account.name, statement, line, place), line))
+                .map(|(place, line)| (lines::charge(registry, site, &account.name, statement, line, place), line))
                 .collect(),
             readings: readings.remove(&statement.account).unwrap_or_default(),
         });

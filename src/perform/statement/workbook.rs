@@ -5,10 +5,9 @@ use kernel::time::LocalMonth;
 use reports::xlsx::{Cell, Sheet, workbook};
 
 use super::page::Page;
+use super::places;
 use crate::call::{Failure, failed};
 
-/// Places of money.
-const MONEY: usize = 2;
 /// Places of exact amounts.
 const EXACT: usize = 9;
 
@@ -21,12 +20,14 @@ fn text(text: &str) -> Cell {
     Cell::Text(text.to_owned())
 }
 
-fn money(amount: Amount) -> Cell {
-    Cell::Number(amount.to_string(), MONEY)
+fn money(page: &Page<'_>, amount: Amount) -> Cell {
+    Cell::Number(amount.to_string(), places(page.site, amount))
 }
 
-fn sum(amounts: impl Iterator<Item = Amount>) -> Cell {
-    Cell::Sum(amounts.sum::<Amount>().to_string(), MONEY)
+/// The sum over pages of one currency.
+fn sum(pages: &[Page<'_>], of: impl Fn(&Page<'_>) -> Amount) -> Cell {
+    let total: Amount = pages.iter().map(of).sum();
+    Cell::Sum(total.to_string(), pages.first().map_or(2, |page| places(page.site, total)))
 }
 
 /// Sums are of one currency.
@@ -46,26 +47,25 @@ fn head(what: &str, pages: &[Page<'_>], month: LocalMonth) -> Vec<String> {
 
 fn accounts(pages: &[Page<'_>], month: LocalMonth) -> Sheet {
     let row = |page: &Page<'_>| {
-        let closing = page.statement.closing().to_string();
+        let closing = page.statement.closing();
         vec![
             text(page.account),
             text(page.holder),
             text(&page.statement.closed.map_or("open".to_owned(), |(number, _)| number.to_string())),
             text(page.currency),
-            money(page.statement.opening),
-            money(page.paid()),
-            money(page.statement.charges()),
-            Cell::Formula("=E#+F#-G#", closing, MONEY),
+            money(page, page.statement.opening),
+            money(page, page.paid()),
+            money(page, page.statement.charges()),
+            Cell::Formula("=E#+F#-G#", closing.to_string(), places(page.site, closing)),
         ]
     };
     let total = || {
-        let of = |read: fn(&Page<'_>) -> Amount| sum(pages.iter().map(read));
         let mut row = vec![text("total 合计"), Cell::Empty, Cell::Empty, Cell::Empty];
         row.extend([
-            of(|page| page.statement.opening),
-            of(|page| page.paid()),
-            of(|page| page.statement.charges()),
-            of(|page| page.statement.closing()),
+            sum(pages, |page| page.statement.opening),
+            sum(pages, |page| page.paid()),
+            sum(pages, |page| page.statement.charges()),
+            sum(pages, |page| page.statement.closing()),
         ]);
         row
     };
@@ -105,7 +105,7 @@ fn lines(pages: &[Page<'_>], month: LocalMonth) -> Sheet {
                 price,
                 Cell::Number(line.amount.to_string(), EXACT),
                 Cell::Number(line.carried_in.to_string(), EXACT),
-                money(line.rounded),
+                money(page, line.rounded),
                 text(page.currency),
                 text(&cells[9]),
             ]);
@@ -114,7 +114,7 @@ fn lines(pages: &[Page<'_>], month: LocalMonth) -> Sheet {
     let total = || {
         let mut row = vec![Cell::Empty; 14];
         row[0] = text("total 合计");
-        row[11] = sum(pages.iter().map(|page| page.statement.charges()));
+        row[11] = sum(pages, |page| page.statement.charges());
         row
     };
     Sheet {
@@ -148,11 +148,18 @@ fn payments(pages: &[Page<'_>], month: LocalMonth) -> Sheet {
     let rows = pages.iter().flat_map(|page| {
         page.movements.iter().map(|(date, what, amount)| {
             let currency = text(page.currency);
-            vec![text(page.account), text(page.holder), Cell::Date(date.clone()), text(what), money(*amount), currency]
+            vec![
+                text(page.account),
+                text(page.holder),
+                Cell::Date(date.clone()),
+                text(what),
+                money(page, *amount),
+                currency,
+            ]
         })
     });
     let total = || {
-        let paid = sum(pages.iter().map(Page::paid));
+        let paid = sum(pages, |page| page.paid());
         vec![text("total 合计"), Cell::Empty, Cell::Empty, Cell::Empty, paid, Cell::Empty]
     };
     Sheet {

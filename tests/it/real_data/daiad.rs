@@ -177,4 +177,7 @@ fn forty_six_homes_are_billed_by_what_their_registers_passed_and_every_fault_is_
     let doubtful: Vec<&str> = doubt.lines().skip(1).map(|point| &point[..8]).collect();
     assert_eq!(doubtful, ["219ffd09"], "nobody is cut off for what an exception says");
     run(&data, &["audit"]);
+    // Rated anew from the lake, flips, doubts and the reset included, each home costs what it was charged.
+    let again = run(&data, &["rerate", "--from", "2016-03-01", "--to", "2018-12-31", "--dry-run"]);
+    assert!(again.contains("46 service points") && again.contains("every charge is what its readings cost"), "{again}");
 }

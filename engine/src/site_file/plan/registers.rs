@@ -126,6 +126,7 @@ impl<'a> Draft<'a> {
             mode: seam.site.mode,
             webhook: None,
             adjustment_limit: seam.site.adjustment_limit,
+            rounding: seam.site.minor.rounding,
             refund_limit: seam.site.refund_limit,
             from: None,
             correct: None,

@@ -6,12 +6,14 @@ use jiff::tz::TimeZone;
 use kernel::calendar::{Calendar, DayType};
 use kernel::id::SiteId;
 use kernel::money::Amount;
+use kernel::statement::Minor;
 use kernel::time::{LocalDate, Moment};
 
 use super::{ChangeKind, Differences, Planner};
-use crate::registry::{CalendarId, Location, LocationId, PolicyId};
+use crate::registry::{CalendarId, DEFAULT_MINOR, Location, LocationId, PolicyId, rounding_name};
 use crate::site_days;
 use crate::site_file::fault::At;
+use crate::site_file::model::SiteItem;
 use crate::site_file::words;
 
 impl Planner<'_> {
@@ -137,6 +139,10 @@ impl Planner<'_> {
                 if item.adjustment_limit != Amount::ZERO {
                     self.rows.adjustment_limit(id, item.adjustment_limit);
                 }
+                let minor = minor(item);
+                if minor != DEFAULT_MINOR {
+                    self.rows.rounding(id, minor, self.now);
+                }
                 if item.refund_limit != Amount::ZERO {
                     self.rows.refund_limit(id, item.refund_limit);
                 }
@@ -160,6 +166,13 @@ impl Planner<'_> {
             differences.optional("webhook", old.webhook.as_deref(), item.webhook.as_deref());
             differences
                 .of("adjustment_limit", &old.adjustment_limit, &item.adjustment_limit, |limit| format!("{limit:.2}"));
+            let minor = minor(item);
+            differences.of("rounding", &old.minor, &minor, |minor| {
+                format!("{} to {} digits", rounding_name(minor.rounding), minor.digits)
+            });
+            if old.minor != minor {
+                self.rows.rounding(old.id, minor, self.now);
+            }
             differences.of("refund_limit", &old.refund_limit, &item.refund_limit, |amount| format!("{amount:.2}"));
             if old.refund_limit != item.refund_limit {
                 self.rows.refund_limit(old.id, item.refund_limit);
@@ -306,4 +319,9 @@ pub(super) fn because(reason: Option<&str>, kind: ChangeKind) -> String {
         (Some(reason), ChangeKind::Corrected) => format!(" ({reason})"),
         _ => String::new(),
     }
+}
+
+/// How a site's statements are rounded: by its rule, to its currency's digits.
+fn minor(item: &SiteItem) -> Minor {
+    Minor { digits: words::currency_digits(&item.currency), rounding: item.rounding }
 }
