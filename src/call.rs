@@ -97,6 +97,13 @@ pub(crate) enum Call {
         value: CorrectedValue,
         reason: String,
     },
+    Outage {
+        meter: String,
+        from: String,
+        to: String,
+        withdraw: bool,
+        reason: String,
+    },
     ReadingShow {
         meter: String,
         at: String,

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use wal::clock::Clock;
@@ -138,6 +138,11 @@ enum Command {
         #[command(subcommand)]
         command: ReadingsCommand,
     },
+    /// When a meter had no supply: a run of zeros, in which nothing is charged
+    Outage {
+        #[command(subcommand)]
+        command: OutageCommand,
+    },
     /// Review and close months: a closed month changes only by approved adjustments
     Period {
         #[command(subcommand)]
@@ -231,6 +236,29 @@ enum ReadingsCommand {
         #[arg(long)]
         reason: String,
     },
+}
+
+#[derive(Subcommand)]
+enum OutageCommand {
+    /// Say that a meter had no supply; what was measured around it flowed outside it
+    Record(OutageArguments),
+    /// Say that an outage recorded before, with the same times, was none
+    Withdraw(OutageArguments),
+}
+
+#[derive(Args)]
+struct OutageArguments {
+    /// The meter's serial number
+    meter: String,
+    /// The first moment without supply, such as 2026-03-01T12:00 (local to the site) or 2026-03-01T12:00:00Z
+    #[arg(long, value_name = "T")]
+    from: String,
+    /// The first moment with it again
+    #[arg(long, value_name = "T")]
+    to: String,
+    /// Why; it is kept in the audit log
+    #[arg(long)]
+    reason: String,
 }
 
 #[derive(Subcommand)]
@@ -385,6 +413,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             ReadingsCommand::Show { meter, at, format } => Call::ReadingShow { meter, at, format },
             ReadingsCommand::Correct { meter, at, value, reason } => Call::ReadingCorrect { meter, at, value, reason },
         },
+        Command::Outage { command } => {
+            let (said, withdraw) = match command {
+                OutageCommand::Record(said) => (said, false),
+                OutageCommand::Withdraw(said) => (said, true),
+            };
+            let OutageArguments { meter, from, to, reason } = said;
+            Call::Outage { meter, from, to, withdraw, reason }
+        }
         Command::Period { command } => period_call(command),
         Command::Adjustment { command } => match command {
             AdjustmentCommand::List { all, lines, format } => Call::AdjustmentList { all, lines, format },

@@ -20,10 +20,12 @@ use crate::billing::acknowledge::Acknowledgement;
 use crate::billing::adjustments::Proposal;
 use crate::billing::apply::ApplyError;
 use crate::billing::closing::{CloseAccount, ClosedAccount, ClosingError};
+use crate::billing::components::ComponentLine;
 use crate::billing::correct::CorrectReading;
 use crate::billing::error::BillingError;
 use crate::billing::explain::{Explained, ExplainedPart};
 use crate::billing::hot::Hot;
+use crate::billing::outages::StateOutage;
 use crate::billing::periods::Refused;
 use crate::billing::recovery::Places;
 use crate::billing::service::{Balance, FRAMES, LocalFuture, REQUESTS, Request, Service};
@@ -510,6 +512,17 @@ impl Handle {
         self.change(move |writer| Box::pin(async move { Ok((writer.correct(&asked).await?, None)) })).await
     }
 
+    /// Records an outage of a meter, or withdraws one; gives its number.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not.
+    pub async fn state_outage(&self, asked: StateOutage) -> Result<Result<i64, Refused>, Stopped> {
+        self.change(move |writer| {
+            Box::pin(async move { writer.state_outage(&asked).await.map(|(id, registry)| (id, Some(registry))) })
+        })
+        .await
+    }
+
     /// Writes down that a person has looked at a finding of the view `data_quality`.
     ///
     /// # Errors
@@ -579,6 +592,25 @@ impl Handle {
             Request::With(Box::new(move |writer| {
                 Box::pin(async move {
                     let _ = reply.send(writer.explain(&asked).await);
+                })
+            }))
+        })
+        .await
+    }
+
+    /// The charges beside energy of an account on a local day: charged under it, or to be expected there.
+    ///
+    /// # Errors
+    /// [`Stopped`]; inside, [`BillingError`] where book or lake cannot be read.
+    pub async fn explain_components(
+        &self,
+        account: AccountId,
+        date: kernel::time::LocalDate,
+    ) -> Result<Result<Vec<ComponentLine>, BillingError>, Stopped> {
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let _ = reply.send(writer.explain_components(account, date).await);
                 })
             }))
         })

@@ -1,5 +1,7 @@
 -- purpose: Of each service point, account, local day, band and tariff version, the charges are what the intervals give when
---   they are split in plain SQL at every day, band, version and contract boundary, by time, the remainder to the last part.
+--   they are split in plain SQL at every day, band, version and contract boundary, by time, the remainder to the last part;
+--   where an interval is not divided evenly (a gap by like days, one around an outage) its slots are split in its place, and
+--   gaps_divided_as_like_days recomputes those.
 --   What waits for approval, or was rejected, in a closed month counts too.
 -- column service_point_id: ; which
 -- column account_id: ; who owes it
@@ -115,14 +117,29 @@ keyed_cells AS (
     FROM cells
     WHERE cell_from < cell_to
 ),
-pieces AS (
+-- Where an interval is not divided evenly its slots are, rated as it ends (gaps_divided_as_like_days recomputes them).
+divided AS (
+    SELECT DISTINCT epoch_id, to_time, true AS is_divided FROM book.divided_intervals
+),
+evened AS (
     SELECT
         i.service_point_id, i.epoch_id, CAST(i.start_time AS BIGINT) AS start_us, CAST(i.end_time AS BIGINT) AS end_us,
-        CAST(i.quantity * 1000 AS DECIMAL(38, 0)) AS quantity, p.site_id, t.account_id, t.version_id, t.term_from, t.term_to
+        CAST(i.quantity * 1000 AS DECIMAL(38, 0)) AS quantity
+    FROM divided AS d
+    RIGHT JOIN intervals AS i ON i.epoch_id = d.epoch_id AND i.end_time = d.to_time
+    WHERE d.is_divided IS NULL
+    UNION ALL
+    SELECT
+        service_point_id, epoch_id, CAST(slot_from AS BIGINT), CAST(slot_to AS BIGINT), CAST(quantity AS DECIMAL(38, 0))
+    FROM book.divided_intervals
+),
+pieces AS (
+    SELECT
+        i.service_point_id, i.epoch_id, i.start_us, i.end_us, i.quantity, p.site_id, t.account_id, t.version_id, t.term_from, t.term_to
     FROM (SELECT id, site_id FROM book.service_points WHERE id NOT IN (SELECT service_point_id FROM finer)) AS p
     JOIN terms AS t ON t.service_point_id = p.id
-    JOIN intervals AS i ON i.service_point_id = p.id
-        AND t.term_from < CAST(i.end_time AS BIGINT) AND t.term_to > CAST(i.start_time AS BIGINT)
+    JOIN evened AS i ON i.service_point_id = p.id
+        AND t.term_from < i.end_us AND t.term_to > i.start_us
 ),
 keyed_pieces AS (
     SELECT *, unnest(range(start_us / 86400000000, (end_us - 1) / 86400000000 + 1)) AS utc_day FROM pieces

@@ -1,5 +1,6 @@
 -- purpose: Where a tariff has tiers or prices by the hour, the charges of each service point, account, local day, band, tier and
---   tariff version are what the intervals give when they are split in plain SQL at every boundary and price step, by time, and
+--   tariff version are what the intervals give (or the slots of those that are not divided evenly, which
+--   gaps_divided_as_like_days recomputes) when they are split in plain SQL at every boundary and price step, by time, and
 --   then at the thresholds that hold on the day for the household, in the order in which they end; hours of a series cost what
 --   its steps say.
 -- column service_point_id: ; which
@@ -173,21 +174,38 @@ keyed_cells AS (
     FROM cells
     WHERE cell_from < cell_to
 ),
-pieces AS (
+-- Where an interval is not divided evenly its slots are, rated as it ends (gaps_divided_as_like_days recomputes them).
+divided AS (
+    SELECT DISTINCT epoch_id, to_time, true AS is_divided FROM book.divided_intervals
+),
+evened AS (
     SELECT
         i.service_point_id, i.epoch_id, CAST(i.start_time AS BIGINT) AS start_us, CAST(i.end_time AS BIGINT) AS end_us,
-        CAST(i.quantity * 1000 AS DECIMAL(38, 0)) AS quantity, p.site_id, t.account_id, t.version_id, t.term_from, t.term_to, t.persons, t.households
+        CAST(i.quantity * 1000 AS DECIMAL(38, 0)) AS quantity,
+        CAST(i.end_time AS BIGINT) AS ends_us
+    FROM divided AS d
+    RIGHT JOIN intervals AS i ON i.epoch_id = d.epoch_id AND i.end_time = d.to_time
+    WHERE d.is_divided IS NULL
+    UNION ALL
+    SELECT
+        service_point_id, epoch_id, CAST(slot_from AS BIGINT), CAST(slot_to AS BIGINT), CAST(quantity AS DECIMAL(38, 0)),
+        CAST(to_time AS BIGINT)
+    FROM book.divided_intervals
+),
+pieces AS (
+    SELECT
+        i.service_point_id, i.epoch_id, i.start_us, i.end_us, i.ends_us, i.quantity, p.site_id, t.account_id, t.version_id, t.term_from, t.term_to, t.persons, t.households
     FROM (SELECT id, site_id FROM book.service_points WHERE id IN (SELECT service_point_id FROM finer)) AS p
     JOIN terms AS t ON t.service_point_id = p.id
-    JOIN intervals AS i ON i.service_point_id = p.id
-        AND t.term_from < CAST(i.end_time AS BIGINT) AND t.term_to > CAST(i.start_time AS BIGINT)
+    JOIN evened AS i ON i.service_point_id = p.id
+        AND t.term_from < i.end_us AND t.term_to > i.start_us
 ),
 keyed_pieces AS (
     SELECT *, unnest(range(start_us / 86400000000, (end_us - 1) / 86400000000 + 1)) AS utc_day FROM pieces
 ),
 parts AS (
     SELECT
-        i.service_point_id, i.account_id, i.version_id, i.epoch_id, i.start_us, i.end_us, i.quantity, c.local_date, c.band,
+        i.service_point_id, i.account_id, i.version_id, i.epoch_id, i.start_us, i.end_us, i.ends_us, i.quantity, c.local_date, c.band,
         c.step_price, i.term_from, i.persons, i.households,
         greatest(i.start_us, i.term_from, c.cell_from) AS part_from,
         least(i.end_us, i.term_to, c.cell_to) AS part_to
@@ -207,7 +225,7 @@ shares AS (
 ),
 allocated AS (
     SELECT
-        service_point_id, account_id, version_id, local_date, band, step_price, term_from, persons, households, epoch_id, end_us,
+        service_point_id, account_id, version_id, local_date, band, step_price, term_from, persons, households, epoch_id, ends_us,
         part_from,
         CAST(CASE WHEN is_last
             THEN quantity - sum(share) OVER (PARTITION BY service_point_id, epoch_id, start_us, end_us) + share
@@ -239,7 +257,7 @@ periods AS (
 changes AS (
     SELECT
         *,
-        CASE WHEN period_key <> lag(period_key) OVER (PARTITION BY service_point_id ORDER BY end_us, meter_id, epoch_id, part_from)
+        CASE WHEN period_key <> lag(period_key) OVER (PARTITION BY service_point_id ORDER BY ends_us, meter_id, epoch_id, part_from)
             THEN 1 ELSE 0 END AS begins_anew
     FROM periods
 ),
@@ -247,14 +265,14 @@ runs_of_counter AS (
     SELECT
         *,
         sum(begins_anew) OVER (
-            PARTITION BY service_point_id ORDER BY end_us, meter_id, epoch_id, part_from ROWS UNBOUNDED PRECEDING) AS counter_run
+            PARTITION BY service_point_id ORDER BY ends_us, meter_id, epoch_id, part_from ROWS UNBOUNDED PRECEDING) AS counter_run
     FROM changes
 ),
 counted AS (
     SELECT
         *,
         CAST(sum(quantity) OVER (
-            PARTITION BY service_point_id, counter_run ORDER BY end_us, meter_id, epoch_id, part_from ROWS UNBOUNDED PRECEDING)
+            PARTITION BY service_point_id, counter_run ORDER BY ends_us, meter_id, epoch_id, part_from ROWS UNBOUNDED PRECEDING)
             AS DECIMAL(38, 0)) AS used_after
     FROM runs_of_counter
 ),

@@ -7,7 +7,7 @@
 -- parameter to: last local day
 -- column local_date: ; day
 -- column composition: ; top-ups received, usage charged, or units sold
--- column item: ; channel or utility
+-- column item: ; channel, or utility with the component where it is not energy
 -- column gross: currency; received, charged or sold
 -- column reversed: currency; of these undone by reversals; below zero
 -- column refunded: currency; paid back, less refunds that were undone; below zero
@@ -62,7 +62,9 @@ dated AS (
     JOIN accounts AS a ON a.account = m.account
     JOIN days AS d ON d.site = a.site AND m.booked_at >= d.utc_start AND m.booked_at < d.utc_end
     UNION ALL
-    SELECT local_date, 'usage', utility, currency, amount, 0, 0, 1
+    SELECT
+        local_date, 'usage', CASE WHEN component = 'energy' THEN utility ELSE utility || ', ' || component END, currency, amount,
+        0, 0, 1
     FROM charges
     -- A closed month's income stays as it was: what adjusts it counts where it was posted.
     WHERE local_date BETWEEN $from AND $to AND stated_on = local_date

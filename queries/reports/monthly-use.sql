@@ -24,7 +24,8 @@
 -- chart: horizontal-bars x=single,sharp,peak,flat,valley,deep_valley,dynamic,unpriced y=account,holder panel=utility unit=unit top=20
 WITH lines AS (
     SELECT
-        account, utility, unit, band, date_trunc('month', local_date) AS month, sum(quantity) AS quantity,
+        account, utility, unit, band, date_trunc('month', local_date) AS month,
+        sum(CASE WHEN component = 'energy' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS quantity,
         CAST(round(sum(amount), 2) AS DECIMAL(38, 2)) AS rounded
     FROM charges
     WHERE local_date BETWEEN $from AND $to

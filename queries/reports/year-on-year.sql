@@ -26,7 +26,7 @@ WITH used AS (
             ELSE date_trunc('month', local_date) + INTERVAL '1 year' END AS DATE) AS month,
         quantity
     FROM charges
-    WHERE local_date BETWEEN $from AND $to OR local_date BETWEEN $before_from AND $before_to
+    WHERE component = 'energy' AND (local_date BETWEEN $from AND $to OR local_date BETWEEN $before_from AND $before_to)
 ),
 months AS (
     SELECT

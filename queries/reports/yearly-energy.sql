@@ -19,6 +19,6 @@ SELECT
     unit,
     count(DISTINCT local_date) AS days
 FROM charges
-WHERE local_date BETWEEN $from AND $to
+WHERE component = 'energy' AND local_date BETWEEN $from AND $to
 GROUP BY CAST(date_part('year', local_date) AS INT), utility, service_point, unit
 ORDER BY year, utility, service_point

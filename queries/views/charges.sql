@@ -7,13 +7,14 @@
 -- column local_date: ; the site's local day
 -- column stated_on: ; the day itself, or for a posted adjustment of a closed month the day of its posting: it decides which
 --   statement has the line
--- column component: ; what is charged, such as energy
--- column band: ; single, sharp, peak, flat, valley, deep_valley, dynamic, or unpriced: beyond the end of a price series
+-- column component: ; what is charged: energy, or the name of another component of the tariff version
+-- column band: ; single, sharp, peak, flat, valley, deep_valley, dynamic, or unpriced: beyond the end of a price series;
+--   null where the component has no prices by band
 -- column tier: ; from 1; 0 for a free allowance, and for what flowed back through a signed register and is not billed
 -- column tariff: ; the tariff's name
 -- column price: currency per kWh, m3 or GJ; the price of that version, band and tier; null where each hour has its own, and for
 --   what flowed back
--- column quantity: kWh, m3 or GJ; how much
+-- column quantity: kWh, m3 or GJ; how much; of other components days, kW or the other service's units, and 0 for shares of money
 -- column amount: currency; exactly quantity x price
 -- column transfer_id: ; the transfer that posted it; 0 while it is not posted
 -- column tariff_version_id: ; the version of the tariff
@@ -65,13 +66,14 @@ SELECT
     c.local_date,
     c.stated_on,
     c.component,
-    CASE c.band
+    CASE WHEN c.component = 'energy' OR c.band > 0 THEN CASE c.band
         WHEN 0 THEN 'single' WHEN 1 THEN 'sharp' WHEN 2 THEN 'peak' WHEN 3 THEN 'flat' WHEN 4 THEN 'valley'
         WHEN 5 THEN 'deep_valley' WHEN 6 THEN 'dynamic' WHEN 7 THEN 'unpriced'
-    END AS band,
+    END END AS band,
     c.tier,
     c.tariff,
-    CASE WHEN a.unit IS NOT NULL AND c.price IS NOT NULL THEN CAST(1 AS DECIMAL(38, 6))
+    CASE WHEN c.component <> 'energy' THEN NULL
+        WHEN a.unit IS NOT NULL AND c.price IS NOT NULL THEN CAST(1 AS DECIMAL(38, 6))
         WHEN c.band <> 6 OR c.tier = 0 THEN c.price END AS price,
     CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS quantity,
     c.amount,

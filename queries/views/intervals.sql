@@ -19,6 +19,10 @@
 -- column measured: the unit, or m3 where it is converted; what the meter measured
 -- column calorific_value: MJ/m3; by which m3 of gas became kWh; null where nothing is converted
 -- column correction: ; the volume conversion factor by which they did
+-- column energy_quality: ; measured: both ends were read. What is only estimated is in the view estimates
+-- column allocation_quality: ; how it is known when within the interval it flowed: measured (up to two hours, or nothing
+--   flowed), linear (longer: divided by time, or a stated outage lies in it), profile (divided as the like days of the three
+--   weeks before)
 WITH installations AS (
     SELECT
         id, meter_id, service_point_id, valid_from, valid_to, numerator, denominator, coalesce(modulus, 0) AS modulus,
@@ -200,10 +204,23 @@ named AS (
     FROM installations AS e
     JOIN book.meters AS m ON m.id = e.meter_id
     JOIN book.service_points AS p ON p.id = e.service_point_id
+),
+divided AS (
+    SELECT DISTINCT epoch_id, to_time, allocation FROM book.divided_intervals
+),
+allocated AS (
+    SELECT b.*, d.allocation
+    FROM divided AS d
+    RIGHT JOIN billed AS b ON b.epoch_id = d.epoch_id AND b.end_time = d.to_time
 )
 SELECT
     n.meter, n.service_point, n.utility, b.start_time, b.end_time, CAST(b.milli * 0.001 AS DECIMAL(38, 3)) AS quantity,
     b.from_count, b.to_count, b.kind, b.service_point_id, b.epoch_id, n.unit,
-    CAST(b.measured * 0.001 AS DECIMAL(38, 3)) AS measured, b.calorific_value, b.correction
+    CAST(b.measured * 0.001 AS DECIMAL(38, 3)) AS measured, b.calorific_value, b.correction, 'measured' AS energy_quality,
+    CASE
+        WHEN b.allocation IS NOT NULL THEN b.allocation
+        WHEN b.milli <> 0 AND CAST(b.end_time AS BIGINT) - CAST(b.start_time AS BIGINT) > 7200000000 THEN 'linear'
+        ELSE 'measured'
+    END AS allocation_quality
 FROM named AS n
-JOIN billed AS b ON b.epoch_id = n.id
+JOIN allocated AS b ON b.epoch_id = n.id

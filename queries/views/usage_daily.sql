@@ -13,7 +13,7 @@
 -- column deep_valley: kWh, m3 or GJ; deep valley band
 -- column dynamic: kWh, m3 or GJ; hours with a price each
 -- column unpriced: kWh, m3 or GJ; beyond the end of a price series, not charged yet
--- column cost: currency; exact, not rounded
+-- column cost: currency; of all components, exact, not rounded
 -- column unit: ; the billing unit: kWh, m3 or GJ
 -- column currency: ; of the cost: kWh or m3 where the account buys units
 SELECT
@@ -33,5 +33,11 @@ SELECT
     sum(amount) AS cost,
     unit,
     currency
-FROM charges
+FROM (
+    SELECT
+        account, service_point, utility, unit, currency, local_date, band, amount,
+        -- Other components have quantities of their own, such as kW.
+        CASE WHEN component = 'energy' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END AS quantity
+    FROM charges
+)
 GROUP BY account, service_point, utility, unit, local_date, currency

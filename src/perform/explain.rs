@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use engine::billing::components::ComponentLine;
 use engine::billing::explain::{Explained, ExplainedPart};
 use engine::registry::{Registry, ServicePoint};
+use kernel::component::demand::{Method, Peak, Window};
+use kernel::component::line::{Effect, Line, Measure, Standing, Why};
 use kernel::conversion::Factor;
 use kernel::money::{Amount, Price, Quantity, Rounding};
 use kernel::rate::Part;
 use kernel::reading::Value;
 use kernel::tariff::TariffVersion;
+use kernel::time::MINUTE;
 
 use super::table::Table;
 use super::{account, date};
@@ -46,9 +50,10 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
     let Some(site) = registry.site(account.site) else { return Err(Failure(format!("account {name} has no site"))) };
     let commodity = registry.commodity_of(account.id);
     say(events, format!("{} ({}), {day}, {} time, {}", account.name, account.holder, site.zone, commodity)).await;
+    let components = node.engine.explain_components(account.id, day).await.map_err(failed)?.map_err(failed)?;
     if parts.is_empty() {
-        say(events, "nothing was charged on this day: no interval between accepted readings falls into it").await;
-        return Ok(());
+        say(events, "no energy was charged on this day: no interval between accepted readings falls into it").await;
+        return beside(&registry, site, &components, events).await;
     }
     let mut table = Table::new(&COLUMNS);
     let day_type = site.calendar.day_type(day).name();
@@ -73,7 +78,84 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
         ),
     )
     .await;
+    beside(&registry, site, &components, events).await
+}
+
+/// The charges beside energy that stand under this day, each with what it follows from.
+pub(super) async fn beside(
+    registry: &Registry,
+    site: &engine::registry::Site,
+    components: &[ComponentLine],
+    events: &Events,
+) -> Result<(), Failure> {
+    if components.is_empty() {
+        return Ok(());
+    }
+    let mut table =
+        Table::new(&["component", "service_point", "tariff", "version_from", "worked_out", "amount>", "because"]);
+    for ComponentLine { point, line, .. } in components {
+        let version = registry.version(line.version);
+        let tier = line.tier.map_or_else(String::new, |tier| format!(", tier {tier}"));
+        let band = line.band.map_or_else(String::new, |band| format!(", {}", band.name()));
+        let standing = match (line.effect, line.standing) {
+            (Effect::Shown, _) => " (held by the prices)",
+            (Effect::Added, Standing::Forecast) => " (forecast)",
+            (Effect::Added, Standing::Final) => "",
+        };
+        table.push(vec![
+            format!("{}{band}{tier}{standing}", line.component),
+            registry.service_point(*point).map(|point| point.name.clone()).unwrap_or_default(),
+            version.map_or_else(String::new, |(tariff, _)| tariff.name.clone()),
+            version.map_or_else(String::new, |(_, version)| wall_time(site, version.valid_from)),
+            worked_out(line),
+            line.amount.to_string(),
+            because(site, line),
+        ]);
+    }
+    say(events, table.render(Tabular::Table)).await;
     Ok(())
+}
+
+fn worked_out(line: &Line) -> String {
+    let percent = |rate: kernel::component::share::Rate| Price(rate.0).to_string();
+    match line.measure {
+        Measure::Units { quantity, price } => format!("{quantity} x {price}"),
+        Measure::Days { quantity, price, days } => {
+            format!("{quantity} x {price} a month, {} days from {}", days.count, days.first)
+        }
+        Measure::Share { base, rate } => format!("{base} x {}", percent(rate)),
+        Measure::Within { base, rate } => format!("{base} x {0} / (1 + {0})", percent(rate)),
+        Measure::Difference { least, reached } => format!("{least} - {reached}"),
+    }
+}
+
+/// What a line follows from, in words.
+fn because(site: &engine::registry::Site, line: &Line) -> String {
+    let maximum = |window: Window, peak: Peak| {
+        let method = if window.method == Method::Block { "blocks" } else { "a sliding window" };
+        let (at, share) = (wall_time(site, peak.start), peak.known * 100 / (i64::from(window.minutes).max(1) * MINUTE));
+        format!("{} kW in the {} minutes from {at} ({method}, {share} % of it measured)", peak.demand, window.minutes)
+    };
+    match line.why {
+        Why::Days => "days that the contract owes".to_owned(),
+        Why::Shortfall => "the month did not reach its minimum".to_owned(),
+        Why::Maximum { window, peak } => format!("maximum of the month: {}", maximum(window, peak)),
+        Why::NoDemand { .. } => "no reading tells of any demand".to_owned(),
+        Why::Contracted => "capacity that the contract states".to_owned(),
+        Why::NoCapacity => "the contract states no capacity".to_owned(),
+        Why::Beyond { capacity, window, peak } => format!("beyond {capacity} kW: {}", maximum(window, peak)),
+        Why::Factor { active, reactive, factor_milli } => {
+            format!("power factor {} of {active} kWh and {reactive} kvarh", Quantity(i64::from(factor_milli)))
+        }
+        Why::NoFactor => "no power factor is known".to_owned(),
+        Why::Volume { before, after, cap } => {
+            let cap = cap.map_or_else(String::new, |cap| format!(", at most {cap} a month"));
+            format!("the other service went from {before} to {after} in the month{cap}")
+        }
+        Why::Surcharge => "share of what it is on".to_owned(),
+        Why::Exclusive => "tax on top of what it is on".to_owned(),
+        Why::Inclusive => "tax within what it is on".to_owned(),
+    }
 }
 
 /// A charge in words, with the type of its day.

@@ -29,6 +29,20 @@ pub(crate) async fn explain_line(node: &Node, name: &str, which: &Which<'_>, eve
         Failure(format!("the statement of {name} for {month} has {count} lines; name one of them with --line"))
     })?;
     let Some(site) = registry.site(account.site) else { return Err(Failure(format!("account {name} has no site"))) };
+    if line.key.component != kernel::component::ENERGY {
+        // Worked out for a month, or the same for each day: its first day says how.
+        let worked = node.engine.explain_components(account.id, line.first_day).await.map_err(failed)?;
+        let mut worked = worked.map_err(failed)?;
+        worked.retain(|one| (one.point, &one.line.component) == (line.key.point, &line.key.component));
+        let (which, day) = (which.line, line.first_day);
+        let head = format!("{} ({}), line {which} of {month}, {}", account.name, account.holder, site.currency);
+        say(events, head).await;
+        explain::beside(&registry, site, &worked, events).await?;
+        let stated =
+            format!("the line states {} exactly, {} with {} carried in", line.amount, line.rounded, line.carried_in);
+        say(events, format!("as charged under {day}; {stated}")).await;
+        return Ok(());
+    }
     let used = line.usage_month;
     let days = used.first_day()..=LocalMonth(used.0 + 1).first_day().plus(-1);
     let asked = Explained { account: account.id, days, line: Some(line.key.clone()) };

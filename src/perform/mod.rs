@@ -10,6 +10,7 @@ mod import;
 mod meter;
 mod moment;
 mod money;
+mod outage;
 mod period;
 pub(crate) mod probe;
 mod quality;
@@ -69,6 +70,10 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         }
         Call::ReadingCorrect { meter, at, value, reason } => {
             readings::correct(node, actor, meter, at, value, reason, events).await
+        }
+        Call::Outage { meter, from, to, withdraw, reason } => {
+            let said = outage::Said { meter, from, to, withdraw: *withdraw, reason };
+            outage::outage(node, actor, &said, events).await
         }
         Call::ReadingShow { meter, at, format } => readings::show(node, meter, at, *format, events).await,
         Call::ReadingList { meter, from, to, format } => {

@@ -13,14 +13,14 @@ use crate::node::Node;
 /// Columns that both lists show.
 const COLUMNS: &str = "time, kind, register_count, quantity, interval_start, verdict, received_at, seq";
 
-fn meter<'a>(registry: &'a Registry, serial: &str) -> Result<&'a Meter, Failure> {
+pub(super) fn meter<'a>(registry: &'a Registry, serial: &str) -> Result<&'a Meter, Failure> {
     let found = registry.meter_by_serial(serial);
     found.ok_or_else(|| {
         Failure(format!("there is no meter {serial:?}; `meterledger sql \"select meter from meters\"` lists them"))
     })
 }
 
-fn moment(registry: &Registry, meter: &Meter, text: &str) -> Result<Moment, Failure> {
+pub(super) fn moment(registry: &Registry, meter: &Meter, text: &str) -> Result<Moment, Failure> {
     let zone = registry.site(meter.site).map_or("UTC", |site| site.zone.as_str());
     engine::site_file::instant(text, zone).map_err(Failure)
 }
@@ -91,6 +91,11 @@ pub(crate) async fn correct(
     let (id, verdict) = node.engine.correct(asked).await.map_err(failed)?.map_err(failed)?;
     let said = if value.is_some() { verdict.name() } else { "nothing was said then" };
     say(events, format!("{serial} at {time}: correction {id}, {said}")).await;
+    say_what_waits(node, events).await
+}
+
+/// Says whether adjustments of closed months wait for a person.
+pub(super) async fn say_what_waits(node: &Node, events: &Events) -> Result<(), Failure> {
     let waiting =
         node.query.query("SELECT adjustment_id FROM adjustments WHERE state = 'pending'").await.map_err(failed)?;
     let rows: usize = waiting.batches.iter().map(|batch| batch.num_rows()).sum();

@@ -126,8 +126,8 @@ fn summary(repriced: &Repriced, accounts: usize, span: Span, dry_run: bool) -> S
     let done = match dry_run {
         true => "nothing was written",
         false => {
-            "posted: in open months as differences, in closed ones as adjustments that another person approves \
-             (`adjustment list`)"
+            "posted: in open months as differences, in closed ones as adjustments, which are posted \
+             at once within the site's adjustment_limit and else wait for another person (`adjustment list`)"
         }
     };
     format!("{rated}; {what}; {done}")

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use engine::site_days;
 use engine::site_file::{TariffFile, TariffText, tariffs_of};
 use kernel::calendar::Calendar;
+use kernel::component::demand::{Method, Window};
+use kernel::component::share::Rate;
+use kernel::component::{Charge, DemandPrices, Excess, Taxation};
+use kernel::money::{Price, Quantity};
 use kernel::partition::{Partition, prove};
 use kernel::tariff::{Band, PersonRule, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{HOUR, LocalDate, Moment, SiteDays};
@@ -112,6 +116,9 @@ fn describe(tariff: &TariffText, version: &TariffVersion, next: Option<Moment>, 
     if let Some(tiers) = &version.tiers {
         describe_tiers(tiers, tariff.unit);
     }
+    for component in &version.components {
+        println!("    {}: {}", component.name, component_text(&component.charge, tariff));
+    }
     if let Some(series) = &version.dynamic {
         let negative = series.prices.iter().filter(|price| price.0 < 0).count();
         println!(
@@ -137,6 +144,61 @@ fn describe(tariff: &TariffText, version: &TariffVersion, next: Option<Moment>, 
         all / HOUR,
         shares.collect::<Vec<_>>().join(", ")
     );
+}
+
+/// A charge beside energy in words.
+fn component_text(charge: &Charge, tariff: &TariffText) -> String {
+    let currency = &tariff.currency;
+    let share = |rate: Rate| Price(rate.0).to_string();
+    let of = |names: &[String]| names.join(" + ");
+    let window = |window: Window| {
+        let method = if window.method == Method::Block { "blocks" } else { "sliding windows" };
+        format!("{method} of {} minutes", window.minutes)
+    };
+    match charge {
+        Charge::Daily(price) => format!("{price} {currency} a day"),
+        Charge::Monthly(price) => format!("{price} {currency} a month, charged day by day"),
+        Charge::Minimum { price, of: names } => format!("at least {price} {currency} a month for {}", of(names)),
+        Charge::Demand { window: averaged, prices } => {
+            let prices = match prices {
+                DemandPrices::Whole(price) => price.to_string(),
+                DemandPrices::ByBand(row) => {
+                    let priced = Band::ALL.into_iter().filter_map(|band| Some((band, row[band as usize]?)));
+                    priced.map(|(band, price)| format!("{} {price}", band.name())).collect::<Vec<_>>().join(", ")
+                }
+            };
+            format!("{prices} {currency} a month for each kW of the maximum in {}", window(*averaged))
+        }
+        Charge::Capacity { price, excess } => {
+            let excess = excess.map_or_else(String::new, |excess| {
+                let Excess { price, tolerance, window: averaged } = excess;
+                let tolerance = share(tolerance);
+                format!("; {price} for each kW beyond it by more than {tolerance} of it, in {}", window(averaged))
+            });
+            format!("{price} {currency} a month for each kW of the contract{excess}")
+        }
+        Charge::PowerFactor(table) => {
+            let steps = table
+                .steps
+                .iter()
+                .map(|step| format!("from {} on {}", Quantity(i64::from(step.at_least_milli)), share(step.rate)));
+            format!("a share of {} by the power factor: {}", of(&table.of), steps.collect::<Vec<_>>().join(", "))
+        }
+        Charge::Derived(derived) => {
+            let prices = derived.prices.iter().map(ToString::to_string).collect::<Vec<_>>().join(" / ");
+            let bounds = derived.bounds.iter().map(ToString::to_string).collect::<Vec<_>>().join(" / ");
+            let bounds = if bounds.is_empty() { bounds } else { format!(" up to {bounds} a month") };
+            let cap = derived.cap.map_or_else(String::new, |cap| format!(", at most for {cap} a month"));
+            format!("{prices} {currency}{bounds} for {} of the use of {}{cap}", share(derived.share), derived.source)
+        }
+        Charge::Surcharge { rate, of: names } => format!("{} of {}", share(*rate), of(names)),
+        Charge::Tax { rate, of: names, taxation: Taxation::Exclusive } => {
+            format!("a tax of {} on {}", share(*rate), of(names))
+        }
+        Charge::Tax { rate, of: names, taxation: Taxation::Inclusive } => {
+            format!("a tax of {} within the prices of {}", share(*rate), of(names))
+        }
+    }
 }
 
 fn describe_tiers(tiers: &Tiers, unit: Unit) {

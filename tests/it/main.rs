@@ -3,6 +3,7 @@
 mod audit;
 mod bad_input;
 mod commands;
+mod components;
 mod field;
 mod harness;
 mod kill;

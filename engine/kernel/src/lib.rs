@@ -9,8 +9,9 @@
 //! **Survives a crash:** nothing. State that must survive is a value that the engine stores in the book.
 //!
 //! Modules in reading order: [`id`], [`unit`], [`time`], [`money`], [`reading`] and [`batch`] are the words; [`epoch`],
-//! [`judge`], [`conversion`], [`calendar`], [`tariff`], [`rate`] and [`point`] price what meters read; [`component`] and [`statement`] make bills of
-//! it, [`sale`] keeps wallets in units; [`control`] cuts off and reconnects.
+//! [`judge`], [`conversion`], [`calendar`], [`tariff`], [`rate`], [`gap`], [`history`] and [`point`] price what meters
+//! read; [`component`] and [`statement`] make bills of it, [`sale`] keeps wallets
+//! in units; [`control`] cuts off and reconnects.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::float_cmp, clippy::lossy_float_literal)]
@@ -23,6 +24,8 @@ pub mod component;
 pub mod control;
 pub mod conversion;
 pub mod epoch;
+pub mod gap;
+pub mod history;
 pub mod id;
 pub mod judge;
 pub mod money;

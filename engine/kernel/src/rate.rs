@@ -60,6 +60,8 @@ pub enum Allocation {
     Measured,
     /// The interval was divided by time.
     Linear,
+    /// The interval was divided as the like days before it were.
+    Profile,
 }
 
 impl Allocation {
@@ -69,6 +71,7 @@ impl Allocation {
         match self {
             Allocation::Measured => "measured",
             Allocation::Linear => "linear",
+            Allocation::Profile => "profile",
         }
     }
 }

@@ -15,7 +15,7 @@ use kernel::money::Amount;
 use kernel::time::{LocalDate, LocalMonth, Moment};
 use sqlx::Row as _;
 
-use super::lines::{ENERGY, LineKey, Sum};
+use super::lines::{ComponentName, LineKey, Sum};
 use super::posting::{Numbers, Posting, SettledLine, UsageTransfer};
 use crate::book::bulk::{self, Cell};
 use crate::book::chain::{self, Entry};
@@ -152,13 +152,13 @@ pub struct Decision {
     pub at: Moment,
 }
 
-/// A proposal that is posted, and under which number each day's lines are.
+/// A proposal that is posted, and under which number the lines of each day and component are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Posted {
     proposal: Proposal,
     decision: Decision,
     date: LocalDate,
-    transfers: BTreeMap<LocalDate, i64>,
+    transfers: BTreeMap<(LocalDate, ComponentName), i64>,
     /// It was in the book before.
     known: bool,
 }
@@ -301,7 +301,7 @@ impl Adjustments {
 
 async fn lines_of(book: &Book, id: i64, account: AccountId) -> Result<AdjustedLines, BookError> {
     let sql = "SELECT service_point_id, local_date, band, tier, tariff_version_id, quantity_before, amount_before, quantity, \
-               amount FROM adjustment_lines WHERE adjustment_id = $1";
+               amount, component FROM adjustment_lines WHERE adjustment_id = $1";
     let mut lines = AdjustedLines::new();
     for row in sqlx::query(sql).bind(id).fetch_all(book.reader()).await? {
         let int = |column: usize| row.try_get::<i64, _>(column);
@@ -312,6 +312,7 @@ async fn lines_of(book: &Book, id: i64, account: AccountId) -> Result<AdjustedLi
             version: kernel::id::TariffVersionId(small(int(4)?)),
             band: u8::try_from(int(2)?).unwrap_or(u8::MAX),
             tier: u16::try_from(int(3)?).unwrap_or(u16::MAX),
+            component: ComponentName::of(&row.try_get::<String, _>(9)?),
         };
         let sum = |quantity: usize, amount: usize| -> Result<Sum, BookError> {
             let text: String = row.try_get(amount)?;
@@ -326,7 +327,7 @@ async fn lines_of(book: &Book, id: i64, account: AccountId) -> Result<AdjustedLi
     Ok(lines)
 }
 
-/// One transfer for each day that money moves for, each linked to that day's usage by the ledger.
+/// One transfer for each day and component that money moves for, each linked to that day's by the ledger.
 fn post(
     proposal: Proposal,
     decision: Decision,
@@ -335,31 +336,32 @@ fn post(
     numbers: &mut Numbers,
     posting: &mut Posting,
 ) -> Posted {
-    let mut days: BTreeMap<LocalDate, Amount> = BTreeMap::new();
+    let mut days: BTreeMap<(LocalDate, ComponentName), Amount> = BTreeMap::new();
     for ((_, key), line) in &proposal.lines {
-        *days.entry(key.date).or_default() += line.difference.amount;
+        *days.entry((key.date, key.component)).or_default() += line.difference.amount;
     }
     let mut transfers = BTreeMap::new();
-    for (date, amount) in days {
+    for ((date, component), amount) in days {
         if amount == Amount::ZERO {
-            transfers.insert(date, numbers.unmoved);
+            transfers.insert((date, component), numbers.unmoved);
             continue;
         }
         let id = numbers.transfer;
         numbers.transfer += 1;
-        transfers.insert(date, id);
+        transfers.insert((date, component), id);
         posting.transfers.push(UsageTransfer {
             id,
             account: proposal.account,
             utility: proposal.utility,
             date,
+            component,
             amount,
             effective_at: decision.at,
             adjustment: Some(proposal.id),
         });
     }
     for ((point, key), line) in &proposal.lines {
-        let transfer = transfers.get(&key.date).copied().unwrap_or(numbers.unmoved);
+        let transfer = transfers.get(&(key.date, key.component)).copied().unwrap_or(numbers.unmoved);
         posting.lines.push(SettledLine { transfer, point: *point, key: *key, sum: line.difference });
     }
     numbers.unmoved -= 1;
@@ -400,7 +402,7 @@ impl AdjustmentWrites {
         let waiting = self.proposed.iter().flat_map(|proposal| lines(proposal, |_| 0));
         let posted = self.posted.iter().filter(|posted| !posted.known);
         let posted = posted.flat_map(|posted| {
-            lines(&posted.proposal, |date| posted.transfers.get(&date).copied().unwrap_or_default())
+            lines(&posted.proposal, |key| posted.transfers.get(&(key.date, key.component)).copied().unwrap_or_default())
         });
         let head = "INSERT INTO adjustment_lines (adjustment_id, service_point_id, local_date, component, band, tier, \
                     tariff_version_id, quantity_before, amount_before, quantity, amount, transfer_id) VALUES";
@@ -420,11 +422,11 @@ impl AdjustmentWrites {
                 let update = sqlx::query(sql).bind(decision.by.clone()).bind(decision.at.0);
                 let update = update.bind(decision.reason.clone()).bind(i64::from(date.0)).bind(proposal.id);
                 update.execute(tx.conn()).await?;
-                for (day, transfer) in transfers {
-                    let sql =
-                        "UPDATE adjustment_lines SET transfer_id = $1 WHERE adjustment_id = $2 AND local_date = $3";
+                for ((day, component), transfer) in transfers {
+                    let sql = "UPDATE adjustment_lines SET transfer_id = $1 \
+                               WHERE adjustment_id = $2 AND local_date = $3 AND component = $4";
                     let update = sqlx::query(sql).bind(*transfer).bind(proposal.id).bind(i64::from(day.0));
-                    update.execute(tx.conn()).await?;
+                    update.bind(component.as_str()).execute(tx.conn()).await?;
                 }
             }
             let detail = serde_json::json!({
@@ -478,14 +480,14 @@ fn header<'a>(proposal: &'a Proposal, posted: Option<(&'a Decision, LocalDate)>)
 
 fn lines<'a>(
     proposal: &'a Proposal,
-    transfer: impl Fn(LocalDate) -> i64 + 'a,
+    transfer: impl Fn(&LineKey) -> i64 + 'a,
 ) -> impl Iterator<Item = [Cell<'a>; 12]> + 'a {
     proposal.lines.iter().map(move |((point, key), line)| {
         [
             proposal.id.into(),
             point.0.into(),
             i64::from(key.date.0).into(),
-            ENERGY.into(),
+            key.component.as_str().into(),
             i64::from(key.band).into(),
             i64::from(key.tier).into(),
             key.version.0.into(),
@@ -493,7 +495,7 @@ fn lines<'a>(
             line.before.amount.to_string().into(),
             line.difference.quantity.0.into(),
             line.difference.amount.to_string().into(),
-            transfer(key.date).into(),
+            transfer(key).into(),
         ]
     })
 }

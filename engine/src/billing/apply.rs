@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kernel::control::policy::Policy;
 use kernel::epoch::ProfileFacts;
+use kernel::id::ServicePointId;
 use kernel::time::Moment;
 
 use super::adjustments::{Cause, Origin};
@@ -68,7 +69,7 @@ impl Writer {
     ) -> Result<(Vec<String>, Arc<Registry>), ApplyError> {
         let now = self.clock.now();
         // What is rated anew is compared with what is charged by now, closing counts included.
-        self.pricing.close(now);
+        self.close_ended(now).await?;
         let file = site_file::parse(site, name).map_err(ApplyError::Refused)?;
         let checks = Checks { profiles, policy: &check_policy };
         let plan = site_file::plan(&file, &self.registry, &checks, now).map_err(ApplyError::Refused)?;
@@ -88,7 +89,7 @@ impl Writer {
         dry_run: bool,
     ) -> Result<(Vec<String>, Arc<Registry>), ApplyError> {
         let now = self.clock.now();
-        self.pricing.close(now);
+        self.close_ended(now).await?;
         let checks = Checks { profiles, policy: &check_policy };
         let plan = site_file::plan_registers(edit, &self.registry, &checks, now).map_err(ApplyError::Refused)?;
         let faults = self.contradictions(edit.name(), &plan.installations())?;
@@ -126,35 +127,51 @@ impl Writer {
         actor: &str,
     ) -> Result<(), ApplyError> {
         site_file::write(tx, plan, now, actor).await?;
+        let changes = &plan.changes;
+        let more = if changes.len() > 1 { format!(" and {} more", changes.len() - 1) } else { String::new() };
+        let detail = format!("{}{more}", changes.first().map(ToString::to_string).unwrap_or_default());
+        self.adopt_registry(tx, &plan.dirty, now, Origin { cause: Cause::Apply, actor: actor.to_owned(), detail })
+            .await?;
+        Ok(())
+    }
+
+    /// Takes over the registry that the transaction has written, and rates anew what changed of each of these service
+    /// points since a moment. After that memory runs ahead of the transaction, as above.
+    pub(super) async fn adopt_registry(
+        &mut self,
+        tx: &mut Tx,
+        dirty: &[(ServicePointId, Moment)],
+        now: Moment,
+        origin: Origin,
+    ) -> Result<(), BillingError> {
         let registry = Arc::new(load_from(tx.conn()).await?);
         let new_setups = setups(&registry);
         let mut work = Vec::new();
-        for (id, since) in &plan.dirty {
+        for (id, since) in dirty {
             let Some((_, new)) = new_setups.get(id) else { continue };
             // Where there was no service point, nothing was charged: its meters' earlier readings are now.
             let old = match self.pricing.points.get(id) {
                 Some(point) => Arc::clone(&point.setup),
                 None => Arc::new(Setup { epochs: Arc::default(), ..new.as_ref().clone() }),
             };
-            let (start, after) = self.checkpoint_before(*id, &old, old.rated_from(*since)).await?;
-            work.push((*id, old, Arc::clone(new), start, after));
+            let start = self.start_before(*id, &old, old.rated_from(*since)).await?;
+            work.push((*id, old, Arc::clone(new), start));
         }
         let tasks: Vec<Task<'_>> = work
             .iter()
-            .map(|(id, old, new, start, after)| Task {
+            .map(|(id, old, new, start)| Task {
                 id: *id,
                 old,
                 new,
                 start: start.clone(),
-                after: *after,
+                closed_until: now,
                 late: BTreeSet::new(),
                 corrections: [self.corrections.as_ref(); 2],
             })
             .collect();
         let mut outcomes = Vec::new();
         for some in tasks.chunks(super::writer::TASKS_AT_ONCE) {
-            let resolved = resolve(&self.lake, &self.files, &self.hot, &self.overrides, some, now);
-            outcomes.extend(resolved.map_err(BillingError::from)?);
+            outcomes.extend(resolve(&self.lake, &self.files, &self.hot, &self.overrides, some, now)?);
         }
         agree(&mut outcomes);
         let contracts =
@@ -162,16 +179,22 @@ impl Writer {
         let rerated: Rerated = contracts.map(|contract| (contract.account, now)).collect();
         super::supply::write_rerated(tx, &rerated).await?;
         // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
+        let charging = self.charging.points().clone();
         self.registry = Arc::clone(&registry);
+        self.charging.follow(&registry);
         self.pricing.replace_setups(&new_setups);
         for outcome in outcomes {
             self.take_outcome(outcome);
         }
+        for (id, since) in dirty {
+            let Some((_, old, ..)) = work.iter().find(|(other, ..)| other == id) else { continue };
+            self.pricing.accrue_anew(*id, &old.terms, *since);
+            if charging.contains(id) || self.charging.points().contains(id) {
+                self.mark_final(*id, *since, now);
+            }
+        }
         self.rerated.extend(rerated);
-        let changes = &plan.changes;
-        let more = if changes.len() > 1 { format!(" and {} more", changes.len() - 1) } else { String::new() };
-        let detail = format!("{}{more}", changes.first().map(ToString::to_string).unwrap_or_default());
-        self.origin = Some(Origin { cause: Cause::Apply, actor: actor.to_owned(), detail });
+        self.origin = Some(origin);
         self.registry_changed(now);
         Ok(())
     }

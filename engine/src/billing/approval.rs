@@ -32,10 +32,15 @@ impl Writer {
         let (proposal, decision) = self.decision(id, actor, reason).await?;
         let mut tx = self.book.begin().await?;
         write_rejected(&mut tx, &proposal, &decision).await?;
-        tx.commit().await?;
         self.adjustments.pending.remove(&id);
         self.pricing.touched.insert(proposal.account);
         self.pricing.held = self.adjustments.waiting().collect();
+        // Others of the month that wait have counted on it: theirs are worked out without it.
+        let of_month = |waits: &Proposal| (waits.account, waits.month) == (proposal.account, proposal.month);
+        if self.adjustments.pending.values().any(of_month) {
+            self.mark_lines(proposal.lines.keys());
+        }
+        self.settle_change(tx).await?;
         Ok(proposal)
     }
 

@@ -12,7 +12,7 @@ use kernel::time::{LocalDate, LocalMonth};
 use sqlx::{AnyConnection, Row as _};
 
 use super::error::BillingError;
-use super::lines::{ENERGY, LineKey, Sum};
+use super::lines::{ComponentName, LineKey, Sum};
 use super::packed;
 use crate::book::{BookError, ledger, malformed};
 use crate::lake::flush::LakeFile;
@@ -31,8 +31,8 @@ pub struct ChargedLine {
     pub sum: Sum,
 }
 
-/// Calls `each` for the energy lines of some service points in some local months, in no particular order. A posted
-/// adjustment has its lines in the month of use.
+/// Calls `each` for the lines of some service points in some local months, in no particular order. A posted adjustment has
+/// its lines in the month of use.
 ///
 /// # Errors
 /// [`BillingError`] where the book or a file cannot be read.
@@ -45,11 +45,31 @@ pub async fn for_each_line(
     mut each: impl FnMut(&ChargedLine),
 ) -> Result<(), BillingError> {
     let mut give = |line: ChargedLine| {
-        if points.contains(&line.point) && months.contains(&line.key.date.month()) {
+        if points.contains(&line.point) {
             each(&line);
         }
     };
     open_lines(connection, &months, &mut give).await?;
+    for_each_posted(connection, root, files, points, months, each).await
+}
+
+/// As [`for_each_line`], without those that are not posted yet.
+///
+/// # Errors
+/// As [`for_each_line`].
+pub async fn for_each_posted(
+    connection: &mut AnyConnection,
+    root: &Path,
+    files: &[LakeFile],
+    points: &BTreeSet<ServicePointId>,
+    months: RangeInclusive<LocalMonth>,
+    mut each: impl FnMut(&ChargedLine),
+) -> Result<(), BillingError> {
+    let mut give = |line: ChargedLine| {
+        if points.contains(&line.point) && months.contains(&line.key.date.month()) {
+            each(&line);
+        }
+    };
     let sql = "SELECT id, lines FROM posted_lines ORDER BY id";
     for row in sqlx::query(sql).fetch_all(&mut *connection).await.map_err(BookError::from)? {
         let id: i64 = row.try_get(0).map_err(BookError::from)?;
@@ -61,6 +81,7 @@ pub async fn for_each_line(
                 version: TariffVersionId(line.version),
                 band: line.band,
                 tier: line.tier,
+                component: ComponentName::of(line.component),
             };
             let sum = Sum { quantity: Quantity(line.quantity), amount: Amount(line.amount) };
             give(ChargedLine { point: ServicePointId(line.service_point), key, transfer: line.transfer, sum });
@@ -77,10 +98,10 @@ async fn open_lines(
     months: &RangeInclusive<LocalMonth>,
     give: &mut impl FnMut(ChargedLine),
 ) -> Result<(), BookError> {
-    let sql = "SELECT service_point_id, account_id, local_date, band, tier, tariff_version_id, quantity, amount \
-               FROM usage_lines WHERE transfer_id = 0 AND component = $1 AND local_date >= $2 AND local_date < $3";
+    let sql = "SELECT service_point_id, account_id, local_date, band, tier, tariff_version_id, quantity, amount, component \
+               FROM usage_lines WHERE transfer_id = 0 AND local_date >= $1 AND local_date < $2";
     let (first, next) = (months.start().first_day(), LocalMonth(months.end().0.saturating_add(1)).first_day());
-    let query = sqlx::query(sql).bind(ENERGY).bind(i64::from(first.0)).bind(i64::from(next.0));
+    let query = sqlx::query(sql).bind(i64::from(first.0)).bind(i64::from(next.0));
     for row in query.fetch_all(connection).await? {
         let int = |column: usize| row.try_get::<i64, _>(column);
         let id = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
@@ -90,6 +111,7 @@ async fn open_lines(
             version: TariffVersionId(id(int(5)?)),
             band: u8::try_from(int(3)?).unwrap_or(u8::MAX),
             tier: u16::try_from(int(4)?).unwrap_or(u16::MAX),
+            component: ComponentName::of(&row.try_get::<String, _>(8)?),
         };
         let amount = ledger::amount(&row.try_get::<String, _>(7)?, "usage_lines.amount")?;
         let sum = Sum { quantity: Quantity(int(6)?), amount };
@@ -108,13 +130,14 @@ fn lines_of(batch: &RecordBatch, give: &mut impl FnMut(ChargedLine)) {
     let transfers = batch.column(7).as_primitive::<Int64Type>();
     let quantities = batch.column(8).as_primitive::<Int64Type>();
     let amounts = batch.column(9).as_primitive::<Decimal128Type>();
-    for row in (0..batch.num_rows()).filter(|row| components.value(*row) == ENERGY) {
+    for row in 0..batch.num_rows() {
         let key = LineKey {
             account: AccountId(accounts.value(row).unsigned_abs()),
             date: LocalDate(dates.value(row)),
             version: TariffVersionId(versions.value(row).unsigned_abs()),
             band: bands.value(row).unsigned_abs(),
             tier: tiers.value(row).unsigned_abs(),
+            component: ComponentName::of(components.value(row)),
         };
         let sum = Sum { quantity: Quantity(quantities.value(row)), amount: Amount(amounts.value(row)) };
         give(ChargedLine {

@@ -131,7 +131,7 @@ impl Writer {
     pub(crate) async fn close_account(&mut self, order: &CloseAccount) -> Result<ClosedAccount, ClosingError> {
         let now = self.clock.now();
         // What is rated anew is compared with what is charged by now, closing counts included.
-        self.pricing.close(now);
+        self.close_ended(now).await?;
         let content = [order.account.0.to_string(), order.at.0.to_string(), order.channel.clone()];
         let asked = Asked::new(&order.key, "closing", &content.each_ref().map(String::as_str))?;
         let mut tx = self.book.begin().await?;
@@ -238,6 +238,10 @@ impl Writer {
         now: Moment,
     ) -> Result<ClosedAccount, ClosingError> {
         self.closed.insert(order.account, Amount::ZERO);
+        let site = self.registry.account(order.account).and_then(|account| self.registry.site(account.site));
+        if let Some(day) = site.and_then(|site| site.days.at(order.at)).copied() {
+            self.mark_account(order.account, day.date.month());
+        }
         let mut settlement = self.prepare().await?;
         self.write_in(&mut tx, &settlement).await?;
         let left = self.pricing.wallets.get(&order.account).copied().unwrap_or_default().balance();
@@ -287,7 +291,7 @@ impl Writer {
         actor: &str,
     ) -> Result<Vec<String>, ClosingError> {
         let now = self.clock.now();
-        self.pricing.close(now);
+        self.close_ended(now).await?;
         let plan = site_file::move_point(&self.registry, point, (from, to), at, now)?;
         let changes = plan.changes.iter().map(ToString::to_string).collect();
         if !plan.is_empty() {

@@ -44,7 +44,7 @@ impl Writer {
     /// [`Refused`].
     pub(crate) async fn correct(&mut self, asked: &CorrectReading) -> Result<(i64, Verdict), Refused> {
         let now = self.clock.now();
-        self.pricing.close(now);
+        self.close_ended(now).await?;
         self.check(asked, now)?;
         let key = (asked.meter, asked.time);
         if let Some(known) = self.corrections.get(&key).filter(|known| known.value == asked.value) {
@@ -60,17 +60,17 @@ impl Writer {
         for point in self.registry.points_of(asked.meter) {
             let Some(runtime) = self.pricing.points.get(point) else { continue };
             let setup = Arc::clone(&runtime.setup);
-            let (start, after) = self.checkpoint_before(*point, &setup, setup.rated_from(asked.time)).await?;
-            work.push((*point, setup, start, after));
+            let start = self.start_before(*point, &setup, setup.rated_from(asked.time)).await?;
+            work.push((*point, setup, start));
         }
         let tasks: Vec<Task<'_>> = work
             .iter()
-            .map(|(id, setup, start, after)| Task {
+            .map(|(id, setup, start)| Task {
                 id: *id,
                 old: setup,
                 new: setup,
                 start: start.clone(),
-                after: *after,
+                closed_until: now,
                 late: BTreeSet::new(),
                 corrections: [self.corrections.as_ref(), &corrections],
             })

@@ -1,7 +1,9 @@
 //! What stops billing.
 
-use kernel::id::ServicePointId;
+use kernel::component::facts::FactFault;
+use kernel::id::{AccountId, ServicePointId};
 use kernel::point::StateFault;
+use kernel::time::LocalMonth;
 
 use crate::book::BookError;
 use crate::lake::file::LakeError;
@@ -25,6 +27,20 @@ pub enum BillingError {
         point: ServicePointId,
         /// Why.
         fault: StateFault,
+    },
+    /// An account's month is beyond the bounds within which components are worked out.
+    #[error(
+        "the components of account {account} at service point {point} in {month} cannot be worked out ({fault:?}): correct the readings, or the tariff, of that month"
+    )]
+    Components {
+        /// Where.
+        point: ServicePointId,
+        /// Whose.
+        account: AccountId,
+        /// Which month.
+        month: LocalMonth,
+        /// What is beyond.
+        fault: FactFault,
     },
     /// Control's rows in the book.
     #[error(transparent)]

@@ -109,7 +109,8 @@ impl Writer {
             let setup: Arc<Setup> = Arc::clone(&point.setup);
             let Some(day) = setup.terms.days.on(*asked.days.start()).copied() else { continue };
             // One moment earlier, so that the reading before the day's first instant is among the rows.
-            let (start, after) = self.checkpoint_before(*id, &setup, day.start.plus(-1)).await?;
+            let start = self.start_before(*id, &setup, day.start.plus(-1)).await?;
+            let after = start.read_after();
             let meters: BTreeSet<MeterId> = setup.meters().collect();
             let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
             let rows = by_meter.into_values().flatten();

@@ -1,4 +1,5 @@
-//! Resolving what did not arrive in order: duplicates are dropped, conflicts quarantined, the rest rated anew.
+//! Resolving what did not arrive in order, and gaps, which only readings of the three weeks before can divide: duplicates
+//! are dropped, conflicts quarantined, the rest rated anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,7 +13,7 @@ use kernel::time::Moment;
 use super::corrections::{Corrections, truth};
 use super::hot::Hot;
 use super::point::{Checkpoints, Setup};
-use super::rerate::{Sums, difference, only_duplicates, rate};
+use super::rerate::{Divided, Start, Sums, difference, only_duplicates, rate};
 use crate::lake::file::LakeError;
 use crate::lake::flush::LakeFile;
 use crate::lake::read::{StoredRow, readings_of};
@@ -29,10 +30,10 @@ pub struct Task<'a> {
     pub old: &'a Setup,
     /// ... and by which they are rated now; the same but after a change of the registry.
     pub new: &'a Setup,
-    /// The state to start from ...
-    pub start: PointState,
-    /// ... which includes all readings up to here.
-    pub after: Moment,
+    /// Where to start.
+    pub start: Start,
+    /// Installations that ended by then are billed up to their closing counts already.
+    pub closed_until: Moment,
     /// Frame and row of the readings that were not rated yet.
     pub late: BTreeSet<(u64, usize)>,
     /// The corrections that held so far, and those that hold now.
@@ -48,6 +49,8 @@ pub struct Outcome {
     pub after: Moment,
     /// The state from now on, with the states of months; `None` where only duplicates had arrived.
     pub state: Option<(PointState, Checkpoints)>,
+    /// The intervals after `after` that are not divided evenly, where there is a state.
+    pub divided: Vec<Divided>,
     /// What is charged more, line by line ...
     pub difference: Sums,
     /// ... and what those lines cost before.
@@ -84,7 +87,7 @@ pub fn value_code(value: Value) -> i64 {
 }
 
 /// Rates the tasks' service points anew, reading the lake once for all of them. Installations that ended by `until` are
-/// billed up to their closing counts, as they must have been before.
+/// billed up to their closing counts.
 ///
 /// # Errors
 /// [`LakeError`]; nothing was changed.
@@ -96,7 +99,7 @@ pub fn resolve(
     tasks: &[Task<'_>],
     until: Moment,
 ) -> Result<Vec<Outcome>, LakeError> {
-    let Some(after) = tasks.iter().map(|task| task.after).min() else { return Ok(Vec::new()) };
+    let Some(after) = tasks.iter().map(|task| task.start.read_after()).min() else { return Ok(Vec::new()) };
     let meters: BTreeSet<MeterId> = tasks.iter().flat_map(|task| task.old.meters().chain(task.new.meters())).collect();
     let by_meter = stored_rows(root, files, hot, overrides, &meters, after)?;
     Ok(tasks.iter().map(|task| run(task, &by_meter, until)).collect())
@@ -161,25 +164,27 @@ pub fn stored_rows(
 
 fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Moment) -> Outcome {
     let meters: BTreeSet<MeterId> = task.old.meters().chain(task.new.meters()).collect();
+    let after = task.start.read_after();
     let is_late = |row: &StoredRow| row.row.is_some_and(|at| task.late.contains(&(row.seq, at)));
     let known = |row: &&StoredRow| {
         // What nobody has judged yet is not part of what was charged; it is priced when its frame's turn comes.
-        row.time > task.after && row.verdict != Verdict::Duplicate && (row.verdict != Verdict::Pending || is_late(row))
+        row.time > after && row.verdict != Verdict::Duplicate && (row.verdict != Verdict::Pending || is_late(row))
     };
     // What a meter said at another service point is that point's to judge.
     let here = |row: &&StoredRow| is_late(row) || task.old.holds(row) || task.new.holds(row);
     let stored: Vec<StoredRow> =
         meters.iter().filter_map(|meter| by_meter.get(meter)).flatten().filter(known).filter(here).copied().collect();
     let truth = |rows: &mut dyn Iterator<Item = StoredRow>, corrections: &Corrections| -> Vec<StoredRow> {
-        let mut said = truth(rows, corrections, &meters, task.after);
+        let mut said = truth(rows, corrections, &meters, after);
         said.retain(|row| row.correction.is_none() || here(&row));
         said
     };
     let rows = truth(&mut stored.iter().copied(), task.corrections[1]);
     let mut outcome = Outcome {
         id: task.id,
-        after: task.after,
+        after: task.start.after,
         state: None,
+        divided: Vec::new(),
         difference: Sums::new(),
         before: Sums::new(),
         hot: Vec::new(),
@@ -187,7 +192,8 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         corrected: Vec::new(),
         earlier: Vec::new(),
     };
-    let replaced = |row: &&StoredRow| task.corrections[1].contains_key(&(row.meter, row.time));
+    let replaced =
+        |row: &&StoredRow| row.time > task.start.after && task.corrections[1].contains_key(&(row.meter, row.time));
     let mut replaced: Vec<&StoredRow> = stored.iter().filter(replaced).collect();
     replaced.sort_by_key(|row| (row.seq, row.row));
     let mut known = BTreeSet::new();
@@ -206,11 +212,11 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         }
     }
     let before = truth(&mut stored.iter().filter(|row| !is_late(row)).copied(), task.corrections[0]);
-    let old = rate(task.old, &task.start, &before, until, |_, _| {});
+    let old = rate(task.old, &task.start, &before, task.closed_until, |_, _| {});
     let new = rate(task.new, &task.start, &rows, until, |_, _| {});
     for (row, verdict) in rows.iter().zip(&new.verdicts) {
         // What comes to another service point says so there, against the point that it leaves (see `agree`).
-        let comes = task.new.holds(row) && !task.old.holds(row);
+        let comes = task.new.holds(row) && !task.old.holds(row) && row.time > task.start.after;
         if row.verdict == *verdict && !comes {
             continue;
         }
@@ -220,6 +226,7 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
     outcome.before = old.sums;
     outcome.before.retain(|key, _| outcome.difference.contains_key(key));
     outcome.earlier = new.earlier_changed;
+    outcome.divided = new.divided;
     outcome.state = Some((new.state, new.checkpoints));
     outcome
 }

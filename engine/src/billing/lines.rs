@@ -1,12 +1,11 @@
-//! Usage lines: rated usage added up by day, band, tier and tariff version, until it is posted.
+//! Usage lines: rated usage and other charges added up by day, component, band, tier and tariff version, until posted.
 
 use kernel::id::{AccountId, TariffVersionId};
 use kernel::money::{Amount, Quantity};
 use kernel::rate::Part;
 use kernel::time::LocalDate;
 
-/// What is charged for energy or volume itself.
-pub const ENERGY: &str = "energy";
+pub use super::names::{ComponentName, ENERGY};
 
 /// One line of a service point. Account 0 owes what flowed while no contract was in force; its version is 0 too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,10 +16,12 @@ pub struct LineKey {
     pub date: LocalDate,
     /// Tariff version.
     pub version: TariffVersionId,
-    /// Band code.
+    /// Band code; 0 where the component has no prices by band.
     pub band: u8,
-    /// Tier from 1.
+    /// Tier from 1; 0 where the component has no tiers.
     pub tier: u16,
+    /// What is charged.
+    pub component: ComponentName,
 }
 
 impl LineKey {
@@ -33,6 +34,7 @@ impl LineKey {
             version: part.version.unwrap_or(TariffVersionId(0)),
             band: part.band as u8,
             tier: part.tier,
+            component: ComponentName::ENERGY,
         }
     }
 }

@@ -12,19 +12,24 @@
 //!
 //! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`lines`] what it
 //! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`corrections`] and [`correct`] what
-//! people say instead, [`reprice`] what a re-rate finds and posts, [`posting`] lines to transfers, [`adjustments`], [`approval`], [`periods`] and [`statements`] what is
-//! closed, [`charged`] what the book and the lake say was charged, [`settlement`] and [`packed`] what is written,
+//! people say instead, [`outages`] when they say that nothing flowed, [`reprice`] what a re-rate finds and posts, [`posting`]
+//! lines to transfers, [`adjustments`], [`approval`], [`periods`] and [`statements`] what is closed, [`accrual`],
+//! [`components`] and [`component_facts`] charges beside energy, [`charged`] what the book and the lake say was charged,
+//! [`settlement`] and [`packed`] what is written,
 //! [`writer`] the whole, [`money`] orders that move money, [`apply`] changes of the registry (and `contradiction`, what
 //! readings say against stated counts), [`closing`] those that end an account or hand a service point over,
 //! [`acknowledge`] findings looked at, [`filing`] the lake, [`supply`] control at its side, [`recovery`] the start,
 //! [`service`] the running task, [`explain`] the way back.
 
+pub mod accrual;
 pub mod acknowledge;
 pub mod adjustments;
 pub mod apply;
 pub mod approval;
 pub mod charged;
 pub mod closing;
+pub mod component_facts;
+pub mod components;
 mod contradiction;
 pub mod correct;
 pub mod corrections;
@@ -35,6 +40,8 @@ pub mod hot;
 pub mod late;
 pub mod lines;
 pub(crate) mod money;
+pub mod names;
+pub mod outages;
 pub(crate) mod packed;
 pub mod periods;
 pub mod point;

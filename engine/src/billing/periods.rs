@@ -2,7 +2,8 @@
 //! opened again.
 //!
 //! While a month is open, what comes late is charged at once, as a signed and linked difference. A close refuses as long as
-//! something is known to be missing; it posts every line of the month and freezes its statements, in one transaction.
+//! something is known to be missing; it charges the components of the month ([`super::components`]), posts every line of it
+//! and freezes its statements, in one transaction.
 //! After it, what comes late is an adjustment ([`super::adjustments`]).
 
 use std::sync::Arc;
@@ -150,6 +151,7 @@ impl Writer {
         actor: &str,
     ) -> Result<Settlement, BillingError> {
         let at = self.clock.now();
+        // It posts every line of the month, and charges what is worked out for the whole of it.
         let settlement = self.prepare().await?;
         self.write_in(tx, &settlement).await?;
         if let Some(site) = self.registry.site(id) {
@@ -191,13 +193,16 @@ impl Writer {
             super::statements::withdraw(&mut tx, site.id, month, at).await?;
         }
         let registry = Arc::new(load_from(tx.conn()).await?);
-        tx.commit().await?;
         self.take_registry(registry, at);
+        // What was charged because the month was closed is taken back in the same transaction.
+        sites.iter().for_each(|site| self.mark_site(*site, month));
+        self.settle_change(tx).await?;
         Ok(Arc::clone(&self.registry))
     }
 
     fn take_registry(&mut self, registry: Arc<Registry>, at: Moment) {
         self.pricing.replace_setups(&setups(&registry));
+        self.charging.follow(&registry);
         self.registry = registry;
         self.registry_changed(at);
     }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::epoch::Epoch;
+use kernel::gap::Outage;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId};
 use kernel::judge::Mark;
 use kernel::money::Amount;
 use kernel::point::{Point, PointState, Row, Sink, Step};
 use kernel::rate::{Cell, Part, Terms};
-use kernel::reading::Verdict;
+use kernel::reading::{Value, Verdict};
 use kernel::time::{LocalDate, LocalMonth, Moment};
 
 use super::lines::{LineKey, Lines, Sum};
@@ -29,13 +30,15 @@ pub struct Setup {
     pub site: SiteId,
     /// The site's last closed month.
     pub closed_through: Option<LocalMonth>,
+    /// When its meters had no supply, by the beginning; none for nearly all.
+    pub outages: Option<Arc<Vec<Outage>>>,
 }
 
 impl Setup {
     /// As the kernel takes it.
     #[must_use]
     pub fn point(&self) -> Point<'_> {
-        Point { epochs: &self.epochs, terms: &self.terms }
+        Point { epochs: &self.epochs, terms: &self.terms, outages: self.outages.as_ref().map_or(&[], |all| all) }
     }
 
     /// Whether a local day lies in a closed month.
@@ -196,7 +199,7 @@ impl PointRuntime {
         self.cell = None;
     }
 
-    /// Takes the next reading; [`Step::Late`] changes nothing.
+    /// Takes the next reading; [`Step::Late`] changes nothing: the settlement rates it, with a history of the days before.
     pub fn take(&mut self, row: &Row) -> Step {
         if (self.state.watermark, self.state.last_meter) >= (Some(row.time), Some(row.meter)) {
             return Step::Late;
@@ -204,26 +207,40 @@ impl PointRuntime {
         let begun = self.marks.before(&self.setup, &self.state, row.time);
         let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
         self.changed = true;
-        let step = self.setup.point().advance(&mut self.state, &mut self.cell, row, &mut sink);
+        let step = self.setup.point().advance(&mut self.state, &mut self.cell, None, row, &mut sink);
         self.marks.after(begun, &self.state, row.time, &mut self.checkpoints);
         step
     }
 
-    /// Bills the installations that ended with a stated closing count, whether or not a reading follows.
+    /// Bills the installations that ended with a stated closing count, whether or not a reading follows. One whose last
+    /// interval only a history can divide waits among the late readings, as a row of no frame ([`waits`]).
     pub fn close(&mut self, until: Moment) {
         if self.setup.epochs.iter().all(|epoch| epoch.valid_to.is_none()) {
             return;
         }
         let before = self.state.clone();
         let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
-        self.setup.point().close(&mut self.state, &mut self.cell, until, &mut sink);
+        let waiting = self.setup.point().close(&mut self.state, &mut self.cell, None, until, &mut sink);
         self.changed |= self.state != before;
+        if let Some((meter, time)) = waiting
+            && !self.late.iter().any(waits)
+        {
+            let (value, verdict) = (Value::Register(0), Verdict::Pending);
+            let row = StoredRow { meter, time, value, received_at: time, seq: 0, row: None, verdict, correction: None };
+            self.late.push(row);
+        }
     }
 
     /// What accounts owe more since this was asked last.
     pub fn take_owed(&mut self) -> Vec<(AccountId, Amount)> {
         self.lines.take_owed()
     }
+}
+
+/// Whether it stands for a closing count that waits to be billed.
+#[must_use]
+pub fn waits(late: &StoredRow) -> bool {
+    late.row.is_none()
 }
 
 struct Collect<'a> {

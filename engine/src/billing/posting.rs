@@ -1,4 +1,4 @@
-//! From usage lines to the ledger: a complete day of an account becomes one usage transfer for each utility.
+//! From usage lines to the ledger: a complete day of an account becomes one usage transfer for each utility and component.
 //!
 //! A day is complete when every service point that the account pays for has been read beyond it, or when a whole day has
 //! passed since. What comes later for a posted day is a difference: a further, linked transfer, and further lines.
@@ -11,7 +11,7 @@ use kernel::id::{AccountId, ServicePointId, SiteId, Utility};
 use kernel::money::Amount;
 use kernel::time::{DAY, LocalDate, LocalMonth, Moment};
 
-use super::lines::{LineKey, Sum};
+use super::lines::{ComponentName, LineKey, Sum};
 use super::point::PointRuntime;
 
 /// A usage transfer to be booked.
@@ -25,6 +25,8 @@ pub struct UsageTransfer {
     pub utility: Utility,
     /// For which local day.
     pub date: LocalDate,
+    /// For what.
+    pub component: ComponentName,
     /// How much; negative for a difference in the customer's favour, never zero.
     pub amount: Amount,
     /// The end of the local day; for an adjustment the moment of its posting.
@@ -82,7 +84,7 @@ pub fn post(
     let read_until: BTreeMap<ServicePointId, Option<Moment>> =
         points.iter().map(|(id, point)| (*id, point.state.watermark)).collect();
     let mut posting = Posting::default();
-    let mut days: BTreeMap<(AccountId, LocalDate, Utility), (Amount, Moment)> = BTreeMap::new();
+    let mut days: BTreeMap<(AccountId, LocalDate, Utility, ComponentName), (Amount, Moment)> = BTreeMap::new();
     let mut taken: Vec<(ServicePointId, LineKey, Sum)> = Vec::new();
     for (id, point) in points.iter_mut() {
         let mut complete: BTreeMap<(AccountId, LocalDate), Option<Moment>> = BTreeMap::new();
@@ -114,24 +116,27 @@ pub fn post(
             }
             taken.push((*id, *key, line.sum));
             if key.account != AccountId(0) {
-                let day = days.entry((key.account, key.date, utility_of(*id))).or_insert((Amount::ZERO, end));
+                let day =
+                    days.entry((key.account, key.date, utility_of(*id), key.component)).or_insert((Amount::ZERO, end));
                 day.0 += line.sum.amount;
             }
             false
         });
     }
     let mut ids = BTreeMap::new();
-    for ((account, date, utility), (amount, effective_at)) in days {
+    for ((account, date, utility, component), (amount, effective_at)) in days {
         if amount != Amount::ZERO {
             let id = numbers.transfer;
             numbers.transfer += 1;
-            ids.insert((account, date, utility), id);
+            ids.insert((account, date, utility, component), id);
             let adjustment = None;
-            posting.transfers.push(UsageTransfer { id, account, utility, date, amount, effective_at, adjustment });
+            let transfer = UsageTransfer { id, account, utility, date, component, amount, effective_at, adjustment };
+            posting.transfers.push(transfer);
         }
     }
     for (point, key, sum) in taken {
-        let transfer = ids.get(&(key.account, key.date, utility_of(point))).copied().unwrap_or(numbers.unmoved);
+        let day = (key.account, key.date, utility_of(point), key.component);
+        let transfer = ids.get(&day).copied().unwrap_or(numbers.unmoved);
         posting.lines.push(SettledLine { transfer, point, key, sum });
     }
     numbers.unmoved -= 1;

@@ -10,6 +10,7 @@ use kernel::point::{PointState, Row, Step};
 use kernel::reading::Verdict;
 use kernel::time::Moment;
 
+use super::accrual::Accruals;
 use super::adjustments::{AdjustedLine, SetApart};
 use super::lines::LineKey;
 use super::point::{PointRuntime, Setup};
@@ -58,6 +59,8 @@ pub struct Pricing {
     pub late: BTreeSet<ServicePointId>,
     /// Accounts for which an adjustment waits: nobody is cut meanwhile.
     pub held: BTreeSet<AccountId>,
+    /// Up to when fixed charges are charged.
+    pub accruals: Accruals,
     /// Accounts that are being re-rated: nobody is cut meanwhile either.
     pub rerating: Rerating,
     /// Accounts whose balance or evidence changed since control looked.
@@ -71,6 +74,7 @@ pub struct Pricing {
 impl Pricing {
     /// Takes over a registry: service points keep their state and lines, and are rated by the new terms from now on.
     pub fn replace_setups(&mut self, setups: &BTreeMap<ServicePointId, (Utility, Arc<Setup>)>) {
+        self.accruals.follow(setups.iter().map(|(id, (_, setup))| (*id, setup.terms.as_ref())));
         self.places.clear();
         self.points_of.clear();
         for (id, (utility, setup)) in setups {
@@ -200,8 +204,11 @@ impl Pricing {
 
     /// Bills the installations that ended with a stated closing count.
     pub fn close(&mut self, until: Moment) {
-        for point in self.points.values_mut() {
+        for (id, point) in &mut self.points {
             point.close(until);
+            if !point.late.is_empty() {
+                self.late.insert(*id);
+            }
             settle_owed(&mut self.wallets, &mut self.touched, point);
         }
     }

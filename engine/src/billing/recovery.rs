@@ -13,9 +13,10 @@ use wal::clock::Clock;
 use wal::{Disk, Recovered};
 
 use super::adjustments::Adjustments;
+use super::components::Charging;
 use super::error::BillingError;
 use super::hot::Hot;
-use super::lines::{LineKey, Sum};
+use super::lines::{ComponentName, LineKey, Sum};
 use super::posting::Numbers;
 use super::pricing::{Pricing, Wallet};
 use super::writer::{Writer, setups};
@@ -108,14 +109,17 @@ impl Writer {
             unsettled_rows: 0,
             hot_verdicts: std::collections::BTreeMap::new(),
             filed: super::late::Overrides::new(),
+            divided: std::collections::BTreeMap::new(),
             flushing_through: 0,
             control: None,
             origin: None,
             closing: None,
             approval: None,
+            charging: Charging::default(),
             closed_until: Moment(i64::MIN),
             broken: None,
         };
+        writer.charging.follow(&writer.registry);
         writer.pricing.replace_setups(&setups(&writer.registry));
         writer.pricing.held = writer.adjustments.waiting().collect();
         writer.load_points().await?;
@@ -148,6 +152,15 @@ impl Writer {
             Ok(())
         })
         .await?;
+        let accruals = &mut self.pricing.accruals;
+        let columns = &["service_point_id", "accrued_through"];
+        let select = Select { key: "service_point_id", ..Select::all("accruals", columns) };
+        pages::each::<BillingError>(&mut snapshot, &select, |line| {
+            let through = LocalDate(i32::try_from(line.get::<i64>("accrued_through")?).unwrap_or(i32::MAX));
+            accruals.load(point_id(line.get("service_point_id")?), through);
+            Ok(())
+        })
+        .await?;
         let wallet = |posted| Wallet { posted, ..Wallet::default() };
         self.pricing.wallets =
             ledger::wallets(&self.book).await?.into_iter().map(|(account, posted)| (account, wallet(posted))).collect();
@@ -166,6 +179,7 @@ impl Writer {
                 "tariff_version_id",
                 "quantity",
                 "amount",
+                "component",
             ],
             condition: "transfer_id = 0",
         };
@@ -178,6 +192,7 @@ impl Writer {
                 version: TariffVersionId(u32::try_from(int("tariff_version_id")?).unwrap_or(u32::MAX)),
                 band: u8::try_from(int("band")?).unwrap_or(u8::MAX),
                 tier: u16::try_from(int("tier")?).unwrap_or(u16::MAX),
+                component: ComponentName::of(line.get("component")?),
             };
             let amount = ledger::amount(line.get("amount")?, "usage_lines.amount")?;
             let sum = Sum { quantity: Quantity(int("quantity")?), amount };

@@ -96,24 +96,44 @@ impl Handle {
             let accounts: BTreeSet<AccountId> =
                 some.iter().flat_map(|setup| &setup.terms.contracts).map(|contract| contract.account).collect();
             let held = Arc::new(());
-            let until = match self.begin_rerating(&held, accounts, order.is_some()).await? {
+            let until = match self.begin_rerating(&held, accounts.clone(), order.is_some()).await? {
                 Ok(until) => until,
                 Err(refused) => return Ok(Err(refused)),
             };
-            let (suspects, readings) = match compare(self, some.to_vec(), compared, until, threads).await {
-                Ok(found) => found,
-                Err(error) => return Ok(Err(error.into())),
-            };
-            repriced.readings += readings;
-            let suspects: Vec<ServicePointId> = suspects.iter().map(|point| point.id).collect();
-            for some in suspects.chunks(POINTS_AT_ONCE) {
-                match self.reprice(some.to_vec(), compared, order).await? {
-                    Ok(found) => repriced.differences.extend(found),
-                    Err(refused) => return Ok(Err(refused)),
-                }
+            let done = self.rerate_some(some, compared, order, until, threads, &mut repriced).await;
+            drop(held);
+            if order.is_some() {
+                self.end_rerating(accounts).await?;
+            }
+            if let Err(refused) = done? {
+                return Ok(Err(refused));
             }
         }
         Ok(Ok(repriced))
+    }
+
+    async fn rerate_some(
+        &self,
+        some: &[Arc<Setup>],
+        compared: &Compared,
+        order: Option<&RerateOrder>,
+        until: kernel::time::Moment,
+        threads: usize,
+        repriced: &mut Repriced,
+    ) -> Result<Result<(), Refused>, Stopped> {
+        let (suspects, readings) = match compare(self, some.to_vec(), compared, until, threads).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        repriced.readings += readings;
+        let suspects: Vec<ServicePointId> = suspects.iter().map(|point| point.id).collect();
+        for some in suspects.chunks(POINTS_AT_ONCE) {
+            match self.reprice(some.to_vec(), compared, order).await? {
+                Ok(found) => repriced.differences.extend(found),
+                Err(refused) => return Ok(Err(refused)),
+            }
+        }
+        Ok(Ok(()))
     }
 
     async fn begin_rerating(
@@ -126,12 +146,26 @@ impl Handle {
         self.change(move |writer| {
             Box::pin(async move {
                 if posts {
+                    // Control looks again only at accounts that were touched.
+                    writer.pricing.touched.extend(&accounts);
                     writer.pricing.rerating.add(&held, accounts);
                 }
                 Ok((writer.closed_until, None))
             })
         })
         .await
+    }
+
+    /// The accounts are held no longer: control looks at them again.
+    async fn end_rerating(&self, accounts: BTreeSet<AccountId>) -> Result<(), Stopped> {
+        let touch = self.change(move |writer| {
+            Box::pin(async move {
+                writer.pricing.touched.extend(accounts);
+                Ok(((), None))
+            })
+        });
+        // Where this is refused the writer is broken, and whoever asks next is told so.
+        touch.await.map(|_| ())
     }
 
     async fn reprice(

@@ -1,12 +1,16 @@
 //! Rating anew: what late, corrected or re-priced readings change (design.md, "How exactly-once works", 7).
 //!
 //! Both the old and the new set of readings are rated by the one kernel function from the same checkpoint, so that the
-//! difference between them is exact whatever was posted, exported or forgotten since.
+//! difference between them is exact whatever was posted, exported or forgotten since. Before it charges, a rating looks
+//! back: from an earlier state on it rates for nobody, so that gaps find the history that they are divided by
+//! ([`kernel::history`]), the same one whoever rates and from wherever.
 
 use std::collections::BTreeMap;
 
-use kernel::id::MeterId;
-use kernel::judge::Mark;
+use kernel::gap::Spread;
+use kernel::history::History;
+use kernel::id::{EpochId, MeterId};
+use kernel::judge::{Interval, Mark};
 use kernel::point::{ALLOWED_DRIFT, PointState, Row, Sink, Step};
 use kernel::rate::{Cell, Part};
 use kernel::reading::{Value, Verdict};
@@ -19,6 +23,45 @@ use crate::lake::read::StoredRow;
 /// Sums by line.
 pub type Sums = BTreeMap<LineKey, Sum>;
 
+/// Where rating anew begins.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The state ...
+    pub state: PointState,
+    /// ... which includes all readings up to here.
+    pub after: Moment,
+    /// An earlier state, and up to where it includes readings: what lies between the two is rated for the history that gaps
+    /// are divided by, and charged to nobody. None where no gap can need any.
+    pub look_back: Option<(PointState, Moment)>,
+}
+
+impl Start {
+    /// Before all readings.
+    #[must_use]
+    pub fn beginning() -> Start {
+        Start { state: PointState::default(), after: Moment(i64::MIN), look_back: None }
+    }
+
+    /// All readings after here are wanted.
+    #[must_use]
+    pub fn read_after(&self) -> Moment {
+        self.look_back.as_ref().map_or(self.after, |(_, after)| *after)
+    }
+}
+
+/// An interval that was not divided evenly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divided {
+    /// Of which installation.
+    pub epoch: EpochId,
+    /// Where it begins ...
+    pub from: Moment,
+    /// ... and ends.
+    pub to: Moment,
+    /// How it was divided.
+    pub spread: Spread,
+}
+
 /// What rating a set of readings gives.
 #[derive(Debug)]
 pub struct Rated {
@@ -28,18 +71,24 @@ pub struct Rated {
     pub checkpoints: Checkpoints,
     /// What was charged.
     pub sums: Sums,
-    /// The verdict of each reading, in the order given.
+    /// The verdict of each reading, in the order given; those that the starting state includes keep theirs.
     pub verdicts: Vec<Verdict>,
+    /// The intervals that were not divided evenly.
+    pub divided: Vec<Divided>,
     /// New verdicts of readings that the starting state includes.
     pub earlier_changed: Vec<(MeterId, Mark, Verdict)>,
 }
 
 /// One service point's readings rated one after the other: the part of rating that the streaming operator over the lake
-/// ([`crate::rating`]) and [`rate`] share. Keys come in the order of event time, and of meters at one moment.
+/// ([`crate::rating`]) and [`rate`] share. Keys come in the order of event time, and of meters at one moment, from
+/// [`Start::read_after`] on.
 #[derive(Debug)]
 pub struct Rater<'a> {
     setup: &'a Setup,
     state: PointState,
+    /// While it looks back: the state to go on from, and up to where that includes readings.
+    ahead: Option<Box<(PointState, Moment)>>,
+    history: History,
     cell: Option<Cell>,
     marks: MonthMarks,
     checkpoints: Checkpoints,
@@ -48,25 +97,52 @@ pub struct Rater<'a> {
 impl<'a> Rater<'a> {
     /// Goes on from a state.
     #[must_use]
-    pub fn new(setup: &'a Setup, start: PointState) -> Rater<'a> {
-        Rater { setup, state: start, cell: None, marks: MonthMarks::default(), checkpoints: Checkpoints::new() }
+    pub fn new(setup: &'a Setup, start: &Start) -> Rater<'a> {
+        let (state, ahead) = match &start.look_back {
+            Some((earlier, _)) => (earlier.clone(), Some(Box::new((start.state.clone(), start.after)))),
+            None => (start.state.clone(), None),
+        };
+        let (marks, checkpoints) = (MonthMarks::default(), Checkpoints::new());
+        Rater { setup, state, ahead, history: History::default(), cell: None, marks, checkpoints }
+    }
+
+    /// Ends looking back: from now on it is charged.
+    fn begin(&mut self) {
+        let Some(ahead) = self.ahead.take() else { return };
+        // What closing counts ended between the last reading and that state.
+        if let Some(until) = ahead.0.watermark {
+            let point = self.setup.point();
+            point.close(&mut self.state, &mut self.cell, Some(&mut self.history), until, &mut Unheard);
+        }
+        self.state = ahead.0;
     }
 
     /// Takes the next key: the reading that stands for it, or any of its readings where the key is in quarantine. Gives
     /// the verdict of one that was judged; a key that the starting state includes already changes nothing.
     pub fn take(&mut self, row: &Row, quarantined: bool, sink: &mut impl Sink) -> Option<Verdict> {
-        let begun = self.marks.before(self.setup, &self.state, row.time);
-        let verdict = if quarantined {
-            self.state.hold(row.time, row.meter);
-            None
-        } else {
-            match self.setup.point().advance(&mut self.state, &mut self.cell, row, sink) {
-                Step::Judged(verdict) => Some(verdict),
-                Step::Late => None,
+        if let Some(ahead) = &self.ahead {
+            if row.time <= ahead.1 {
+                self.judge(row, quarantined, &mut Unheard);
+                return None;
             }
-        };
+            self.begin();
+        }
+        let begun = self.marks.before(self.setup, &self.state, row.time);
+        let verdict = self.judge(row, quarantined, sink);
         self.marks.after(begun, &self.state, row.time, &mut self.checkpoints);
         verdict
+    }
+
+    fn judge(&mut self, row: &Row, quarantined: bool, sink: &mut impl Sink) -> Option<Verdict> {
+        if quarantined {
+            self.state.hold(row.time, row.meter);
+            return None;
+        }
+        let history = Some(&mut self.history);
+        match self.setup.point().advance(&mut self.state, &mut self.cell, history, row, sink) {
+            Step::Judged(verdict) => Some(verdict),
+            Step::Late => None,
+        }
     }
 
     /// Whether nothing that is still to come at or after `next` can bill what flowed before `end`: every installation
@@ -80,7 +156,8 @@ impl<'a> Rater<'a> {
 
     /// Bills the installations that ended by `until`; gives the state after all, and those with which months began.
     pub fn finish(mut self, until: Moment, sink: &mut impl Sink) -> (PointState, Checkpoints) {
-        self.setup.point().close(&mut self.state, &mut self.cell, until, sink);
+        self.begin();
+        self.setup.point().close(&mut self.state, &mut self.cell, Some(&mut self.history), until, sink);
         (self.state, self.checkpoints)
     }
 }
@@ -119,19 +196,28 @@ impl Totals {
     }
 }
 
+/// What was charged before is not charged again.
+struct Unheard;
+
+impl Sink for Unheard {
+    fn part(&mut self, _: &Part) {}
+
+    fn changed(&mut self, _: MeterId, _: Mark, _: Verdict) {}
+}
+
 /// Rates `rows`, in any order and with any repetition, from `start` on, and bills the installations that ended by
 /// `until`. `each` sees every charge with the index of the reading that brought it about, or none for a closing count.
 pub fn rate(
     setup: &Setup,
-    start: &PointState,
+    start: &Start,
     rows: &[StoredRow],
     until: Moment,
     mut each: impl FnMut(Option<usize>, &Part),
 ) -> Rated {
-    let mut rater = Rater::new(setup, start.clone());
+    let mut rater = Rater::new(setup, start);
     let mut verdicts = vec![Verdict::Pending; rows.len()];
     let order = resolve(rows, &mut verdicts);
-    let mut sink = Gather { totals: Totals::default(), changed: Vec::new(), parts: Vec::new() };
+    let mut sink = Gather { totals: Totals::default(), changed: Vec::new(), parts: Vec::new(), divided: Vec::new() };
     let mut earlier_changed = Vec::new();
     let mut placed: BTreeMap<(MeterId, Moment), usize> = BTreeMap::new();
     for index in order {
@@ -157,7 +243,10 @@ pub fn rate(
     let (state, checkpoints) = rater.finish(until, &mut sink);
     sink.parts.drain(..).for_each(|part| each(None, &part));
     earlier_changed.append(&mut sink.changed);
-    Rated { state, checkpoints, sums: sink.totals.sums(), verdicts, earlier_changed }
+    for (row, verdict) in rows.iter().zip(&mut verdicts).filter(|(row, _)| row.time <= start.after) {
+        *verdict = row.verdict;
+    }
+    Rated { state, checkpoints, sums: sink.totals.sums(), verdicts, divided: sink.divided, earlier_changed }
 }
 
 /// Whether each row that `is_late` names repeats a key and value that arrived before it.
@@ -229,6 +318,7 @@ struct Gather {
     totals: Totals,
     changed: Vec<(MeterId, Mark, Verdict)>,
     parts: Vec<Part>,
+    divided: Vec<Divided>,
 }
 
 impl Sink for Gather {
@@ -239,5 +329,9 @@ impl Sink for Gather {
 
     fn changed(&mut self, meter: MeterId, mark: Mark, verdict: Verdict) {
         self.changed.push((meter, mark, verdict));
+    }
+
+    fn spread(&mut self, epoch: EpochId, interval: &Interval, spread: &Spread) {
+        self.divided.push(Divided { epoch, from: interval.from, to: interval.to, spread: spread.clone() });
     }
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use kernel::id::{MeterId, Seq, ServicePointId};
 use kernel::reading::Verdict;
-use kernel::time::{LocalMonth, Moment};
+use kernel::time::{LocalDate, LocalMonth, Moment};
 use sqlx::Row as _;
 
 use super::adjustments::AdjustmentWrites;
-use super::lines::{ENERGY, LineKey, Sum};
+use super::lines::{LineKey, Sum};
 use super::packed;
 use super::posting::Posting;
+use super::rerate::Divided;
 use super::supply::Rerated;
 use crate::book::bulk::{self, Cell};
 use crate::book::closings::DebtMove;
@@ -29,10 +30,14 @@ pub struct Settlement {
     pub stale_checkpoints: Vec<(ServicePointId, LocalMonth)>,
     /// States with which months began.
     pub checkpoints: Vec<(ServicePointId, LocalMonth, Vec<u8>)>,
+    /// Up to which days fixed charges are charged, where that changed.
+    pub accrued: Vec<(ServicePointId, LocalDate)>,
     /// Lines that are not posted yet, with their whole sums.
     pub open_lines: Vec<(ServicePointId, LineKey, Sum)>,
     /// Complete days.
     pub posting: Posting,
+    /// Of service points rated anew: the intervals after a moment that are not divided evenly.
+    pub divided: BTreeMap<ServicePointId, (Moment, Vec<Divided>)>,
     /// Verdicts of hot rows that are not `accepted`, by frame and row.
     pub hot_verdicts: BTreeMap<(u64, usize), Verdict>,
     /// Verdicts of corrections that changed, by number.
@@ -65,6 +70,12 @@ const LINES: (&str, &str) = (
     "ON CONFLICT (service_point_id, account_id, local_date, component, band, tier, tariff_version_id, transfer_id) \
      DO UPDATE SET quantity = excluded.quantity, amount = excluded.amount",
 );
+const ACCRUALS: (&str, &str) = (
+    "INSERT INTO accruals (service_point_id, accrued_through) VALUES",
+    "ON CONFLICT (service_point_id) DO UPDATE SET accrued_through = excluded.accrued_through",
+);
+const DIVIDED: &str = "INSERT INTO divided_intervals (service_point_id, epoch_id, from_time, to_time, slot_from, slot_to, \
+                       quantity, allocation) VALUES";
 const HOT_VERDICTS: (&str, &str) = (
     "INSERT INTO hot_verdicts (seq, row_index, verdict) VALUES",
     "ON CONFLICT (seq, row_index) DO UPDATE SET verdict = excluded.verdict",
@@ -79,7 +90,7 @@ fn open_cells<'a>(point: ServicePointId, key: &LineKey, sum: &Sum) -> [Cell<'a>;
         point.0.into(),
         key.account.0.into(),
         i64::from(key.date.0).into(),
-        Cell::from(ENERGY),
+        Cell::from(key.component.as_str()),
         i64::from(key.band).into(),
         i64::from(key.tier).into(),
         key.version.0.into(),
@@ -117,7 +128,7 @@ impl Settlement {
             let sql = "DELETE FROM usage_lines WHERE service_point_id = $1 AND account_id = $2 AND local_date = $3 \
                        AND component = $4 AND band = $5 AND tier = $6 AND tariff_version_id = $7 AND transfer_id = 0";
             let delete = sqlx::query(sql).bind(i64::from(point.0)).bind(i64::from(key.account.0));
-            let delete = delete.bind(i64::from(key.date.0)).bind(ENERGY).bind(i64::from(key.band));
+            let delete = delete.bind(i64::from(key.date.0)).bind(key.component.as_str()).bind(i64::from(key.band));
             let delete = delete.bind(i64::from(key.tier)).bind(i64::from(key.version.0));
             delete.execute(tx.conn()).await?;
         }
@@ -133,6 +144,29 @@ impl Settlement {
             });
             bulk::insert(tx, "INSERT INTO posted_lines (id, least, most, line_count, lines) VALUES", "", packed)
                 .await?;
+        }
+        let accrued = self.accrued.iter().map(|(id, through)| [id.0.into(), i64::from(through.0).into()]);
+        bulk::insert(tx, ACCRUALS.0, ACCRUALS.1, accrued).await?;
+        for (id, (after, divided)) in &self.divided {
+            let sql = "DELETE FROM divided_intervals WHERE service_point_id = $1 AND to_time > $2";
+            sqlx::query(sql).bind(i64::from(id.0)).bind(after.0).execute(tx.conn()).await?;
+            let slots = divided.iter().flat_map(|divided| {
+                divided.spread.slots.iter().map(|slot| {
+                    let allocation = divided.spread.allocation.name();
+                    let cells: [Cell<'_>; 8] = [
+                        id.0.into(),
+                        divided.epoch.0.into(),
+                        divided.from.0.into(),
+                        divided.to.0.into(),
+                        slot.from.0.into(),
+                        slot.to.0.into(),
+                        slot.quantity.0.into(),
+                        allocation.into(),
+                    ];
+                    cells
+                })
+            });
+            bulk::insert(tx, DIVIDED, "", slots).await?;
         }
         let verdicts = self.hot_verdicts.iter();
         let verdicts = verdicts
@@ -156,9 +190,11 @@ impl Settlement {
     pub fn is_empty(&self, settled: Seq) -> bool {
         self.applied == settled.0
             && self.states.is_empty()
+            && self.accrued.is_empty()
             && self.open_lines.is_empty()
             && self.posting.lines.is_empty()
             && self.hot_verdicts.is_empty()
+            && self.divided.is_empty()
             && self.overrides.is_empty()
             && self.checkpoints.is_empty()
             && self.corrected.is_empty()

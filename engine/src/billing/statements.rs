@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kernel::component::line::{Effect, Standing};
 use kernel::id::{AccountId, ServicePointId, SiteId, TariffVersionId};
 use kernel::money::{Amount, Quantity};
 use kernel::statement::Minor;
@@ -13,8 +14,9 @@ use kernel::time::{LocalDate, LocalMonth, Moment};
 use sqlx::Row as _;
 
 use super::charged::for_each_line;
+use super::components::ComponentLine;
 use super::error::BillingError;
-use super::lines::{ENERGY, Sum};
+use super::lines::Sum;
 use super::periods::Refused;
 use super::writer::Writer;
 use crate::book::bulk::{self, Cell};
@@ -86,6 +88,9 @@ pub struct Statement {
     pub movements: Vec<Movement>,
     /// Charges.
     pub lines: Vec<StatementLine>,
+    /// What is shown and not added: components that are not charged before the month is closed, as a forecast, and taxes that
+    /// prices hold already.
+    pub shown: Vec<ComponentLine>,
 }
 
 impl Statement {
@@ -93,6 +98,12 @@ impl Statement {
     #[must_use]
     pub fn charges(&self) -> Amount {
         self.lines.iter().map(|line| line.rounded).sum()
+    }
+
+    /// Whether nothing is on it: no money before, none moved, none charged.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.opening == Amount::ZERO && self.movements.is_empty() && self.lines.is_empty()
     }
 
     /// The balance with which the month ends.
@@ -218,7 +229,7 @@ impl Writer {
             if line.key.account != AccountId(0) && !adjusting.contains(&line.transfer) {
                 let key = CarryKey {
                     point: line.point,
-                    component: ENERGY.to_owned(),
+                    component: line.key.component.as_str().to_owned(),
                     band: line.key.band,
                     tier: line.key.tier,
                     version: line.key.version,
@@ -249,6 +260,12 @@ impl Writer {
             if let Some(site) = self.registry.site(id) {
                 all.extend(self.statements_of(site, &accounts, month).await?);
             }
+        }
+        for statement in &mut all {
+            let components = self.components(statement.account, month).await?.into_iter();
+            let beside =
+                |line: &ComponentLine| line.line.effect == Effect::Shown || line.line.standing == Standing::Forecast;
+            statement.shown = components.filter(beside).collect();
         }
         all.sort_by_key(|statement| statement.account);
         Ok(all)
@@ -282,7 +299,7 @@ impl Writer {
                     (None, Vec::new())
                 }
             };
-            all.push(Statement { account, month, closed, opening, movements, lines });
+            all.push(Statement { account, month, closed, opening, movements, lines, shown: Vec::new() });
         }
         if open.is_empty() {
             return Ok(all);
@@ -460,17 +477,19 @@ async fn movements(
     from: Moment,
     to: Moment,
 ) -> Result<Vec<Movement>, BookError> {
-    let sql = "SELECT t.booked_at, t.kind, t.memo, t.amount, c.account_id FROM transfers t \
+    // Arrears and deposits are the account's too; a statement tells of its wallet alone.
+    let sql = "SELECT t.booked_at, t.kind, t.memo, t.amount, \
+               CASE WHEN c.account_id = $1 AND c.name LIKE 'wallet:%' THEN 1 ELSE 0 END FROM transfers t \
                JOIN ledger_accounts d ON d.id = t.debit_id JOIN ledger_accounts c ON c.id = t.credit_id \
                WHERE t.account_id = $1 AND t.kind NOT IN ('usage', 'usage_difference') \
                AND t.booked_at >= $2 AND t.booked_at < $3 \
-               AND (d.account_id = $1 OR c.account_id = $1) \
+               AND (d.account_id = $1 AND d.name LIKE 'wallet:%' OR c.account_id = $1 AND c.name LIKE 'wallet:%') \
                AND t.id NOT IN (SELECT transfer_id FROM adjustment_lines) ORDER BY t.id";
     let query = sqlx::query(sql).bind(i64::from(account.0)).bind(from.0).bind(to.0);
     let mut movements = Vec::new();
     for row in query.fetch_all(connection).await? {
         let amount = ledger::amount(&row.try_get::<String, _>(3)?, "transfers.amount")?;
-        let credited = row.try_get::<Option<i64>, _>(4)? == Some(i64::from(account.0));
+        let credited = row.try_get::<i64, _>(4)? == 1;
         movements.push(Movement {
             at: Moment(row.try_get(0)?),
             kind: row.try_get(1)?,

@@ -320,6 +320,12 @@ mod registers;
 #[path = "tests_tariffs.rs"]
 mod tariffs;
 
+#[path = "tests_components.rs"]
+mod components;
+
+#[path = "tests_gaps.rs"]
+mod gaps;
+
 #[path = "tests_rerate.rs"]
 mod rerate;
 

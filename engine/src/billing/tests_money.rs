@@ -97,6 +97,16 @@ async fn readings_of_a_closed_account_that_come_later_make_one_debt_whatever_the
         assert_eq!(state(&engine).await.0, Amount::ZERO);
         audited(&engine).await;
         assert!(engine.handle().close_account(close).await.unwrap().unwrap().repeated);
+        // Its statement tells of the wallet: what is paid for the debt comes in once and goes to the debt.
+        let month = engine.handle().registry().sites().next().unwrap().days.at(clock.now()).unwrap().date.month();
+        let stated = async || engine.handle().statement(ACCOUNT, month).await.unwrap().unwrap().unwrap();
+        let before = stated().await;
+        let paid = TopUp::over_the_counter(ACCOUNT, amount("0.01"), "paid", "cash", "desk", clock.now());
+        engine.handle().top_up(paid).await.unwrap().unwrap();
+        let after = stated().await;
+        assert_eq!(after.movements.len(), before.movements.len() + 2, "{:?}", after.movements);
+        assert_eq!(after.closing(), before.closing());
+        audited(&engine).await;
         engine.close().await.unwrap();
         let book = crate::book::Book::open(folder.path()).await.unwrap();
         debts.push(crate::book::closings::arrears(&book).await.unwrap()[&AccountId(1)]);

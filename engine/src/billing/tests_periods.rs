@@ -22,12 +22,12 @@ pub(super) async fn close(engine: &Engine, text: &str) -> String {
     closed.err().map_or_else(String::new, |error| error.to_string())
 }
 
-async fn reopen(engine: &Engine, text: &str, reason: &str) -> String {
+pub(super) async fn reopen(engine: &Engine, text: &str, reason: &str) -> String {
     let opened = engine.handle().reopen_period(vec![SITE], month(text), "finance", reason).await.unwrap();
     opened.err().map_or_else(String::new, |error| error.to_string())
 }
 
-async fn decide(engine: &Engine, id: i64, approve: bool, actor: &str) -> String {
+pub(super) async fn decide(engine: &Engine, id: i64, approve: bool, actor: &str) -> String {
     let decided = engine.handle().decide_adjustment(id, approve, actor, "looked at").await.unwrap();
     decided.err().map_or_else(String::new, |error| error.to_string())
 }

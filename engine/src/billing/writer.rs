@@ -19,13 +19,16 @@ use sqlx::Row as _;
 use wal::clock::Clock;
 
 use super::adjustments::{AdjustmentWrites, Adjustments, Decision, Origin, Place, SetApart};
+use super::components::Charging;
 use super::corrections::Corrections;
 use super::error::BillingError;
 use super::hot::Hot;
 use super::late::{Outcome, Overrides, Task, resolve};
-use super::point::Setup;
+use super::names::ComponentName;
+use super::point::{Setup, waits};
 use super::posting::{Numbers, Posting, UsageTransfer, post};
 use super::pricing::Pricing;
+use super::rerate::{Divided, Start};
 use super::settlement::Settlement;
 use super::supply::Rerated;
 use crate::book::closings;
@@ -65,6 +68,8 @@ pub struct Writer {
     pub(super) hot_verdicts: BTreeMap<(u64, usize), Verdict>,
     /// Verdicts of filed rows that the book does not know yet.
     pub(super) filed: Overrides,
+    /// Intervals of service points rated anew that are not divided evenly, and from where on the book's are stale.
+    pub(super) divided: BTreeMap<ServicePointId, (Moment, Vec<Divided>)>,
     /// Frames up to here are being written to the lake: verdicts that change meanwhile are kept as overrides too.
     pub(super) flushing_through: u64,
     /// The loop that cuts and reconnects, where this process runs one.
@@ -81,6 +86,8 @@ pub struct Writer {
     pub(super) origin: Option<Origin>,
     /// The site and month that the next settlement closes: it posts all their lines.
     pub(super) closing: Option<(SiteId, LocalMonth)>,
+    /// Which charges beside energy must be worked out anew.
+    pub(super) charging: Charging,
     /// What the next settlement posts because a person approved it.
     pub(super) approval: Option<(i64, Decision)>,
     /// Installations that ended by then are billed up to their closing counts in what the last settlement wrote.
@@ -108,6 +115,7 @@ pub fn setups(registry: &Registry) -> BTreeMap<ServicePointId, (Utility, Arc<Set
                 terms: Arc::clone(terms),
                 site: point.site,
                 closed_through: registry.site(point.site).and_then(|site| site.closed_through),
+                outages: registry.outages_of(point),
             };
             Some((point.id, (point.utility, Arc::new(setup))))
         })
@@ -203,6 +211,9 @@ impl Writer {
         self.resolve_late(now).await?;
         overrides.append(&mut self.filed);
         overrides.extend(self.apply_changed_verdicts());
+        self.overrides.extend(overrides.iter().map(|(key, verdict)| (*key, *verdict)));
+        self.pricing.accrue(now);
+        self.charge_components().await?;
         let (apart, stored) = self.pricing.set_apart_closed();
         let Pricing { points, points_of, .. } = &mut self.pricing;
         let utilities: BTreeMap<ServicePointId, Utility> =
@@ -229,6 +240,8 @@ impl Writer {
             let lines = point.lines.all().iter().filter(|(_, line)| line.changed);
             settlement.open_lines.extend(lines.map(|(key, line)| (*id, *key, line.sum)));
         }
+        settlement.accrued = self.pricing.accruals.take_changed();
+        settlement.divided = std::mem::take(&mut self.divided);
         settlement.hot_verdicts = std::mem::take(&mut self.hot_verdicts);
         settlement.corrected = std::mem::take(&mut self.corrected);
         for ((seq, row), verdict) in &settlement.hot_verdicts {
@@ -325,11 +338,7 @@ impl Writer {
             let currency = self.registry.commodity_of(account.id);
             let wallet = LedgerName::Wallet(item.account, account.name.clone());
             let wallet = self.ledger.get(tx, &wallet, currency).await?;
-            let revenue = match account.unit {
-                Some(_) => LedgerName::Delivered(item.utility),
-                None => LedgerName::Revenue(item.utility),
-            };
-            let revenue = self.ledger.get(tx, &revenue, currency).await?;
+            let revenue = self.ledger.get(tx, &self.earned_by(item), currency).await?;
             let linked = earlier.get(&(item.account, i64::from(item.date.0), revenue.id())).copied();
             // Usage debits the wallet; what turns out to be less is given back to it.
             let charged = item.amount > Amount::ZERO;
@@ -349,12 +358,26 @@ impl Writer {
                 linked,
                 booked_at,
                 effective_at: item.effective_at,
-                memo: format!("{what}{} of {}", item.utility.name(), item.date),
+                memo: match item.component {
+                    ComponentName::ENERGY => format!("{what}{} of {}", item.utility.name(), item.date),
+                    other => format!("{what}{}, {} of {}", item.utility.name(), other.as_str(), item.date),
+                },
             });
         }
         let written = ledger::insert(tx, &transfers).await?;
         debug_assert_eq!(Some(written.start), usage.first().map(|first| first.id), "transfers are numbered here alone");
         Ok(())
+    }
+
+    /// The ledger account against which a charge stands: revenue by component, or a tax that is owed on.
+    fn earned_by(&self, item: &UsageTransfer) -> LedgerName {
+        let in_units = self.registry.account(item.account).is_some_and(|account| account.unit.is_some());
+        match item.component {
+            ComponentName::ENERGY if in_units => LedgerName::Delivered(item.utility),
+            ComponentName::ENERGY => LedgerName::Revenue(item.utility),
+            other if self.registry.is_tax(other.as_str()) => LedgerName::Tax(other.as_str().to_owned()),
+            other => LedgerName::RevenueOf(item.utility, other.as_str().to_owned()),
+        }
     }
 
     /// Proposes what closed months cost differently, and posts what was approved.
@@ -432,17 +455,18 @@ impl Writer {
                 let Some(first) = rows.iter().map(|row| row.time).min() else { continue };
                 let setup = point.setup.clone();
                 let late: BTreeSet<(u64, usize)> = rows.iter().filter_map(|row| Some((row.seq, row.row?))).collect();
-                let (start, after) = self.checkpoint_before(*id, &setup, setup.rated_from(first)).await?;
-                work.push((*id, setup, start, after, late));
+                let waiting = rows.iter().filter(|row| waits(row)).map(|row| row.time.plus(-1)).min();
+                let start = self.start_before(*id, &setup, setup.rated_from(first)).await?;
+                work.push((*id, setup, start, waiting.unwrap_or(until), late));
             }
             let tasks: Vec<Task<'_>> = work
                 .iter()
-                .map(|(id, setup, start, after, late)| Task {
+                .map(|(id, setup, start, closed_until, late)| Task {
                     id: *id,
                     old: setup,
                     new: setup,
                     start: start.clone(),
-                    after: *after,
+                    closed_until: *closed_until,
                     late: late.clone(),
                     corrections: [self.corrections.as_ref(); 2],
                 })
@@ -465,12 +489,42 @@ impl Writer {
         for (id, verdict) in outcome.corrected {
             self.judge_correction(id, verdict);
         }
+        if outcome.state.is_some() {
+            let (after, divided) = self.divided.entry(outcome.id).or_insert((outcome.after, Vec::new()));
+            *after = outcome.after.min(*after);
+            divided.retain(|earlier| earlier.to <= outcome.after);
+            divided.extend(outcome.divided);
+        }
         if let Some((state, checkpoints)) = outcome.state
             && let Some(point) = self.pricing.points.get_mut(&outcome.id)
         {
             point.replace_state(state, checkpoints, outcome.after);
             point.verdicts.extend(outcome.earlier);
         }
+    }
+
+    /// Bills the installations that ended by now, those included whose last interval only a history can divide.
+    pub(super) async fn close_ended(&mut self, now: Moment) -> Result<(), BillingError> {
+        self.pricing.close(now);
+        let waiting =
+            |id: &ServicePointId| self.pricing.points.get(id).is_some_and(|point| point.late.iter().any(waits));
+        if self.pricing.late.iter().any(waiting) { self.resolve_late(now).await } else { Ok(()) }
+    }
+
+    /// Where to start rating a service point anew, so that no reading at or after `first` is included, and gaps find
+    /// their history.
+    pub(super) async fn start_before(
+        &self,
+        id: ServicePointId,
+        setup: &Setup,
+        first: Moment,
+    ) -> Result<Start, BillingError> {
+        let (state, after) = self.checkpoint_before(id, setup, first).await?;
+        let look_back = match setup.point().looks_back_to(&state, after) {
+            Some(back_to) => Some(self.checkpoint_before(id, setup, back_to.plus(1)).await?),
+            None => None,
+        };
+        Ok(Start { state, after, look_back })
     }
 
     /// The latest stored state that includes no reading at or after `first`, and up to where it includes them.

@@ -39,3 +39,25 @@ CREATE TABLE unit_refunds (
 CREATE TABLE statement_roundings (
     site_id BIGINT NOT NULL, since BIGINT NOT NULL, rounding TEXT NOT NULL, digits BIGINT NOT NULL,
     PRIMARY KEY (site_id, since));
+
+-- Charges beside energy ------------------------------------------------------------------------------------------------
+-- What a contract states for the components of its tariff. kind: capacity (value: 1/1000 kW) | reactive (value: the service
+-- point that measures its reactive energy) | source (value: the service point of another service, by the name that
+-- components give it).
+CREATE TABLE contract_facts (
+    contract_id BIGINT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, value BIGINT NOT NULL,
+    PRIMARY KEY (contract_id, kind, name));
+-- Up to which local day the fixed components of a service point are charged, day by day.
+CREATE TABLE accruals (service_point_id BIGINT PRIMARY KEY, accrued_through BIGINT NOT NULL);
+
+-- Gaps and outages -------------------------------------------------------------------------------------------------------
+-- When a meter had no supply, from from_time to to_time: a run of valid zeros. withdrawn_at, withdrawn_by: it is not true.
+CREATE TABLE outages (
+    id BIGINT PRIMARY KEY, meter_id BIGINT NOT NULL, from_time BIGINT NOT NULL, to_time BIGINT NOT NULL, reason TEXT NOT NULL,
+    actor TEXT NOT NULL, recorded_at BIGINT NOT NULL, withdrawn_at BIGINT, withdrawn_by TEXT);
+-- How intervals are divided that are not divided evenly by time: a slot has quantity (1/1000 unit), divided by time within
+-- it, and what is in no slot has none. allocation: profile (as the like days before) | linear (by time, around outages).
+CREATE TABLE divided_intervals (
+    service_point_id BIGINT NOT NULL, epoch_id BIGINT NOT NULL, from_time BIGINT NOT NULL, to_time BIGINT NOT NULL,
+    slot_from BIGINT NOT NULL, slot_to BIGINT NOT NULL, quantity BIGINT NOT NULL, allocation TEXT NOT NULL,
+    PRIMARY KEY (service_point_id, epoch_id, to_time, slot_from));

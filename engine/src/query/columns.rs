@@ -600,6 +600,38 @@ pub const TABLES: &[BookTable] = &[
         name: "statement_roundings",
         columns: &[("site_id", Id), ("since", Time), ("rounding", Text), ("digits", Long)],
     },
+    BookTable {
+        name: "contract_facts",
+        columns: &[("contract_id", Long), ("kind", Text), ("name", Text), ("value", Long)],
+    },
+    BookTable { name: "accruals", columns: &[("service_point_id", Id), ("accrued_through", Date)] },
+    BookTable {
+        name: "outages",
+        columns: &[
+            ("id", Long),
+            ("meter_id", Id),
+            ("from_time", Time),
+            ("to_time", Time),
+            ("reason", Text),
+            ("actor", Text),
+            ("recorded_at", Time),
+            ("withdrawn_at", Time),
+            ("withdrawn_by", Text),
+        ],
+    },
+    BookTable {
+        name: "divided_intervals",
+        columns: &[
+            ("service_point_id", Id),
+            ("epoch_id", Id),
+            ("from_time", Time),
+            ("to_time", Time),
+            ("slot_from", Time),
+            ("slot_to", Time),
+            ("quantity", Long),
+            ("allocation", Text),
+        ],
+    },
 ];
 
 #[cfg(test)]

@@ -36,13 +36,20 @@ pub(crate) fn table(name: &str) -> Option<&'static Derived> {
 }
 
 /// All derived tables. `epochs` takes the place of the book's own.
-pub(crate) static TABLES: [Derived; 8] = [
+pub(crate) static TABLES: [Derived; 10] = [
     Derived { name: "epochs", base: "epochs", derive: epochs, schema: epochs_schema },
     Derived { name: "tariff_prices", base: "tariff_versions", derive: tariff_prices, schema: prices_schema },
     Derived { name: "tariff_switches", base: "tariff_versions", derive: tariff_switches, schema: switches_schema },
     Derived { name: "tariff_tiers", base: "tariff_versions", derive: tariffs::tiers, schema: tariffs::tiers_schema },
     Derived { name: "tier_bounds", base: "tariff_versions", derive: tariffs::bounds, schema: tariffs::bounds_schema },
     Derived { name: "price_steps", base: "tariff_versions", derive: tariffs::steps, schema: tariffs::steps_schema },
+    Derived {
+        name: "tariff_components",
+        base: "tariff_versions",
+        derive: tariffs::components,
+        schema: tariffs::components_schema,
+    },
+    Derived { name: "component_bases", base: "tariff_versions", derive: tariffs::bases, schema: tariffs::bases_schema },
     Derived { name: "named_dates", base: "calendars", derive: tariffs::named_dates, schema: tariffs::named_schema },
     Derived { name: "measured_until", base: "service_point_states", derive: measured_until, schema: measured_schema },
 ];

@@ -8,6 +8,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use kernel::calendar::Calendar;
+use kernel::component::{Charge, DemandPrices, Taxation};
 use kernel::money::Quantity;
 use kernel::tariff::{MonthDay, PersonRule, TariffVersion, TierPeriod, Tiers};
 
@@ -153,6 +154,83 @@ pub(super) fn steps(base: &RecordBatch) -> Result<RecordBatch, QueryError> {
         Arc::new(prices),
     ];
     RecordBatch::try_new(steps_schema(), arrays).map_err(QueryError::arrow("price_steps"))
+}
+
+pub(super) fn components_schema() -> SchemaRef {
+    let exact = |name: &str| Field::new(name, DataType::Decimal128(38, 6), true);
+    Arc::new(Schema::new(vec![
+        number("tariff_version_id"),
+        number("place"),
+        Field::new("component", DataType::Utf8, false),
+        Field::new("kind", DataType::Utf8, false),
+        exact("price"),
+        exact("rate"),
+    ]))
+}
+
+/// One row for each component of each version: its place from 1, name and kind (`daily`, `monthly`, `minimum`, `demand`,
+/// `capacity`, `power_factor`, `derived`, `surcharge`, `tax`, `tax_within`), its price where it has one, and its rate.
+pub(super) fn components(base: &RecordBatch) -> Result<RecordBatch, QueryError> {
+    type Row = (i32, i32, String, &'static str, Option<i128>, Option<i128>);
+    let mut rows: Vec<Row> = Vec::new();
+    for (id, version) in versions(base)? {
+        for (place, component) in (1_i32..).zip(version.components) {
+            let (kind, price, rate) = match component.charge {
+                Charge::Daily(price) => ("daily", Some(price), None),
+                Charge::Monthly(price) => ("monthly", Some(price), None),
+                Charge::Minimum { price, .. } => ("minimum", Some(price), None),
+                Charge::Demand { prices: DemandPrices::Whole(price), .. } => ("demand", Some(price), None),
+                Charge::Demand { .. } => ("demand", None, None),
+                Charge::Capacity { price, .. } => ("capacity", Some(price), None),
+                Charge::PowerFactor(_) => ("power_factor", None, None),
+                Charge::Derived(_) => ("derived", None, None),
+                Charge::Surcharge { rate, .. } => ("surcharge", None, Some(rate)),
+                Charge::Tax { rate, taxation: Taxation::Exclusive, .. } => ("tax", None, Some(rate)),
+                Charge::Tax { rate, taxation: Taxation::Inclusive, .. } => ("tax_within", None, Some(rate)),
+            };
+            let (price, rate) = (price.map(|price| i128::from(price.0)), rate.map(|rate| i128::from(rate.0)));
+            rows.push((id, place, component.name, kind, price, rate));
+        }
+    }
+    let exact = |read: fn(&Row) -> Option<i128>| -> Result<ArrayRef, QueryError> {
+        let column: Decimal128Array = rows.iter().map(read).collect();
+        let column = column.with_precision_and_scale(38, 6).map_err(QueryError::arrow("tariff_components"))?;
+        Ok(Arc::new(column))
+    };
+    let arrays: Vec<ArrayRef> = vec![
+        Arc::new(rows.iter().map(|row| Some(row.0)).collect::<Int32Array>()),
+        Arc::new(rows.iter().map(|row| Some(row.1)).collect::<Int32Array>()),
+        Arc::new(rows.iter().map(|row| Some(row.2.as_str())).collect::<StringArray>()),
+        Arc::new(rows.iter().map(|row| Some(row.3)).collect::<StringArray>()),
+        exact(|row| row.4)?,
+        exact(|row| row.5)?,
+    ];
+    RecordBatch::try_new(components_schema(), arrays).map_err(QueryError::arrow("tariff_components"))
+}
+
+pub(super) fn bases_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        number("tariff_version_id"),
+        Field::new("component", DataType::Utf8, false),
+        Field::new("base", DataType::Utf8, false),
+    ]))
+}
+
+/// One row for each name in the base of each component: `energy`, or a component before it.
+pub(super) fn bases(base: &RecordBatch) -> Result<RecordBatch, QueryError> {
+    let mut rows: Vec<(i32, String, String)> = Vec::new();
+    for (id, version) in versions(base)? {
+        for component in version.components {
+            let bases = component.charge.bases().unwrap_or_default().iter();
+            rows.extend(bases.map(|base| (id, component.name.clone(), base.clone())));
+        }
+    }
+    let arrays: Vec<ArrayRef> = vec![
+        Arc::new(rows.iter().map(|row| Some(row.0)).collect::<Int32Array>()),
+        Arc::new(rows.iter().map(|row| Some(row.1.as_str())).collect::<StringArray>()),
+        Arc::new(rows.iter().map(|row| Some(row.2.as_str())).collect::<StringArray>()),
+    ];
+    RecordBatch::try_new(bases_schema(), arrays).map_err(QueryError::arrow("component_bases"))
 }
 
 pub(super) fn named_schema() -> SchemaRef {

@@ -43,6 +43,7 @@ views![
     "adjustments",
     "adjustment_lines",
     "corrections",
+    "outages",
     "ledger_accounts",
     "holds",
     "refunds",

@@ -21,7 +21,7 @@ use sqlx::{AnyConnection, Row as _};
 use super::{Pair, Span, rate_span};
 use crate::billing::charged::for_each_line;
 use crate::billing::error::BillingError;
-use crate::billing::lines::{ENERGY, LineKey, Sum};
+use crate::billing::lines::{ComponentName, ENERGY, LineKey, Sum};
 use crate::billing::point::Setup;
 use crate::billing::recovery::lake_files;
 use crate::billing::rerate::{Sums, difference};
@@ -36,7 +36,7 @@ const LINES_A_MONTH: usize = 248;
 /// What is compared.
 #[derive(Clone, Debug)]
 pub struct Compared {
-    /// Only what these accounts owe; all accounts, and what nobody owes, where there is none.
+    /// Only service points that these accounts ever paid for, whoever pays for them; all, where there is none.
     pub accounts: Option<BTreeSet<AccountId>>,
     /// On these local days.
     pub span: Span,
@@ -55,9 +55,9 @@ pub struct PointDifference {
 
 impl Compared {
     fn holds(&self, key: &LineKey) -> bool {
+        // Whoever pays: of energy that was charged to the wrong account, one side alone would be charged twice or to nobody.
         let Span { first, last } = self.span;
-        let wanted = self.accounts.as_ref().is_none_or(|accounts| accounts.contains(&key.account));
-        wanted && first <= key.date && key.date <= last
+        first <= key.date && key.date <= last
     }
 
     fn months(&self) -> (LocalMonth, LocalMonth) {
@@ -117,7 +117,7 @@ async fn charged(
     let mut snapshot = handle.book().snapshot().await?;
     let files = lake_files(&mut snapshot).await?;
     for_each_line(&mut snapshot, handle.lake(), &files, points, first..=last, |line| {
-        if compared.holds(&line.key) {
+        if line.key.component == ComponentName::ENERGY && compared.holds(&line.key) {
             all.entry(line.point).or_default().entry(line.key).or_default().add(line.sum);
         }
     })
@@ -148,6 +148,7 @@ async fn proposed(
             version: TariffVersionId(id(int(5)?)),
             band: u8::try_from(int(3)?).unwrap_or(u8::MAX),
             tier: u16::try_from(int(4)?).unwrap_or(u16::MAX),
+            component: ComponentName::ENERGY,
         };
         let amount = ledger::amount(&row.try_get::<String, _>(7)?, "adjustment_lines.amount")?;
         each(ServicePointId(id(int(0)?)), key, Sum { quantity: Quantity(int(6)?), amount });

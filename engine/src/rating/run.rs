@@ -211,8 +211,7 @@ struct Running<'a> {
 
 impl<'a> Running<'a> {
     fn new(work: &'a Work, span: Span) -> Running<'a> {
-        let side =
-            |setup: &'a Arc<Setup>| Side { rater: Rater::new(setup, work.start.clone()), totals: Totals::default() };
+        let side = |setup: &'a Arc<Setup>| Side { rater: Rater::new(setup, &work.start), totals: Totals::default() };
         Running {
             work,
             span,
@@ -240,9 +239,10 @@ impl<'a> Running<'a> {
         if self.stopped {
             return;
         }
-        let Work { pair, after, .. } = self.work;
+        let Work { pair, start } = self.work;
+        let after = start.read_after();
         let holds = |row: &Row| {
-            row.time > *after
+            row.time > after
                 && (pair.new.holds_at(row.meter, row.time)
                     || pair.old.as_ref().is_some_and(|old| old.holds_at(row.meter, row.time)))
         };
@@ -255,7 +255,7 @@ impl<'a> Running<'a> {
         if !self.rows.is_sorted_by_key(key) {
             self.rows.sort_by_key(key);
         }
-        self.readings += self.rows.len() as u64;
+        self.readings += self.rows.iter().filter(|row| row.time > self.work.start.after).count() as u64;
         for side in self.old.iter_mut().chain([&mut self.new]) {
             let mut sink = Wanted { span: self.span, totals: &mut side.totals };
             for same in self.rows.chunk_by(|a, b| key(a) == key(b)) {

@@ -13,6 +13,7 @@ use super::work::{Pair, Span, Work};
 use crate::billing::corrections::{self, Corrections};
 use crate::billing::hot::HotFrame;
 use crate::billing::recovery::lake_files;
+use crate::billing::rerate::Start;
 use crate::book::BookError;
 use crate::engine::Handle;
 use crate::lake::file::LakeError;
@@ -72,7 +73,7 @@ impl Handle {
             let (applied, lake_seq) = progress(&mut transaction).await?;
             let files = lake_files(&mut transaction).await?;
             let corrections = corrections::load(&mut transaction).await?;
-            let mut states = checkpoints(&mut transaction, &months).await?;
+            let mut starts = starts(&mut transaction, &pairs, &months).await?;
             drop(transaction);
             let (floor, mut frames) = self.hot().snapshot();
             if floor > lake_seq {
@@ -81,15 +82,9 @@ impl Handle {
             }
             // Billing may have judged more than the book includes: a snapshot says what the book says.
             frames.retain(|frame| lake_seq < frame.seq.0 && frame.seq.0 <= applied);
-            let work = pairs.into_iter().map(|pair| {
-                let stored = states.remove(&pair.id()).and_then(|(month, state)| {
-                    let after = pair.new.terms.days.on(month.first_day())?.start;
-                    Some((state, after))
-                });
-                match stored {
-                    Some((start, after)) => Work { pair, start, after },
-                    None => Work::from_the_beginning(pair),
-                }
+            let work = pairs.into_iter().map(|pair| match starts.remove(&pair.id()) {
+                Some(start) => Work { pair, start },
+                None => Work::from_the_beginning(pair),
             });
             let work = work.collect();
             return Ok((Snapshot { root: self.lake().to_path_buf(), files, frames, corrections }, work));
@@ -106,6 +101,39 @@ async fn progress(connection: &mut AnyConnection) -> Result<(u64, u64), BookErro
     }
     let of = |name: &str| found.get(name).copied().unwrap_or(0);
     Ok((of("applied_seq"), of("lake_seq")))
+}
+
+/// Where to start each pair from whose month a state is stored, with the earlier states that gaps look back from.
+async fn starts(
+    connection: &mut AnyConnection,
+    pairs: &[Pair],
+    months: &BTreeMap<ServicePointId, LocalMonth>,
+) -> Result<BTreeMap<ServicePointId, Start>, RatingError> {
+    let mut starts = BTreeMap::new();
+    let mut earlier: BTreeMap<LocalMonth, BTreeMap<ServicePointId, LocalMonth>> = BTreeMap::new();
+    let mut states = checkpoints(connection, months).await?;
+    let begins = |pair: &Pair, month: LocalMonth| pair.new.terms.days.on(month.first_day()).map(|day| day.start);
+    for pair in pairs {
+        let Some((month, state)) = states.remove(&pair.id()) else { continue };
+        let Some(after) = begins(pair, month) else { continue };
+        let setups = pair.old.iter().chain([&pair.new]);
+        if let Some(back_to) = setups.filter_map(|setup| setup.point().looks_back_to(&state, after)).min() {
+            // A month's state includes the readings up to its first instant. Most look back from the month before.
+            let month = pair.new.month_of(back_to).map_or(LocalMonth(i32::MIN), |month| month.month);
+            earlier.entry(month).or_default().insert(pair.id(), month);
+        }
+        starts.insert(pair.id(), Start { state, after, look_back: None });
+    }
+    for wanted in earlier.values() {
+        let mut states = checkpoints(connection, wanted).await?;
+        for pair in pairs.iter().filter(|pair| wanted.contains_key(&pair.id())) {
+            let Some(start) = starts.get_mut(&pair.id()) else { continue };
+            let stored = states.remove(&pair.id());
+            let stored = stored.and_then(|(month, state)| Some((state, begins(pair, month)?)));
+            start.look_back = Some(stored.unwrap_or((PointState::default(), Moment(i64::MIN))));
+        }
+    }
+    Ok(starts)
 }
 
 /// The latest stored state of each service point of a month no later than the one named.
@@ -136,5 +164,5 @@ async fn checkpoints(
 
 /// The beginning of the earliest work: no reading up to there is wanted.
 pub(super) fn earliest(work: &[Work]) -> Moment {
-    work.iter().map(|work| work.after).min().unwrap_or(Moment(i64::MAX))
+    work.iter().map(|work| work.start.read_after()).min().unwrap_or(Moment(i64::MAX))
 }

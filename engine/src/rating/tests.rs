@@ -20,7 +20,7 @@ use wal::clock::Clock;
 
 use super::{Pair, Rated, Rating, RatingTable, Span, by_account, rate_span};
 use crate::billing::correct::CorrectReading;
-use crate::billing::lines::{LineKey, Sum};
+use crate::billing::lines::{ComponentName, LineKey, Sum};
 use crate::billing::point::Setup;
 use crate::billing::rerate::Sums;
 use crate::billing::writer::setups;
@@ -281,6 +281,7 @@ fn lines(batches: &[RecordBatch]) -> Lines {
                 version: TariffVersionId(versions.value(row).unsigned_abs()),
                 band: bands.value(row).unsigned_abs(),
                 tier: tiers.value(row).unsigned_abs(),
+                component: ComponentName::ENERGY,
             };
             let sum = Sum { quantity: Quantity(quantities.value(row)), amount: Amount(amounts.value(row)) };
             let point = ServicePointId(points.value(row).unsigned_abs());

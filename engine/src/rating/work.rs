@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kernel::id::ServicePointId;
-use kernel::point::PointState;
 use kernel::time::{LocalDate, Moment};
 
 use crate::billing::point::Setup;
+use crate::billing::rerate::Start;
 
 /// The local days whose lines are wanted, both ends included. What flowed on other days is rated too, where tiers and
 /// intervals need it, and left out.
@@ -84,16 +84,14 @@ impl Pair {
 pub struct Work {
     /// By which terms.
     pub pair: Pair,
-    /// The state to start from ...
-    pub start: PointState,
-    /// ... which includes all readings up to here.
-    pub after: Moment,
+    /// Where to start.
+    pub start: Start,
 }
 
 impl Work {
     /// Over all readings that there ever were.
     #[must_use]
     pub fn from_the_beginning(pair: Pair) -> Work {
-        Work { pair, start: PointState::default(), after: Moment(i64::MIN) }
+        Work { pair, start: Start::beginning() }
     }
 }

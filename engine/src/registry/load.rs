@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
+use kernel::gap::Outage;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
-use kernel::money::Amount;
+use kernel::money::{Amount, Quantity};
 use kernel::rate::Terms;
 use kernel::sale;
 use kernel::statement::Minor;
@@ -49,6 +50,7 @@ pub async fn load_from(connection: &mut AnyConnection) -> Result<Registry, BookE
     service_points(&mut registry, connection).await?;
     conversions::load(&mut registry, connection).await?;
     meters(&mut registry, connection).await?;
+    outages(&mut registry, connection).await?;
     registry.last_ids = last_ids(connection).await?;
     index(&mut registry)?;
     Ok(registry)
@@ -327,6 +329,8 @@ async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Res
             return Err(line.fault("definition", "is the definition of another version"));
         }
         let version = Arc::new(version);
+        let taxes = version.components.iter().filter(|component| component.charge.is_added_tax());
+        registry.taxes.extend(taxes.map(|component| component.name.clone()));
         registry.versions.insert(id, (tariff_id, Arc::clone(&version)));
         if line.optional_moment("superseded_at")?.is_none() {
             let tariff =
@@ -387,6 +391,7 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
         Ok(())
     })
     .await?;
+    contract_facts(registry, connection).await?;
     let select = Select {
         condition: "superseded_at IS NULL",
         ..Select::all("epochs", &["id", "meter_id", "service_point_id", "valid_from", "valid_to", "definition"])
@@ -406,6 +411,22 @@ async fn service_points(registry: &mut Registry, connection: &mut AnyConnection)
     })
     .await?;
     Ok(())
+}
+
+async fn contract_facts(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let columns = &["contract_id", "kind", "name", "value"];
+    let select = Select { key: "contract_id", ..Select::all("contract_facts", columns) };
+    each(connection, &select, |line| {
+        let facts = registry.facts.entry(line.get("contract_id")?).or_default();
+        match line.get::<&str>("kind")? {
+            "capacity" => facts.capacity = Some(Quantity(line.get("value")?)),
+            "reactive" => facts.reactive = Some(ServicePointId(line.id("value")?)),
+            "source" => drop(facts.sources.insert(line.get("name")?, ServicePointId(line.id("value")?))),
+            other => return Err(line.fault("kind", &format!("{other:?} is not a word of this format"))),
+        }
+        Ok(())
+    })
+    .await
 }
 
 async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
@@ -459,6 +480,20 @@ async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Resu
     })
     .await?;
     Ok(())
+}
+
+async fn outages(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let select = Select {
+        condition: "withdrawn_at IS NULL",
+        ..Select::all("outages", &["id", "meter_id", "from_time", "to_time"])
+    };
+    each(connection, &select, |line| {
+        let meter = MeterId(line.id("meter_id")?);
+        let outage = Outage { meter, from: line.moment("from_time")?, to: line.moment("to_time")? };
+        registry.outages.entry(meter).or_default().push(outage);
+        Ok(())
+    })
+    .await
 }
 
 /// `HOST:PORT`, with an IPv6 address in brackets.

@@ -9,10 +9,11 @@ mod load;
 mod table;
 mod types;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kernel::epoch::Epoch;
+use kernel::gap::Outage;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId};
 use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
@@ -23,9 +24,9 @@ use table::{Installed, Paid, Table};
 pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
 pub use types::{
-    Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Contract, Conversion, DEFAULT_MINOR,
-    GasQuality, GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId, ServicePoint, Site,
-    Tariff, TariffId, parse_rounding, rounding_name, unit_named,
+    Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Contract, ContractFacts, Conversion,
+    DEFAULT_MINOR, GasQuality, GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId,
+    ServicePoint, Site, Tariff, TariffId, parse_rounding, rounding_name, unit_named,
 };
 
 /// An immutable snapshot of the registry.
@@ -41,10 +42,16 @@ pub struct Registry {
     points: Table<ServicePoint>,
     meters: Table<Meter>,
     versions: HashMap<TariffVersionId, (TariffId, Arc<TariffVersion>)>,
+    /// Of the contracts that state any.
+    facts: BTreeMap<i64, ContractFacts>,
+    /// Names of components that are a tax on top of prices, in any version.
+    taxes: BTreeSet<String>,
     /// Of each service point, in the order of `points`.
     terms: Vec<Arc<Terms>>,
     installed: Installed,
     paid: Paid,
+    /// When meters had no supply, as it was stated.
+    outages: BTreeMap<MeterId, Vec<Outage>>,
     last_ids: LastIds,
 }
 
@@ -192,6 +199,23 @@ impl Registry {
         Some((self.tariff(*tariff)?, version))
     }
 
+    /// All tariff versions, also those that were superseded, in no order.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<TariffVersion>> {
+        self.versions.values().map(|(_, version)| version)
+    }
+
+    /// Whether the component of that name is a tax on top of prices.
+    #[must_use]
+    pub fn is_tax(&self, component: &str) -> bool {
+        self.taxes.contains(component)
+    }
+
+    /// What a contract states for the components of its tariff.
+    #[must_use]
+    pub fn facts_of(&self, contract: i64) -> &ContractFacts {
+        self.facts.get(&contract).unwrap_or(ContractFacts::NONE)
+    }
+
     /// All service points, by identifier.
     pub fn service_points(&self) -> impl ExactSizeIterator<Item = &ServicePoint> {
         self.points.rows().iter()
@@ -242,6 +266,19 @@ impl Registry {
     pub fn epochs_of(&self, meter: MeterId) -> impl Iterator<Item = &Epoch> {
         let points = self.points_of(meter).iter().filter_map(|id| self.points.get(*id));
         points.flat_map(|point| point.epochs.iter()).filter(move |epoch| epoch.meter == meter)
+    }
+
+    /// When the meters that were ever installed at a service point had no supply, by the beginning; none for nearly all.
+    #[must_use]
+    pub fn outages_of(&self, point: &ServicePoint) -> Option<Arc<Vec<Outage>>> {
+        if self.outages.is_empty() {
+            return None;
+        }
+        let meters: BTreeSet<MeterId> = point.epochs.iter().map(|epoch| epoch.meter).collect();
+        let mut outages: Vec<Outage> =
+            meters.iter().filter_map(|meter| self.outages.get(meter)).flatten().copied().collect();
+        outages.sort_by_key(|outage| (outage.from, outage.to, outage.meter));
+        (!outages.is_empty()).then(|| Arc::new(outages))
     }
 
     /// The installation that holds a meter at a moment. At a seam the one that begins wins; after the last one's end

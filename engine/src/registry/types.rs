@@ -1,11 +1,12 @@
 //! The registry's things, as the book keeps them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, Utility};
-use kernel::money::{Amount, Rounding};
+use kernel::money::{Amount, Quantity, Rounding};
 use kernel::statement::Minor;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalDate, LocalMonth, Moment, SiteDays};
@@ -267,6 +268,27 @@ impl Contract {
     #[must_use]
     pub fn holds(&self, moment: Moment) -> bool {
         self.valid_from <= moment && self.valid_to.is_none_or(|end| moment < end)
+    }
+}
+
+/// What a contract states for the components of its tariff.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContractFacts {
+    /// In 1/1000 unit per hour (W).
+    pub capacity: Option<Quantity>,
+    /// The service point that measures its reactive energy.
+    pub reactive: Option<ServicePointId>,
+    /// Service points of other services, by the names that components give them.
+    pub sources: BTreeMap<String, ServicePointId>,
+}
+
+impl ContractFacts {
+    /// Nothing: what most contracts state.
+    pub const NONE: &ContractFacts = &ContractFacts { capacity: None, reactive: None, sources: BTreeMap::new() };
+
+    /// The service points whose use it asks for.
+    pub fn points(&self) -> impl Iterator<Item = ServicePointId> {
+        self.sources.values().copied().chain(self.reactive)
     }
 }
 

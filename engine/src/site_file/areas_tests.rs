@@ -59,12 +59,14 @@ fn our_own_tariffs_are_proven_and_name_their_sources() {
         }
     }
     let expected = [
+        "beijing-water-parts",
         "beijing-household-water",
         "beijing-commercial-10kv",
         "dynamic-hourly",
         "guangdong-household",
         "hubei-commercial-10kv",
         "us-two-tiers-two-bands",
+        "two-part-industrial",
         "zhejiang-household",
     ];
     assert_eq!(names, expected);

@@ -41,6 +41,13 @@
 //! #   persons = { from = 5, adder = "100" } | { above = 4, adder = "30" }; households = true: bounds for each household
 //! # dynamic = { file = "hours.csv", time = "time", price = "price", step = "1h", per = "MWh" }: a price for each step; the
 //! #   band `dynamic` adds its own. Only ever continued at its end; what flows beyond it is `unpriced` until then
+//! [[tariff.version.component]]  # a charge beside energy; `of` and bases name "energy" or components before it
+//! name = "sewer"                # kind = "daily" | "monthly" (a price, charged day by day) | "minimum" (price, of)
+//! kind = "derived"              #   | "demand" (price, or prices by band; window = "15m", method = "block" | "sliding")
+//! source = "water"              #   | "capacity" (price; excess = { price, window, tolerance }) | "power_factor" (of,
+//! share = "0.9"                 #     steps = [{ at_least, rate }], step) | "derived" (share, cap, price, or bounds and
+//! cap = "30"                    #     prices) | "surcharge" (rate, of) | "tax" (rate, of, inclusive = true)
+//! price = "3.00"                # all but daily and monthly ones are charged when the month is closed
 //! # or: file = "tariffs/hubei.toml"              # [[tariff]] tables in a file of their own
 //!
 //! [[gas_quality]]               # the calorific values of a supply area; time_zone where the file has several sites
@@ -54,7 +61,8 @@
 //! [[account]]                   # name, holder, kind, policy, location, credit_limit, cutoff, protected, confirmed;
 //!                               # balance = "money" (the default), or "kWh" | "m3" | "GJ": units are bought at the one price of
 //!                               # its tariff and used one by one; credit_limit and the policy's levels are in units then
-//! [[service_point]]             # name, utility, location, account, tariff, persons, households
+//! [[service_point]]             # name, utility, location, account, tariff, persons, households; for components: capacity =
+//!                               # "50" (kW), sources = { water = "SERVICE POINT" }, reactive = "SERVICE POINT" (kvarh)
 //!                               # - or [[service_point.contract]], one by one
 //!                               # unit = "kWh" | "m3" (gas), "kWh" | "GJ" (heat): what it is billed in; a tariff says the same
 //!                               # gas in kWh: gas_quality = ".." or calorific_value, and correction = "1.02264"
@@ -88,6 +96,7 @@
 mod attached;
 mod bands;
 mod check;
+mod component;
 mod conversions;
 mod fault;
 mod model;
@@ -224,6 +233,8 @@ fn gas_qualities(root: &Reader<'_>, sites: &[SiteItem]) -> Vec<GasQualityItem> {
 mod areas_tests;
 #[cfg(test)]
 mod changes_tests;
+#[cfg(test)]
+mod components_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! What a site file says, each thing with the place where it says so. References are still names.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use kernel::calendar::Calendar;
 use kernel::id::Utility;
-use kernel::money::{Amount, Rounding};
+use kernel::money::{Amount, Quantity, Rounding};
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::Moment;
 use kernel::unit::Unit;
@@ -180,6 +182,15 @@ pub(super) struct ContractTerms {
     pub(super) account: String,
     pub(super) tariff: String,
     pub(super) household: Household,
+    pub(super) facts: FactsItem,
+}
+
+/// What a contract states for the components of its tariff; service points are names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FactsItem {
+    pub(super) capacity: Option<Quantity>,
+    pub(super) reactive: Option<String>,
+    pub(super) sources: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use super::words;
 /// Prices by band, in the order of [`Band::ALL`].
 pub(super) type Row = PriceRow;
 
-const PRICE: &str = "a price with at most 6 places in quotes, such as \"0.735686\"";
+pub(super) const PRICE: &str = "a price with at most 6 places in quotes, such as \"0.735686\"";
 
 /// `price`, or `prices` by band; `None` where there is neither.
 pub(super) fn base_prices(reader: &Reader<'_>) -> Option<Row> {
@@ -45,7 +45,7 @@ fn single_price(price: Price) -> Row {
     row
 }
 
-fn band_prices(reader: &Reader<'_>) -> Row {
+pub(super) fn band_prices(reader: &Reader<'_>) -> Row {
     let mut row: Row = [None; Band::ALL.len()];
     for band in Band::OF_TARIFFS {
         row[band as usize] = reader.exact(band.name(), Price::parse, PRICE);
@@ -193,7 +193,12 @@ fn add(row: Row, surcharge: Price) -> Row {
     row.map(|price| price.map(|price| Price(price.0.saturating_add(surcharge.0))))
 }
 
-fn exact_list<T>(reader: &Reader<'_>, key: &'static str, parse: fn(&str) -> Option<T>, example: &str) -> Vec<T> {
+pub(super) fn exact_list<T>(
+    reader: &Reader<'_>,
+    key: &'static str,
+    parse: fn(&str) -> Option<T>,
+    example: &str,
+) -> Vec<T> {
     let mut list = Vec::new();
     for (value, _) in reader.list(key) {
         match exact(value, parse, example) {

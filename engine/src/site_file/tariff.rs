@@ -9,7 +9,7 @@ use kernel::time::{LocalDate, LocalMonth};
 use super::model::{SiteItem, TariffItem, VersionItem};
 use super::reader::Reader;
 use super::things::{correction, name, utility, zone};
-use super::{bands, conversions, prices, series, words};
+use super::{bands, component, conversions, prices, series, words};
 
 pub(super) fn tariff(reader: Reader<'_>, sites: &[SiteItem]) -> Option<TariffItem> {
     let reader = reader.named("name");
@@ -67,6 +67,7 @@ fn version(reader: Reader<'_>, zone: Option<&TimeZone>) -> Option<VersionItem> {
     if prices.is_none() && !["price", "prices", "tiers"].iter().any(|key| reader.has(key)) {
         reader.fault("price", "is missing", "write `price`, or `prices` by band");
     }
+    let components = component::components(&reader);
     let reverse = reader.word("reverse", Reverse::parse, "\"ignore\" or \"credit\"");
     let dynamic = reader.table("dynamic").map(|inner| series::series(inner, zone));
     let source = reader.text("source").unwrap_or_default();
@@ -83,7 +84,7 @@ fn version(reader: Reader<'_>, zone: Option<&TimeZone>) -> Option<VersionItem> {
                 Some(series) => Some(series?),
                 None => None,
             },
-            components: Vec::new(),
+            components,
             reverse: reverse.unwrap_or_default(),
             source,
         };
@@ -183,11 +184,11 @@ fn explain(version: &TariffVersion, fault: &TariffFault) -> (&'static str, Strin
             format!("has {tiers} tiers, but {prices} rows of prices"),
             "write one row for each tier".to_owned(),
         ),
-        TariffFault::Component(fault) => (
-            "component",
-            format!("cannot be worked out: {fault:?}"),
-            "put it within the bounds of the manual".to_owned(),
-        ),
+        // Each was proven as it was read.
+        TariffFault::Component(fault) => {
+            let (_, what, remedy) = component::explain(fault);
+            ("component", what, remedy)
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reading sites, locations, accounts, service points, meters, calendars and policies.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use kernel::calendar::{Calendar, DayType};
 use kernel::id::Utility;
@@ -9,8 +11,8 @@ use kernel::unit::Unit;
 
 use super::conversions;
 use super::model::{
-    AccountItem, CalendarItem, ContractTerms, Installation, LocationItem, MeterItem, PointItem, PolicyItem, SiteItem,
-    Stretch, USAGE,
+    AccountItem, CalendarItem, ContractTerms, FactsItem, Installation, LocationItem, MeterItem, PointItem, PolicyItem,
+    SiteItem, Stretch, USAGE,
 };
 use super::reader::Reader;
 use super::words::{self, Ratio};
@@ -287,14 +289,13 @@ pub(super) fn service_point(reader: Reader<'_>, sites: &[SiteItem]) -> Option<Po
         let tariff = reader.need("tariff", "name the tariff");
         let counted = |key| reader.integer(key, 1..1_000).and_then(|count| u16::try_from(count).ok());
         let (persons, households) = (counted("persons").unwrap_or(0), counted("households").unwrap_or(1));
-        Some(ContractTerms { account: account?, tariff: tariff?, household: Household { persons, households } })
+        let facts = facts(reader);
+        Some(ContractTerms { account: account?, tariff: tariff?, household: Household { persons, households }, facts })
     };
     // A service point that nobody pays for is measured only.
-    let contracts = match ["account", "tariff", "persons", "households", "contract", "from", "until"]
-        .iter()
-        .any(|key| reader.has(key))
-    {
-        true => stretches(&reader, "contract", zone, &["account", "tariff", "persons", "households"], read),
+    const OWN: [&str; 7] = ["account", "tariff", "persons", "households", "capacity", "reactive", "sources"];
+    let contracts = match OWN.iter().chain(&["contract", "from", "until"]).any(|key| reader.has(key)) {
+        true => stretches(&reader, "contract", zone, &OWN, read),
         false => Vec::new(),
     };
     let location = reader.text("location");
@@ -304,6 +305,24 @@ pub(super) fn service_point(reader: Reader<'_>, sites: &[SiteItem]) -> Option<Po
     })();
     reader.finish();
     item
+}
+
+/// What a contract states for the components of its tariff.
+fn facts(reader: &Reader<'_>) -> FactsItem {
+    let capacity = |text: &str| Quantity::parse(text).filter(|capacity| capacity.0 >= 0);
+    let capacity = reader.exact("capacity", capacity, "kilowatts of zero or more, such as \"50\"");
+    let mut sources = BTreeMap::new();
+    if let Some(inner) = reader.table("sources") {
+        for (name, value) in inner.entries() {
+            match value.as_str() {
+                Some(point) => _ = sources.insert(name.to_owned(), point.to_owned()),
+                None => {
+                    reader.fault("sources", format!("has no service point for {name:?}"), "write its name in quotes")
+                }
+            }
+        }
+    }
+    FactsItem { capacity, reactive: reader.text("reactive"), sources }
 }
 
 pub(super) fn utility(reader: &Reader<'_>) -> Option<Utility> {

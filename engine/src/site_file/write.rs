@@ -15,8 +15,8 @@ use crate::book::bulk::{self, Cell};
 use crate::book::chain::{self, Entry};
 use crate::book::{BookError, Tx};
 use crate::registry::{
-    Account, CalendarId, Calorific, Contract, GasQualityId, Location, Meter, PolicyId, ServicePoint, TariffId,
-    last_ids, rounding_name,
+    Account, CalendarId, Calorific, Contract, ContractFacts, GasQualityId, Location, Meter, PolicyId, ServicePoint,
+    TariffId, last_ids, rounding_name,
 };
 use kernel::id::ServicePointId;
 
@@ -38,6 +38,7 @@ pub(super) struct Rows {
     versions: Cells<5>,
     points: Cells<6>,
     contracts: Cells<8>,
+    contract_facts: Cells<4>,
     meters: Cells<13>,
     meter_parents: Cells<2>,
     epochs: Cells<7>,
@@ -174,6 +175,19 @@ impl Rows {
         ]);
     }
 
+    pub(super) fn contract_facts(&mut self, contract: i64, facts: &ContractFacts) {
+        let mut row = |kind: &'static str, name: &str, value: i64| {
+            self.contract_facts.push([contract.into(), kind.into(), name.to_owned().into(), value.into()]);
+        };
+        if let Some(capacity) = facts.capacity {
+            row("capacity", "", capacity.0);
+        }
+        if let Some(point) = facts.reactive {
+            row("reactive", "", i64::from(point.0));
+        }
+        facts.sources.iter().for_each(|(name, point)| row("source", name, i64::from(point.0)));
+    }
+
     pub(super) fn meter(&mut self, meter: &Meter) {
         self.meters.push([
             meter.id.0.into(),
@@ -297,6 +311,8 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
         rows.contracts,
     )
     .await?;
+    let head = "INSERT INTO contract_facts (contract_id, kind, name, value) VALUES";
+    bulk::insert(tx, head, "", rows.contract_facts).await?;
     let columns = "site_id serial profile utility kind resolution_numerator resolution_denominator bus unit \
                    poll_micros has_relay rating_mw";
     upsert(tx, "meters", columns, rows.meters).await?;

@@ -86,6 +86,14 @@ const FAULTS: &[(&str, &str)] = &[
         "charges_equal_intervals_by_band",
         "UPDATE usage_lines SET local_date = local_date + 20 WHERE service_point_id = 2 AND local_date = (SELECT max(local_date) FROM usage_lines)",
     ),
+    // Slots of an interval that is none, and of no like days.
+    ("gaps_divided_as_like_days", "INSERT INTO divided_intervals VALUES (1, 1, 0, 9, 0, 9, 1000, 'profile')"),
+    ("divided_intervals_add_up", "INSERT INTO divided_intervals VALUES (1, 1, 0, 9, 0, 9, 1000, 'linear')"),
+    // Somebody says that there was no supply while something flowed.
+    (
+        "divided_intervals_add_up",
+        "INSERT INTO outages VALUES (1, 5, 1774681200000000, 1774684800000000, 'storm', 'desk', 0, NULL, NULL)",
+    ),
     ("prices_recomputed", "UPDATE usage_lines SET amount = '0.000000001' WHERE service_point_id = 3 AND tier = 2"),
     ("prices_recomputed", "UPDATE usage_lines SET tier = 7 WHERE service_point_id = 1"),
     // The register wraps on the way: without its modulus it only falls.

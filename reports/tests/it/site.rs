@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use kernel::calendar::{Calendar, DayType};
 use kernel::epoch::Epoch;
+use kernel::history::History;
 use kernel::id::{AccountId, EpochId, MeterId, ServicePointId, TariffVersionId};
 use kernel::money::{Amount, Price, Quantity};
 use kernel::point::{Point, PointState, Row, Sink, Step};
@@ -316,13 +317,15 @@ pub(crate) fn rate() -> Rated {
             conversion: Default::default(),
         };
         let epochs: Vec<Epoch> = epochs().into_iter().filter(|epoch| epoch.service_point.0 == point).collect();
-        let kernel_point = Point { epochs: &epochs, terms: &terms };
+        let kernel_point = Point { epochs: &epochs, terms: &terms, outages: &[] };
+        let mut history = History::default();
         let mut state = PointState::default();
         let mut cell = None;
         let mut sink = Lines { point, lines: &mut rated.lines, changed: Vec::new() };
         let first = rated.rows.len();
         for row in readings(point) {
-            let Step::Judged(verdict) = kernel_point.advance(&mut state, &mut cell, &row, &mut sink) else {
+            let step = kernel_point.advance(&mut state, &mut cell, Some(&mut history), &row, &mut sink);
+            let Step::Judged(verdict) = step else {
                 panic!("the fixture is in order");
             };
             rated.rows.push((row, verdict));

@@ -78,6 +78,7 @@ fn section(text: &mut String, page: &Page<'_>, month: LocalMonth) {
             let closed = page.site.days.at(at).map_or_else(String::new, |day| day.date.to_string());
             format!("No. {number}, closed 结账 {closed}")
         }
+        None if super::is_closed(page.site, statement) => "closed without charges 已结账，无费用".to_owned(),
         None => "not closed yet: as it is now 未结账".to_owned(),
     };
     put(text, format_args!("<div class=\"right\"><p><b>{month}</b></p><p>{} – {last}</p>", month.first_day()));
@@ -87,6 +88,7 @@ fn section(text: &mut String, page: &Page<'_>, month: LocalMonth) {
     balance(text, page);
     readings(text, page);
     charges(text, page);
+    beside(text, page);
     payments(text, page);
     footer(text, page);
     text.push_str("</section>\n");
@@ -171,6 +173,23 @@ fn charges(text: &mut String, page: &Page<'_>) {
     }
     let total = money(page.site, page.statement.charges());
     put(text, format_args!("<tr class=\"sum\"><td colspan=\"4\">Charges 合计</td><td class=\"n\">{total}</td></tr>\n"));
+    text.push_str("</tbody></table>\n");
+}
+
+/// A forecast of what the month's close will charge, and taxes within the prices.
+fn beside(text: &mut String, page: &Page<'_>) {
+    if page.beside.is_empty() {
+        return;
+    }
+    text.push_str("<h2>Not in the balance 未计入余额</h2>\n");
+    heads(text, &[("", "Item 项目"), ("", "Where 用能点"), ("n", "Amount 金额")]);
+    for cells in &page.beside {
+        text.push_str("<tr>");
+        cell(text, "", &cells[0]);
+        cell(text, "", &cells[1]);
+        cell(text, "n", &cells[8]);
+        text.push_str("</tr>\n");
+    }
     text.push_str("</tbody></table>\n");
 }
 

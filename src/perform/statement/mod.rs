@@ -28,7 +28,11 @@ pub(crate) async fn statement(
     let registry = node.engine.registry();
     let month = month(&asked.month)?;
     let wanted = wanted(&registry, asked.account.as_deref(), month)?;
-    let stated = node.engine.statements(wanted, month).await.map_err(failed)?.map_err(failed)?;
+    let mut stated = node.engine.statements(wanted, month).await.map_err(failed)?.map_err(failed)?;
+    if asked.all {
+        // Of accounts that were closed before, those are left that still paid, owed or were charged.
+        stated.retain(|statement| !(statement.is_empty() && ended_before(&registry, statement)));
+    }
     if stated.is_empty() {
         return Err(Failure(format!("{month} lies outside the local days that the site knows; check --month")));
     }
@@ -53,7 +57,7 @@ pub(crate) async fn statement(
     for statement in &stated {
         let Some((account, site)) = owner(&registry, statement) else { continue };
         if tabular == Tabular::Table {
-            let number = number(statement);
+            let number = number(site, statement);
             let head = format!(
                 "{} ({}), {month}, {}, {number}",
                 account.name,
@@ -67,7 +71,15 @@ pub(crate) async fn statement(
     Ok(())
 }
 
-/// The account that is named, or all that existed in the month.
+/// Whether an account had been closed when the statement's month began.
+fn ended_before(registry: &Registry, statement: &Statement) -> bool {
+    owner(registry, statement).is_some_and(|(account, site)| {
+        let start = site.span(statement.month).map(|(start, _)| start);
+        account.closed_at.is_some_and(|closed| start.is_some_and(|start| closed <= start))
+    })
+}
+
+/// The account that is named, or all that were opened before the month ended.
 fn wanted(registry: &Registry, name: Option<&str>, month: LocalMonth) -> Result<Vec<AccountId>, Failure> {
     match name {
         Some(name) => Ok(vec![account(registry, name)?.id]),
@@ -75,9 +87,7 @@ fn wanted(registry: &Registry, name: Option<&str>, month: LocalMonth) -> Result<
             .accounts()
             .filter(|account| {
                 let span = registry.site(account.site).and_then(|site| site.span(month));
-                span.is_some_and(|(start, end)| {
-                    account.opened_at < end && account.closed_at.is_none_or(|closed| closed > start)
-                })
+                span.is_some_and(|(_, end)| account.opened_at < end)
             })
             .map(|account| account.id)
             .collect()),
@@ -101,9 +111,15 @@ fn places(site: &Site, amount: Amount) -> usize {
     usize::try_from(site.minor.digits).unwrap_or(2).max(needed)
 }
 
-fn number(statement: &Statement) -> String {
+/// A month that was closed without charges has a statement without a number.
+fn is_closed(site: &Site, statement: &Statement) -> bool {
+    site.closed_through.is_some_and(|closed| statement.month <= closed)
+}
+
+fn number(site: &Site, statement: &Statement) -> String {
     match statement.closed {
         Some((number, at)) => format!("statement {number}, closed {at}"),
+        None if is_closed(site, statement) => "closed without charges".to_owned(),
         None => "not closed yet: as it is now".to_owned(),
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Page<'a> {
     pub(super) movements: Vec<(String, String, Amount)>,
     /// The cells of [`lines::COLUMNS`], and the line itself.
     pub(super) lines: Vec<(Vec<String>, &'a StatementLine)>,
+    /// The cells of what is shown beside the charges and not added.
+    pub(super) beside: Vec<Vec<String>>,
     pub(super) readings: Vec<Reading>,
 }
 
@@ -88,6 +90,7 @@ pub(super) async fn pages<'a>(
             lines: lines
                 .map(|(place, line)| (lines::charge(registry, site, &account.name, statement, line, place), line))
                 .collect(),
+            beside: statement.shown.iter().map(|shown| lines::beside(registry, &account.name, shown)).collect(),
             readings: readings.remove(&statement.account).unwrap_or_default(),
         });
     }

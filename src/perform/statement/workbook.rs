@@ -51,7 +51,11 @@ fn accounts(pages: &[Page<'_>], month: LocalMonth) -> Sheet {
         vec![
             text(page.account),
             text(page.holder),
-            text(&page.statement.closed.map_or("open".to_owned(), |(number, _)| number.to_string())),
+            text(&match page.statement.closed {
+                Some((number, _)) => number.to_string(),
+                None if super::is_closed(page.site, page.statement) => "closed".to_owned(),
+                None => "open".to_owned(),
+            }),
             text(page.currency),
             money(page, page.statement.opening),
             money(page, page.paid()),

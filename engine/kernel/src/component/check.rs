@@ -161,7 +161,8 @@ impl Charge {
     }
 
     /// What it is worked out on, where that is money.
-    pub(crate) fn bases(&self) -> Option<&[String]> {
+    #[must_use]
+    pub fn bases(&self) -> Option<&[String]> {
         match self {
             Charge::Minimum { of, .. } | Charge::Surcharge { of, .. } | Charge::Tax { of, .. } => Some(of),
             Charge::PowerFactor(adjustment) => Some(&adjustment.of),

@@ -120,6 +120,18 @@ impl Charge {
         }
     }
 
+    /// Whether each day owes its own part of it, whatever is used: what can be charged as the days end.
+    #[must_use]
+    pub const fn is_fixed(&self) -> bool {
+        matches!(self, Charge::Daily(_) | Charge::Monthly(_))
+    }
+
+    /// Whether it is a tax on top of prices.
+    #[must_use]
+    pub const fn is_added_tax(&self) -> bool {
+        matches!(self, Charge::Tax { taxation: Taxation::Exclusive, .. })
+    }
+
     /// Which other service's volume the facts must hold for it.
     #[must_use]
     pub fn source(&self) -> Option<&str> {

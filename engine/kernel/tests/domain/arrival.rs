@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use kernel::epoch::Epoch;
+use kernel::history::History;
 use kernel::id::{AccountId, MeterId};
 use kernel::point::{PointState, Row, Step};
-use kernel::rate::Contract;
+use kernel::rate::{Cell, Contract};
 use kernel::reading::{Value, Verdict};
 use kernel::tariff::Band::{self, Flat, Peak};
 use kernel::tariff::{Household, TierPeriod};
@@ -76,7 +77,7 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
         Epoch { valid_from: replaced, opening_count: Some(5), meter: MeterId(3), modulus: Some(MODULUS), ..epoch(4) },
         Epoch { meter: MeterId(4), ..epoch(5) },
     ];
-    Scene { epochs, terms: terms(zone.days("2026-08-01", "2027-03-31"), contracts) }
+    Scene { epochs, terms: terms(zone.days("2026-08-01", "2027-03-31"), contracts), outages: Vec::new() }
 });
 
 /// What happens to one reading.
@@ -152,22 +153,27 @@ type Key = (Moment, MeterId);
 
 /// What the engine does with what arrives: keeps states as it goes on, and starts again from the one before the earliest
 /// reading that changes anything.
-struct Stream<'a> {
+#[derive(Clone)]
+pub(crate) struct Stream<'a> {
     scene: &'a Scene,
     known: BTreeMap<Key, Vec<Row>>,
     /// After these keys; the first before all.
     checkpoints: Vec<(Option<Key>, Vec<u8>, Outcome)>,
     judged: Option<Key>,
+    /// Of the rating that is under way, once a gap has asked for it.
+    history: Option<History>,
     outcome: Outcome,
 }
 
 impl<'a> Stream<'a> {
-    fn new(scene: &'a Scene) -> Stream<'a> {
-        let start = (None, PointState::default().encode(), Outcome::default());
-        Stream { scene, known: BTreeMap::new(), checkpoints: vec![start], judged: None, outcome: Outcome::default() }
+    pub(crate) fn new(scene: &'a Scene) -> Stream<'a> {
+        let checkpoints = vec![(None, PointState::default().encode(), Outcome::default())];
+        let (known, outcome) = (BTreeMap::new(), Outcome::default());
+        Stream { scene, known, checkpoints, judged: None, history: None, outcome }
     }
 
-    fn arrive(&mut self, batch: &[Row]) {
+    /// Takes a batch as one settlement does; the stream between settlements keeps no history.
+    pub(crate) fn arrive(&mut self, batch: &[Row]) {
         let mut earliest: Option<Key> = None;
         for row in batch {
             let key = (row.time, row.meter);
@@ -188,6 +194,7 @@ impl<'a> Stream<'a> {
             .map(|(key, rows)| (*key, rows.clone()))
             .collect();
         let mut cell = None;
+        self.history = None;
         for (index, (key, rows)) in after.into_iter().enumerate() {
             self.judge(key, &rows, &mut cell);
             if index % CHECKPOINT == CHECKPOINT - 1 {
@@ -204,24 +211,58 @@ impl<'a> Stream<'a> {
         self.outcome = Outcome { state: PointState::decode(state).unwrap(), ..outcome.clone() };
     }
 
-    fn judge(&mut self, key: Key, rows: &[Row], cell: &mut Option<kernel::rate::Cell>) {
-        self.judged = Some(key);
+    fn judge(&mut self, key: Key, rows: &[Row], cell: &mut Option<Cell>) {
         let verdict = match rows {
             [row] => {
                 let mut state = std::mem::take(&mut self.outcome.state);
-                let step = self.scene.point().advance(&mut state, cell, row, &mut self.outcome);
+                let point = self.scene.point();
+                let mut step = point.advance(&mut state, cell, self.history.as_mut(), row, &mut self.outcome);
+                if step == Step::Late {
+                    self.history = Some(self.look_back(&state));
+                    step = point.advance(&mut state, cell, self.history.as_mut(), row, &mut self.outcome);
+                }
                 self.outcome.state = state;
                 let Step::Judged(verdict) = step else { panic!("no reading is late in sorted order: {row:?}") };
                 verdict
             }
             _ => Verdict::Conflict,
         };
+        self.judged = Some(key);
         self.outcome.verdicts.insert(key, verdict);
     }
 
-    fn finish(mut self, until: Moment) -> Outcome {
+    /// The history up to what was judged last, from no further back than the kernel asks for.
+    fn look_back(&self, state: &PointState) -> History {
+        let (point, mut history) = (self.scene.point(), History::default());
+        let Some(judged) = self.judged else { return history };
+        let Some(back_to) = point.looks_back_to(state, judged.0) else { return history };
+        let far_enough = |after: &Option<Key>| after.is_none_or(|after| after.0 <= back_to);
+        let start = self.checkpoints.iter().rfind(|(after, ..)| far_enough(after)).expect("the first is before all");
+        let (mut cell, mut earlier) = (None, PointState::decode(&start.1).unwrap());
+        let mut unheard = Outcome { verdicts: self.outcome.verdicts.clone(), ..Outcome::default() };
+        for (_, rows) in self.known.iter().filter(|(key, _)| Some(**key) > start.0 && **key <= judged) {
+            if let [row] = &rows[..] {
+                point.advance(&mut earlier, &mut cell, Some(&mut history), row, &mut unheard);
+            }
+        }
+        // What a closing count ended between the last reading and now.
+        let until = state.watermark.unwrap_or(judged.0);
+        assert_eq!(point.close(&mut earlier, &mut cell, Some(&mut history), until, &mut unheard), None);
+        history
+    }
+
+    /// Intervals so far that were not divided evenly.
+    pub(crate) fn spreads(&self) -> usize {
+        self.outcome.spreads
+    }
+
+    pub(crate) fn finish(mut self, until: Moment) -> Outcome {
         let mut state = std::mem::take(&mut self.outcome.state);
-        self.scene.point().close(&mut state, &mut None, until, &mut self.outcome);
+        let point = self.scene.point();
+        if point.close(&mut state, &mut None, None, until, &mut self.outcome).is_some() {
+            let mut history = self.look_back(&state);
+            point.close(&mut state, &mut None, Some(&mut history), until, &mut self.outcome);
+        }
         Outcome { state, ..self.outcome }
     }
 }

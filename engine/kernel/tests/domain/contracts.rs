@@ -27,7 +27,11 @@ fn contract(account: u32, from: &str, to: Option<&str>, versions: Vec<Arc<Tariff
 }
 
 fn scene(contracts: Vec<Contract>) -> Scene {
-    Scene { epochs: vec![epoch(1)], terms: terms(Zone::china().days("2026-11-19", "2026-11-22"), contracts) }
+    Scene {
+        epochs: vec![epoch(1)],
+        terms: terms(Zone::china().days("2026-11-19", "2026-11-22"), contracts),
+        outages: Vec::new(),
+    }
 }
 
 /// `(account or 0, milli-units, amount)` by account.

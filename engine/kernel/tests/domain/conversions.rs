@@ -24,7 +24,11 @@ fn gas(factors: &[Factor]) -> Scene {
     let mut terms =
         terms(zone.days("2026-11-01", "2026-12-31"), vec![for_ever(vec![two_bands(1, zone.at("2026-01-01 00:00"))])]);
     terms.conversion = Conversion::new(factors.iter().copied());
-    Scene { epochs: vec![Epoch { converts: true, jitter_counts: 0, max_rate: 10_000, ..epoch(1) }], terms }
+    Scene {
+        epochs: vec![Epoch { converts: true, jitter_counts: 0, max_rate: 10_000, ..epoch(1) }],
+        terms,
+        outages: Vec::new(),
+    }
 }
 
 fn at(text: &str) -> Moment {
@@ -92,7 +96,8 @@ fn the_largest_usage_at_the_highest_factors_does_not_overflow() {
     let most = kernel::conversion::CORRECTION_END - 1;
     for (correction, expected) in [(1_000_000, 55_555_555_277_777_777), (most, i64::MAX)] {
         terms.conversion = Conversion::new([highest(Moment(0), correction)]);
-        let scene = Scene { epochs: vec![Epoch { converts: true, ..epoch(1) }], terms: terms.clone() };
+        let scene =
+            Scene { epochs: vec![Epoch { converts: true, ..epoch(1) }], terms: terms.clone(), outages: Vec::new() };
         let row = usage(1, at("2026-11-20 00:00"), at("2026-11-20 01:00"), USAGE_LIMIT.0);
         assert_eq!(run(&scene, &[row]).parts[0].quantity, Quantity(expected));
     }

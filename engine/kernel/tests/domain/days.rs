@@ -205,7 +205,7 @@ fn a_leap_year_of_hourly_readings_falls_on_local_days_and_months_without_loss() 
         let tariff = version(1, zone.at("2020-01-01 00:00"), &[(0, 1_440, Band::Single)], tiers, rows);
         let terms = terms(zone.days("2023-12-30", "2025-01-02"), vec![for_ever(vec![tariff])]);
         let minute = Epoch { numerator: 1, max_rate: 60, ..epoch(1) };
-        let scene = Scene { epochs: vec![minute], terms };
+        let scene = Scene { epochs: vec![minute], terms, outages: Vec::new() };
         // A register that counts the minutes since 2023-12-31T00:00:00Z, to beyond the year's end everywhere.
         let start = Zone::fixed(0).at("2023-12-31 00:00");
         let rows: Vec<_> = (0..=368 * 24).map(|hour| count(1, start.plus(hour * HOUR), hour * 60)).collect();

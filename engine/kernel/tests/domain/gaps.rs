@@ -13,7 +13,7 @@ fn case_14_a_gap_is_measured_in_all_and_an_outage_is_a_run_of_zeros() {
     let zone = Zone::china();
     let tariff = two_bands(1, zone.at("2026-01-01 00:00"));
     let terms = terms(zone.days("2026-11-20", "2026-11-21"), vec![for_ever(vec![tariff])]);
-    let scene = Scene { epochs: vec![epoch(1)], terms };
+    let scene = Scene { epochs: vec![epoch(1)], terms, outages: Vec::new() };
     let start = zone.at("2026-11-20 05:00");
     let at = |hours: i64| start.plus(hours * HOUR);
     // From 05:00 to 14:00: five hours flat, four hours peak.
@@ -39,7 +39,7 @@ fn a_gap_is_allocated_only_where_it_crosses_a_price_and_an_outage_of_any_length_
     let zone = Zone::china();
     let tariff = two_bands(1, zone.at("2026-01-01 00:00"));
     let terms = terms(zone.days("2026-11-20", "2026-11-21"), vec![for_ever(vec![tariff])]);
-    let scene = Scene { epochs: vec![epoch(1)], terms };
+    let scene = Scene { epochs: vec![epoch(1)], terms, outages: Vec::new() };
     for (from, to, counts, expected) in [
         ("2026-11-20 00:00", "2026-11-20 09:00", 900, &[Allocation::Measured][..]),
         ("2026-11-20 09:50", "2026-11-20 10:05", 15, &[Allocation::Linear, Allocation::Linear]),

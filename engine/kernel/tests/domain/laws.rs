@@ -167,7 +167,7 @@ proptest! {
         rows in prop::collection::vec((0_u32..3, extremes(), extremes(), extremes(), any::<bool>()), 1..30),
         numerator in 1..=i64::MAX, denominator in 1..=i64::MAX, max_rate in 0..=i64::MAX, jitter in 0..=i64::MAX,
         modulus in prop::option::of(1..=i64::MAX), opening in prop::option::of(any::<i64>()),
-        used in any::<i64>(), inside in any::<bool>(), signed in any::<bool>(),
+        used in any::<i64>(), inside in any::<bool>(), signed in any::<bool>(), streaming in any::<bool>(),
     ) {
         let base = Zone::berlin().at("2026-01-01 00:00");
         let installation = Epoch {
@@ -175,18 +175,19 @@ proptest! {
             closing_count: opening, valid_to: Some(base.plus(200 * DAY)), ..epoch(1)
         };
         let second = Epoch { meter: MeterId(2), ..epoch(2) };
-        let scene = Scene { epochs: vec![installation, second], terms: berlin() };
+        let scene = Scene { epochs: vec![installation, second], terms: berlin(), outages: Vec::new() };
         let mut outcome = Outcome::default();
         let mut state = PointState::default();
         state.counter.used = Quantity(used);
         let mut cell = None;
+        let mut history = (!streaming).then(kernel::history::History::default);
         for (meter, time, start, value, register) in rows {
             let fold = |moment: i64| if inside { base.plus(moment.rem_euclid(360 * DAY)) } else { Moment(moment) };
             let value = if register { Value::Register(value) } else { Value::Usage { start: fold(start), quantity: Quantity(value) } };
             let row = Row { meter: MeterId(meter), time: fold(time), received_at: fold(time), value };
             // Glitches may be of rows that this loop did not keep: it looks for panics only.
             outcome.verdicts.insert((row.time, row.meter), kernel::reading::Verdict::Pending);
-            scene.point().advance(&mut state, &mut cell, &row, &mut outcome);
+            scene.point().advance(&mut state, &mut cell, history.as_mut(), &row, &mut outcome);
             outcome.parts.iter().for_each(|part| assert_eq!(part.amount, part.quantity * part.price));
             outcome.parts.clear();
         }

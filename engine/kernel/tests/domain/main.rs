@@ -9,7 +9,7 @@
 //! | 9, 10 | `tiers::cases_9_and_10_...` |
 //! | 11 | `days::days_are_as_long_as_the_clocks_make_them_...`, `days::the_bands_partition_every_day` |
 //! | 13 | `order::case_13_...`, and at length `arrival` |
-//! | 14 | `gaps::case_14_...`; the flag of an allocation is the engine's |
+//! | 14 | `profiles::case_14_...`, and `gaps::case_14_...` without history |
 //! | 21 | `kernel::statement`, `case_21_a_hundred_over_three_equal_payers` |
 //! | 23 | `registers::case_23_...`; the alarm is the engine's |
 //! | 24 | `contracts::case_24_...` |
@@ -32,6 +32,7 @@ mod households;
 mod laws;
 mod order;
 mod partitions;
+mod profiles;
 mod registers;
 mod reverse;
 mod seams;

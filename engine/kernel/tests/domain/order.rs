@@ -47,7 +47,11 @@ fn scene() -> Scene {
         Epoch { meter: MeterId(3), valid_from: noon, opening_count: Some(7), ..epoch(3) },
         Epoch { meter: MeterId(4), ..epoch(4) },
     ];
-    Scene { epochs, terms: terms(zone.days("2026-11-01", "2026-11-30"), vec![for_ever(vec![tariff])]) }
+    Scene {
+        epochs,
+        terms: terms(zone.days("2026-11-01", "2026-11-30"), vec![for_ever(vec![tariff])]),
+        outages: Vec::new(),
+    }
 }
 
 /// One day of quarter-hours: rollovers apart, all that can happen to readings.

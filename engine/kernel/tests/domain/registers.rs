@@ -13,7 +13,11 @@ use crate::support::zone::Zone;
 fn scene(epoch: Epoch) -> Scene {
     let zone = Zone::china();
     let tariff = single(1, zone.at("2026-01-01 00:00"), "1.00");
-    Scene { epochs: vec![epoch], terms: terms(zone.days("2026-11-01", "2026-11-30"), vec![for_ever(vec![tariff])]) }
+    Scene {
+        epochs: vec![epoch],
+        terms: terms(zone.days("2026-11-01", "2026-11-30"), vec![for_ever(vec![tariff])]),
+        outages: Vec::new(),
+    }
 }
 
 struct Case {
@@ -149,7 +153,7 @@ fn a_reading_outside_the_sites_table_of_days_is_invalid_and_leaves_no_trace() {
         let (mut state, mut cell) = (PointState::default(), None);
         let mut take = |state: &mut PointState, time| {
             let mut outcome = Outcome::default();
-            scene.point().advance(state, &mut cell, &count(1, time, 100), &mut outcome)
+            scene.point().advance(state, &mut cell, None, &count(1, time, 100), &mut outcome)
         };
         if let Some(before) = before {
             assert_eq!(take(&mut state, before), Step::Judged(Opening));

@@ -41,6 +41,7 @@ fn reverse_flow_is_recorded_and_billed_only_where_the_version_says_so() {
         let scene = Scene {
             epochs: vec![Epoch { signed: true, modulus: None, ..epoch(1) }],
             terms: terms(zone.days("2026-11-01", "2026-11-30"), vec![for_ever(versions)]),
+            outages: Vec::new(),
         };
         let outcome = run(&scene, &counted);
         let found: Vec<_> = outcome.parts.iter().map(|part| (part.tier, part.quantity.0)).collect();

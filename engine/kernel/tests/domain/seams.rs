@@ -23,7 +23,11 @@ fn hour(hours: i64) -> Moment {
 fn scene(epochs: Vec<Epoch>) -> Scene {
     let zone = Zone::china();
     let tariff = single(1, zone.at("2026-01-01 00:00"), "1.00");
-    Scene { epochs, terms: terms(zone.days("2026-11-01", "2026-11-30"), vec![for_ever(vec![tariff])]) }
+    Scene {
+        epochs,
+        terms: terms(zone.days("2026-11-01", "2026-11-30"), vec![for_ever(vec![tariff])]),
+        outages: Vec::new(),
+    }
 }
 
 /// Old and new installation of meters 1 and `new`, with a count of 0.01 unit.
@@ -65,6 +69,7 @@ fn case_5_the_tier_counter_outlives_the_meter() {
     let scene = Scene {
         epochs: replaced(2, Some(150), Some(1_230)),
         terms: terms(zone.days("2026-11-01", "2026-11-30"), vec![for_ever(vec![tariff])]),
+        outages: Vec::new(),
     };
     // 1.50 on the old meter, 1.00 on the new: 0.50 of it beyond the limit of 2.00.
     let outcome = run(&scene, &[count(1, hour(-2), 0), count(2, hour(2), 1_330)]);

@@ -49,7 +49,7 @@ fn a_band_switch_splits_by_time_and_the_last_part_takes_the_remainder() {
 fn case_8_half_hour_data_at_a_switch_at_half_past_ten() {
     let ranges = [(0, 630, Flat), (630, 1_440, Peak)];
     let tariff = version(1, begin(), &ranges, None, &[&[(Flat, "0.60"), (Peak, "1.00")]]);
-    let scene = Scene { epochs: vec![epoch(1)], terms: china(vec![tariff]) };
+    let scene = Scene { epochs: vec![epoch(1)], terms: china(vec![tariff]), outages: Vec::new() };
     let start = Zone::china().at("2026-11-20 09:30");
     let slot = |index: i64| start.plus(index * 30 * MINUTE);
     let rows: Vec<_> = (0..4).map(|index| usage(1, slot(index), slot(index + 1), 1_000)).collect();

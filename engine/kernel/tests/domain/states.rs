@@ -29,8 +29,15 @@ fn states() -> impl Strategy<Value = PointState> {
     });
     let meter = prop::option::of(any::<u32>().prop_map(MeterId));
     let counter = (any::<i32>(), any::<i64>()).prop_map(|(period, used)| TierCounter { period, used: Quantity(used) });
-    (moment(), meter, prop::collection::vec(epoch, 0..4), counter)
-        .prop_map(|(watermark, last_meter, epochs, counter)| PointState { watermark, last_meter, epochs, counter })
+    (moment(), meter, prop::collection::vec(epoch, 0..4), counter, any::<i32>()).prop_map(
+        |(watermark, last_meter, epochs, counter, fine_day)| PointState {
+            watermark,
+            last_meter,
+            epochs,
+            counter,
+            fine_day,
+        },
+    )
 }
 
 proptest! {
@@ -48,21 +55,22 @@ proptest! {
     }
 
     #[test]
-    fn garbage_never_panics(mut bytes in prop::collection::vec(any::<u8>(), 0..200), format in any::<bool>()) {
-        if let (Some(first), true) = (bytes.first_mut(), format) {
-            *first = 1;
+    fn garbage_never_panics(mut bytes in prop::collection::vec(any::<u8>(), 0..200), format in 0_u8..4) {
+        if let (Some(first), 1..=2) = (bytes.first_mut(), format) {
+            *first = format;
         }
-        let newer = bytes.first().is_some_and(|first| *first > 1);
+        let newer = bytes.first().is_some_and(|first| *first > 2);
         match PointState::decode(&bytes) {
-            Ok(state) => prop_assert!(!newer && state.encode().len() <= bytes.len()),
+            // A state of format 1 has no day of fine intervals: five bytes at most.
+            Ok(state) => prop_assert!(!newer && state.encode().len() <= bytes.len() + 5),
             Err(fault) => prop_assert_eq!(matches!(fault, StateFault::Newer(_)), newer),
         }
     }
 }
 
-/// The stored form of format 1. When this fails, the form has changed: raise `PointState::FORMAT`, and keep this one.
+/// The stored forms. When this fails, the form has changed: raise `PointState::FORMAT`, and keep these.
 #[test]
-fn the_stored_form_of_format_1_stays_readable() {
+fn the_stored_forms_stay_readable() {
     let register = RegisterState {
         baseline: Some(Mark { time: Moment(1_000_000), count: 1_234 }),
         run: vec![Mark { time: Moment(2_000_000), count: 0 }],
@@ -74,11 +82,21 @@ fn the_stored_form_of_format_1_stays_readable() {
         last_meter: Some(MeterId(7)),
         epochs: vec![EpochState { epoch: EpochId(3), last_seen: Moment(2_000_000), register }],
         counter: TierCounter { period: 24_322, used: Quantity(-5) },
+        fine_day: 20_000,
     };
-    let stored = [
-        1, 1, 128, 146, 244, 1, 1, 7, 1, 3, 128, 146, 244, 1, 1, 128, 137, 122, 164, 19, 1, 128, 146, 244, 1, 0, 1, 0,
-        0, 132, 252, 2, 9,
+    let common = [
+        1, 128, 146, 244, 1, 1, 7, 1, 3, 128, 146, 244, 1, 1, 128, 137, 122, 164, 19, 1, 128, 146, 244, 1, 0, 1, 0, 0,
+        132, 252, 2, 9,
     ];
-    assert_eq!(PointState::decode(&stored), Ok(state.clone()), "{:?}", state.encode());
-    assert_eq!(state.encode(), stored);
+    let format_2 = [&[2][..], &common, &[192, 184, 2]].concat();
+    assert_eq!(PointState::decode(&format_2), Ok(state.clone()), "{:?}", state.encode());
+    assert_eq!(state.encode(), format_2);
+    // Format 1 knew no fine intervals: there may have been some up to its last reading, on the first day of 1970.
+    let format_1 = [&[1][..], &common].concat();
+    assert_eq!(PointState::decode(&format_1), Ok(PointState { fine_day: 0, ..state.clone() }));
+    let later = PointState { watermark: Some(Moment(20_000 * 86_400_000_000 + 5)), ..state };
+    let mut format_1 = later.encode();
+    format_1[0] = 1;
+    format_1.truncate(format_1.len() - 3);
+    assert_eq!(PointState::decode(&format_1), Ok(later));
 }

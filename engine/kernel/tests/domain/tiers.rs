@@ -55,7 +55,7 @@ fn cases_9_and_10_directly() {
 
 #[test]
 fn cases_9_and_10_as_usage_rows_with_the_correction_late() {
-    let scene = Scene { epochs: vec![epoch(1)], terms: terms_of(NEW_YEAR, 2_160_000) };
+    let scene = Scene { epochs: vec![epoch(1)], terms: terms_of(NEW_YEAR, 2_160_000), outages: Vec::new() };
     let from = PointState { counter: annual(2_150_000), ..PointState::default() };
     let at = |day: u32, hour: u32| Zone::china().at(&format!("2026-11-{day} {hour}:00"));
     let mut driver = Driver::starting(&scene, from);
@@ -85,7 +85,7 @@ fn counters_start_again_at_local_midnight_of_their_period() {
         ("leap day in another year falls on 1 March", leap, "2026-03-01", 1_000),
         ("28 February is before it", leap, "2026-02-28", 2_000),
     ] {
-        let scene = Scene { epochs: vec![epoch(1)], terms: terms_of(period, 2_160_000) };
+        let scene = Scene { epochs: vec![epoch(1)], terms: terms_of(period, 2_160_000), outages: Vec::new() };
         let midnight = Zone::china().at(&format!("{midnight} 00:00"));
         let hour = |hours: i64| midnight.plus(hours * HOUR);
         let outcome = run(&scene, &[usage(1, hour(-1), hour(1), 2_000)]);
@@ -107,7 +107,11 @@ fn an_annual_counter_outlives_a_vacancy() {
         versions: vec![tariff(NEW_YEAR, 10_000)],
     };
     let contracts = vec![contract(1, zone.at("2026-01-01 00:00"), Some(out)), contract(2, back, None)];
-    let scene = Scene { epochs: vec![epoch(1)], terms: terms(zone.days("2026-01-01", "2026-12-31"), contracts) };
+    let scene = Scene {
+        epochs: vec![epoch(1)],
+        terms: terms(zone.days("2026-01-01", "2026-12-31"), contracts),
+        outages: Vec::new(),
+    };
     let hour = |moment: Moment, milli| usage(1, moment, moment.plus(HOUR), milli);
     let rows = [hour(out.plus(-HOUR), 9_000), hour(out.plus(HOUR), 500), hour(back, 1_000)];
     let outcome = run_from(&scene, PointState::default(), &rows);
@@ -126,7 +130,11 @@ fn a_version_that_would_begin_when_the_contract_ends_changes_no_counter() {
     let versions = vec![tariff(NEW_YEAR, 10_000), Arc::new(never)];
     let (account, valid_from, household) = (AccountId(1), zone.at("2026-01-01 00:00"), Household::default());
     let contract = Contract { account, valid_from, valid_to: Some(out), versions, household };
-    let scene = Scene { epochs: vec![epoch(1)], terms: terms(zone.days("2026-01-01", "2026-12-31"), vec![contract]) };
+    let scene = Scene {
+        epochs: vec![epoch(1)],
+        terms: terms(zone.days("2026-01-01", "2026-12-31"), vec![contract]),
+        outages: Vec::new(),
+    };
     let hour = |moment: Moment, milli| usage(1, moment, moment.plus(HOUR), milli);
     let outcome = run(&scene, &[hour(out.plus(-HOUR), 9_000), hour(out.plus(HOUR), 500)]);
     assert_eq!(outcome.state.counter.used, Quantity(9_500));

@@ -175,6 +175,8 @@ pub fn move_point(
         return Err(MoveFault::Units { account: new.name.clone(), unit, point: point_name, what });
     }
     plan.rows.contract(point.id, &contract);
+    // What stands where does not change with who pays.
+    plan.rows.contract_facts(id, registry.facts_of(old.id));
     let tariff = registry.tariff(old.tariff).map_or("?", |tariff| tariff.name.as_str());
     let text = format!("{} pays by tariff {tariff} from {shown}", new.name);
     plan.changes.push(Change { kind: ChangeKind::Created, subject, text });

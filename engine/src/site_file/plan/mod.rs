@@ -2,6 +2,7 @@
 
 mod accounts;
 mod calendars;
+mod components;
 mod conversions;
 mod handover;
 mod installations;
@@ -163,6 +164,8 @@ struct KnownTariff {
     first_version: Option<Moment>,
     /// By version, in order.
     demands: Vec<Demand>,
+    /// What its components ask a contract for, from when on.
+    asks: Vec<(Moment, Ask)>,
 }
 
 /// What a version asks a calendar for.
@@ -174,6 +177,15 @@ struct Demand {
     holidays: bool,
     /// Names of dates.
     names: Vec<String>,
+}
+
+/// What a component asks a contract for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Ask {
+    /// Its capacity.
+    Capacity,
+    /// The service point of another service, by the name that the component gives it.
+    Source(String),
 }
 
 #[derive(Clone, Debug)]

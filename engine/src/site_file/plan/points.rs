@@ -1,24 +1,27 @@
 //! Service points and their contracts: who pays, by which tariff, from when to when.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::id::{AccountId, ServicePointId};
+use kernel::money::Quantity;
 use kernel::tariff::Household;
 use kernel::time::Moment;
 use kernel::unit::Unit;
 
 use super::shared::because;
 use super::{ChangeKind, Differences, KnownPoint, Planner};
-use crate::registry::{Contract, ServicePoint, TariffId};
+use crate::registry::{Contract, ContractFacts, ServicePoint, TariffId};
 use crate::site_file::fault::At;
 use crate::site_file::model::{ContractTerms, PointItem, Stretch};
 use crate::site_file::timeline::{self, New, Old, Refusal, Step};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Terms {
     account: AccountId,
     tariff: TariffId,
     household: Household,
+    facts: ContractFacts,
     id: i64,
 }
 
@@ -33,14 +36,20 @@ impl Planner<'_> {
     pub(super) fn service_points(&mut self) {
         let file = self.file;
         self.twice("service point", file.points.iter().map(|item| (item.name.as_str(), &item.at)));
+        // Contracts name service points that may stand further down.
+        for item in &file.points {
+            let old = self.registry.service_point_named(&item.name);
+            let id = old.map_or_else(|| ServicePointId(self.next("service_points")), |old| old.id);
+            let site = self.site_ids[item.site];
+            self.names
+                .points
+                .insert(item.name.clone(), KnownPoint { id, site, utility: item.utility, unit: item.unit });
+        }
         for item in &file.points {
             let site = self.site_ids[item.site];
             let location = self.location(&item.at, item.site, item.location.as_ref());
             let old = self.registry.service_point_named(&item.name);
-            let id = old.map_or_else(|| ServicePointId(self.next("service_points")), |old| old.id);
-            self.names
-                .points
-                .insert(item.name.clone(), KnownPoint { id, site, utility: item.utility, unit: item.unit });
+            let Some(&KnownPoint { id, .. }) = self.names.points.get(&item.name) else { continue };
             let new = ServicePoint {
                 id,
                 site,
@@ -110,6 +119,7 @@ impl Planner<'_> {
                     account: contract.account,
                     tariff: contract.tariff,
                     household: contract.household,
+                    facts: self.registry.facts_of(contract.id).clone(),
                     id: contract.id,
                 },
             })
@@ -123,6 +133,11 @@ impl Planner<'_> {
             let (was, is) = (old.terms.household, new.terms.household);
             differences.of("persons", &was.persons, &is.persons, u16::to_string);
             differences.of("households", &was.households, &is.households, u16::to_string);
+            let (was, is) = (&old.terms.facts, &new.terms.facts);
+            differences.of("capacity", &was.capacity, &is.capacity, show_capacity);
+            let one = |id: &Option<ServicePointId>| id.map_or("none".to_owned(), |id| self.point_name(id));
+            differences.of("reactive", &was.reactive, &is.reactive, one);
+            differences.of("sources", &was.sources, &is.sources, |sources| self.show_sources(sources));
             differences.joined()
         };
         let (steps, refusals) = timeline::compare(&old, &new, default_from, differs);
@@ -174,6 +189,7 @@ impl Planner<'_> {
                     household: terms.household,
                 };
                 self.rows.contract(point, &contract);
+                self.rows.contract_facts(id, &terms.facts);
                 let kind = if supersedes.is_empty() { ChangeKind::Created } else { ChangeKind::Corrected };
                 let until = to.map_or(String::new(), |to| format!(" until {}", self.show(item.site, to)));
                 let (account, tariff) = (&stretch.terms.account, &stretch.terms.tariff);
@@ -189,6 +205,7 @@ impl Planner<'_> {
     /// The account must be open, and the tariff must have a price, all the time.
     fn contract_fits(&self, stretch: &Stretch<ContractTerms>, from: Moment, to: Option<Moment>, new: bool) {
         let account = self.names.accounts.get(&stretch.terms.account);
+        self.facts_fit(stretch, to);
         let closes = account.and_then(|account| account.until);
         if closes.is_some_and(|closes| to.is_none_or(|to| to > closes)) {
             let what = format!("pays after account {:?} is closed", stretch.terms.account);
@@ -242,7 +259,8 @@ impl Planner<'_> {
             }
             Some(_) => {}
         }
-        Some(Terms { account: account?.id, tariff: tariff?.id, household: terms.household, id: 0 })
+        let facts = self.contract_facts(item, stretch);
+        Some(Terms { account: account?.id, tariff: tariff?.id, household: terms.household, facts, id: 0 })
     }
 
     /// Refusals of a timeline, in the words of its kind.
@@ -316,6 +334,11 @@ impl Planner<'_> {
         }
     }
 
+    fn show_sources(&self, sources: &BTreeMap<String, ServicePointId>) -> String {
+        let shown: Vec<String> = sources.iter().map(|(name, id)| format!("{name} {}", self.point_name(*id))).collect();
+        if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
+    }
+
     fn account_name(&self, id: AccountId) -> String {
         let named = self.registry.account(id).map(|account| account.name.clone());
         let new = || self.names.accounts.iter().find(|(_, known)| known.id == id).map(|(name, _)| name.clone());
@@ -341,6 +364,10 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+fn show_capacity(capacity: &Option<Quantity>) -> String {
+    capacity.map_or("none".to_owned(), |capacity| format!("{capacity} kW"))
 }
 
 /// `, 5 persons`, `, 12 households`; nothing where nobody said.

@@ -6,6 +6,7 @@ use kernel::tariff::{Band, TariffVersion};
 use kernel::time::Moment;
 use kernel::unit::Unit;
 
+use super::components::{asks, describe_components};
 use super::shared::because;
 use super::{ChangeKind, Demand, KnownTariff, Planner};
 use crate::registry::{Tariff, TariffId};
@@ -25,9 +26,11 @@ impl Planner<'_> {
                 unit: tariff.unit,
                 first_version: tariff.versions.first().map(|version| version.valid_from),
                 demands: demands(tariff.versions.iter().map(AsRef::as_ref)),
+                asks: asks(tariff.versions.iter().map(AsRef::as_ref)),
             };
             self.names.tariffs.insert(tariff.name.clone(), known);
         }
+        self.component_names();
         for item in &file.tariffs {
             let old = self.registry.tariff_named(&item.name);
             let id = match old {
@@ -52,6 +55,7 @@ impl Planner<'_> {
                 unit: item.unit,
                 first_version: item.versions.first().map(|item| item.version.valid_from),
                 demands: demands(item.versions.iter().map(|item| &item.version)),
+                asks: asks(item.versions.iter().map(|item| &item.version)),
             };
             self.names.tariffs.insert(item.name.clone(), known);
             for version in &item.versions {
@@ -149,6 +153,7 @@ fn same(a: &TariffVersion, b: &TariffVersion) -> bool {
 
 fn same_but_series(a: &TariffVersion, b: &TariffVersion) -> bool {
     (&a.rules, &a.tiers, &a.prices, &a.source) == (&b.rules, &b.tiers, &b.prices, &b.source)
+        && a.components == b.components
 }
 
 /// The published version, and the old and the new end of its series, where that only goes on.
@@ -186,6 +191,9 @@ fn describe(version: &TariffVersion) -> String {
     if let Some(series) = &version.dynamic {
         text += &format!(", {} prices of {} minutes from {}", series.prices.len(), series.step_minutes, series.start);
     }
+    if !version.components.is_empty() {
+        text += &format!("; {}", describe_components(version));
+    }
     text
 }
 
@@ -209,6 +217,9 @@ fn differences(old: &TariffVersion, new: &TariffVersion) -> String {
     }
     if old.tiers != new.tiers {
         words.push("other tiers".to_owned());
+    }
+    if old.components != new.components {
+        words.push(format!("components {} -> {}", describe_components(old), describe_components(new)));
     }
     if old.source != new.source {
         words.push(format!("source {:?} -> {:?}", old.source, new.source));

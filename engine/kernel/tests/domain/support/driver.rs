@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use kernel::epoch::Epoch;
-use kernel::id::{AccountId, MeterId, TariffVersionId};
-use kernel::judge::Mark;
+use kernel::gap::Spread;
+use kernel::history::History;
+use kernel::id::{AccountId, EpochId, MeterId, TariffVersionId};
+use kernel::judge::{Interval, Mark};
 use kernel::money::{Amount, Quantity};
 use kernel::point::{PointState, Row, Sink, Step};
 use kernel::rate::{Cell, Part};
@@ -29,6 +31,8 @@ pub(crate) struct Outcome {
     pub(crate) parts: Vec<Part>,
     pub(crate) verdicts: BTreeMap<Key, Verdict>,
     pub(crate) state: PointState,
+    /// Intervals that were not divided evenly.
+    pub(crate) spreads: usize,
 }
 
 impl Sink for Outcome {
@@ -39,6 +43,14 @@ impl Sink for Outcome {
     fn changed(&mut self, meter: MeterId, mark: Mark, verdict: Verdict) {
         let before = self.verdicts.insert((mark.time, meter), verdict);
         assert!(before.is_some(), "only a reading judged before can change its verdict");
+    }
+
+    fn spread(&mut self, _: EpochId, interval: &Interval, spread: &Spread) {
+        let sum: Quantity = spread.slots.iter().map(|slot| slot.quantity).sum();
+        assert_eq!(sum, interval.quantity, "slots add up");
+        let ordered = spread.slots.windows(2).all(|pair| pair[0].to <= pair[1].from);
+        assert!(ordered && spread.slots.iter().all(|slot| slot.from < slot.to), "slots are in order: {spread:?}");
+        self.spreads += 1;
     }
 }
 
@@ -82,6 +94,7 @@ pub(crate) struct Driver<'a> {
     known: BTreeMap<Key, Vec<Row>>,
     outcome: Outcome,
     cell: Option<Cell>,
+    history: History,
     /// How often all was rated again.
     pub(crate) rerated: usize,
 }
@@ -94,7 +107,7 @@ impl<'a> Driver<'a> {
     /// With a state from before, such as a tier counter.
     pub(crate) fn starting(scene: &'a Scene, from: PointState) -> Driver<'a> {
         let outcome = Outcome { state: from.clone(), ..Outcome::default() };
-        Driver { scene, from, known: BTreeMap::new(), outcome, cell: None, rerated: 0 }
+        Driver { scene, from, known: BTreeMap::new(), outcome, cell: None, history: History::default(), rerated: 0 }
     }
 
     /// Takes what arrives next.
@@ -112,7 +125,8 @@ impl<'a> Driver<'a> {
 
     fn advance(&mut self, row: &Row) -> bool {
         let mut state = std::mem::take(&mut self.outcome.state);
-        let step = self.scene.point().advance(&mut state, &mut self.cell, row, &mut self.outcome);
+        let step =
+            self.scene.point().advance(&mut state, &mut self.cell, Some(&mut self.history), row, &mut self.outcome);
         self.outcome.state = state;
         let Step::Judged(verdict) = step else { return false };
         self.outcome.verdicts.insert((row.time, row.meter), verdict);
@@ -122,7 +136,7 @@ impl<'a> Driver<'a> {
     fn rate_anew(&mut self) {
         self.rerated += 1;
         self.outcome = Outcome { state: self.from.clone(), ..Outcome::default() };
-        self.cell = None;
+        (self.cell, self.history) = (None, History::default());
         for (key, values) in self.known.clone() {
             match values[..] {
                 [row] => assert!(self.advance(&row), "no reading is late in sorted order: {row:?}"),
@@ -147,7 +161,9 @@ impl<'a> Driver<'a> {
 
     fn close(&mut self, until: Moment) {
         let mut state = std::mem::take(&mut self.outcome.state);
-        self.scene.point().close(&mut state, &mut self.cell, until, &mut self.outcome);
+        let waits =
+            self.scene.point().close(&mut state, &mut self.cell, Some(&mut self.history), until, &mut self.outcome);
+        assert_eq!(waits, None, "with a history nothing waits");
         self.outcome.state = state;
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kernel::calendar::{Calendar, DayType};
 use kernel::epoch::Epoch;
+use kernel::gap::Outage;
 use kernel::id::{AccountId, EpochId, MeterId, ServicePointId, TariffVersionId};
 use kernel::money::{Price, Quantity};
 use kernel::point::{Point, Row};
@@ -119,11 +120,12 @@ pub(crate) fn usage(meter: u32, start: Moment, end: Moment, milli: i64) -> Row {
 pub(crate) struct Scene {
     pub(crate) epochs: Vec<Epoch>,
     pub(crate) terms: Terms,
+    pub(crate) outages: Vec<Outage>,
 }
 
 impl Scene {
     /// As the kernel takes it.
     pub(crate) fn point(&self) -> Point<'_> {
-        Point { epochs: &self.epochs, terms: &self.terms }
+        Point { epochs: &self.epochs, terms: &self.terms, outages: &self.outages }
     }
 }

@@ -1,0 +1,300 @@
+//! Gaps divided by like days, and outages in which nothing flows (domain.md, 3; case 14).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kernel::calendar::{Calendar, DayType};
+use kernel::epoch::Epoch;
+use kernel::gap::Outage;
+use kernel::id::MeterId;
+use kernel::point::Row;
+use kernel::rate::Allocation::{self, Linear, Measured, Profile};
+use kernel::tariff::Band::{self, Flat, Peak};
+use kernel::time::{HOUR, MINUTE, Moment, SiteDays};
+use proptest::prelude::*;
+
+use super::arrival::Stream;
+use crate::support::driver::{Outcome, run};
+use crate::support::scene::{Scene, count, epoch, for_ever, terms, two_bands, usage};
+use crate::support::zone::{Zone, date};
+
+/// Counts of 0.01 unit in each hour of a day: 1 in the hours of flat, 5 from 10:00 to 20:00.
+fn workday(hour: i64) -> i64 {
+    if (10..20).contains(&hour) { 5 } else { 1 }
+}
+
+fn scene(zone: &Zone) -> Scene {
+    let tariff = two_bands(1, zone.at("2026-01-01 00:00"));
+    let terms = terms(zone.days("2026-08-01", "2026-12-31"), vec![for_ever(vec![tariff])]);
+    Scene { epochs: vec![Epoch { max_rate: 30_000, ..epoch(1) }], terms, outages: Vec::new() }
+}
+
+/// The wall clock's hour of a moment.
+fn wall_hour(days: &SiteDays, moment: Moment) -> i64 {
+    let day = days.at(moment).expect("a day of the table");
+    let (run, _) = day.runs().find(|(run, end)| run.start <= moment && moment < *end).expect("a run");
+    (run.wall + moment.since(run.start)) / HOUR
+}
+
+/// Hourly readings from one moment to another, both included, as `counts` says for the date and the hour of the clock.
+fn hourly(scene: &Scene, from: Moment, to: Moment, counts: impl Fn(i32, i64) -> i64) -> Vec<Row> {
+    let (days, mut sum, mut rows) = (&scene.terms.days, 1_000, vec![count(1, from, 1_000)]);
+    let mut at = from;
+    while at < to {
+        sum += counts(days.at(at).expect("a day of the table").date.0, wall_hour(days, at));
+        at = at.plus(HOUR);
+        rows.push(count(1, at, sum));
+    }
+    rows
+}
+
+/// Leaves out what lies strictly between two moments.
+fn without(rows: &[Row], from: Moment, to: Moment) -> Vec<Row> {
+    rows.iter().filter(|row| row.time <= from || to <= row.time).copied().collect()
+}
+
+fn sums(outcome: &Outcome, from: Moment, to: Moment) -> (BTreeMap<Band, i64>, Vec<Allocation>) {
+    let mut bands = BTreeMap::new();
+    let mut allocations: Vec<Allocation> = Vec::new();
+    for part in outcome.parts.iter().filter(|part| from <= part.from && part.to <= to) {
+        *bands.entry(part.band).or_default() += part.quantity.0;
+        if !allocations.contains(&part.allocation) {
+            allocations.push(part.allocation);
+        }
+    }
+    (bands, allocations)
+}
+
+/// Both halves of case 14, with three weeks of history: nine hours over the switch at 10:00.
+#[test]
+fn case_14_nine_hours_without_communication_take_the_shape_of_like_days_and_an_outage_stays_zero() {
+    let zone = Zone::china();
+    let (from, to) = (zone.at("2026-11-20 05:00"), zone.at("2026-11-20 14:00"));
+    let mut scene = scene(&zone);
+    let all = hourly(&scene, zone.at("2026-10-26 00:00"), zone.at("2026-11-21 00:00"), |_, hour| workday(hour));
+    // Five hours of one count, four of five: 250 of 1/1000 in all.
+    let outcome = run(&scene, &without(&all, from, to));
+    assert_eq!(sums(&outcome, from, to), (BTreeMap::from([(Flat, 50), (Peak, 200)]), vec![Profile]));
+    assert_eq!(outcome.quantity(), run(&scene, &all).quantity(), "the total is measured");
+
+    // No supply in the same hours: the register stands still, and nothing is allocated.
+    let dead = |_: i32, hour: i64| if (5..14).contains(&hour) { 0 } else { workday(hour) };
+    let all = hourly(&scene, zone.at("2026-10-26 00:00"), zone.at("2026-11-21 00:00"), dead);
+    let (bands, allocations) = sums(&run(&scene, &without(&all, from, to)), from, to);
+    assert_eq!((bands.values().sum::<i64>(), allocations), (0, vec![Measured]));
+
+    // Known as an outage from 05:30 to 13:30, and 7 counts read in all: half an hour flat, half an hour peak.
+    scene.outages = vec![Outage { meter: MeterId(1), from: from.plus(30 * MINUTE), to: to.plus(-30 * MINUTE) }];
+    let rows = [count(1, from, 100), count(1, to, 107)];
+    let (bands, allocations) = sums(&run(&scene, &rows), from, to);
+    assert_eq!((bands, allocations), (BTreeMap::from([(Flat, 35), (Peak, 35)]), vec![Linear]));
+    let nothing = run(&scene, &[rows[0], count(1, to, 100)]);
+    assert_eq!(nothing.quantity(), 0);
+    assert!(nothing.parts.iter().all(|part| part.allocation == Measured), "a run of valid zeros");
+}
+
+/// One line: what is special, the gap, what is left out of the three weeks before it, what flowed in flat and peak hours.
+#[test]
+fn a_gap_takes_the_shape_of_the_like_days_in_the_three_weeks_before_it() {
+    let zone = Zone::berlin();
+    let base = scene(&zone);
+    let holidays = |dates: &[&str]| {
+        let exceptions = dates.iter().map(|text| (date(text), DayType::Holiday)).collect();
+        Arc::new(Calendar { exceptions, ..Calendar::default() })
+    };
+    // Weekends flow the other way round; holidays only at night.
+    let weekly = |calendar: Arc<Calendar>| {
+        move |date: i32, hour: i64| match calendar.day_type(kernel::time::LocalDate(date)) {
+            DayType::Workday => workday(hour),
+            DayType::Weekend => 6 - workday(hour),
+            DayType::Holiday => i64::from(hour < 6) * 7,
+        }
+    };
+    let autumn = ["2026-11-04", "2026-11-11", "2026-11-18", "2026-11-20"];
+    for (name, dates, gap, left_out, expected) in [
+        // 05:00 to 14:00: five hours of one count, four of five.
+        ("a workday", &[][..], ("2026-11-20 05:00", "2026-11-20 14:00"), &[][..], (50, 200, Profile)),
+        ("a Saturday", &[], ("2026-11-21 05:00", "2026-11-21 14:00"), &[], (250, 40, Profile)),
+        ("a holiday with three like it", &autumn, ("2026-11-20 00:00", "2026-11-20 14:00"), &[], (420, 0, Profile)),
+        ("a holiday with two like it", &autumn[1..], ("2026-11-20 00:00", "2026-11-20 14:00"), &[], (300, 120, Linear)),
+        // Friday 18:00 to Saturday 12:00, each in its shape: (4 + 6 x 5 ... ) the bands of both.
+        ("over two day types", &[], ("2026-11-20 18:00", "2026-11-21 12:00"), &[], (40 + 500, 100 + 20, Profile)),
+        ("part of an hour", &[], ("2026-11-20 08:00", "2026-11-20 11:00"), &[], (20, 50, Profile)),
+        ("exactly two hours", &[], ("2026-11-20 09:00", "2026-11-20 11:00"), &[], (30, 30, Linear)),
+        (
+            "only two like days without gaps of their own",
+            &[],
+            ("2026-11-21 05:00", "2026-11-21 14:00"),
+            &[
+                ("2026-10-31 02:00", "2026-10-31 06:00"),
+                ("2026-11-01 02:00", "2026-11-01 06:00"),
+                ("2026-11-07 02:00", "2026-11-07 06:00"),
+                ("2026-11-08 02:00", "2026-11-08 06:00"),
+            ],
+            (161, 129, Linear),
+        ),
+        (
+            "three like days, one the first of the three weeks",
+            &[],
+            ("2026-11-21 05:00", "2026-11-21 14:00"),
+            &[
+                ("2026-11-01 02:00", "2026-11-01 06:00"),
+                ("2026-11-07 02:00", "2026-11-07 06:00"),
+                ("2026-11-08 02:00", "2026-11-08 06:00"),
+            ],
+            (250, 40, Profile),
+        ),
+        // 25 hours: the hour from 2 to 3 comes twice and counts twice. From 01:00 to 11:00, ten hours flat, one peak.
+        ("the long day", &[], ("2026-10-25 01:00", "2026-10-25 11:00"), &[], (500, 10, Profile)),
+    ] {
+        let calendar = holidays(dates);
+        let scene =
+            Scene { terms: kernel::rate::Terms { calendar: calendar.clone(), ..base.terms.clone() }, ..base.clone() };
+        let (from, to) = (zone.at(gap.0), zone.at(gap.1));
+        let mut rows = hourly(&scene, zone.at("2026-09-20 00:00"), zone.at("2026-11-23 00:00"), weekly(calendar));
+        rows = without(&rows, from, to);
+        for (from, to) in left_out {
+            rows = without(&rows, zone.at(from), zone.at(to));
+        }
+        let (bands, allocations) = sums(&run(&scene, &rows), from, to);
+        let of = |band| bands.get(&band).copied().unwrap_or(0);
+        assert_eq!((of(Flat), of(Peak), &allocations[..]), (expected.0, expected.1, &[expected.2][..]), "{name}");
+    }
+}
+
+#[test]
+fn without_a_shape_a_gap_is_divided_by_time() {
+    let zone = Zone::china();
+    let scene = scene(&zone);
+    let (start, from, to) = (zone.at("2026-10-26 00:00"), zone.at("2026-11-20 05:00"), zone.at("2026-11-20 14:00"));
+    let end = zone.at("2026-11-21 00:00");
+    // Nothing flowed at such hours on any like day.
+    let at_night = |_: i32, hour: i64| i64::from(hour < 5) * 3;
+    let mut rows = without(&hourly(&scene, start, end, at_night), from, to);
+    rows.iter_mut().filter(|row| row.time >= to).for_each(|row| *row = count(1, row.time, 9_000));
+    assert_eq!(sums(&run(&scene, &rows), from, to).1, [Linear]);
+    // Read every three hours: each interval is a gap itself, and none has a shape.
+    let rows = hourly(&scene, start, end, |_, hour| workday(hour));
+    let coarse: Vec<Row> = rows.iter().step_by(3).copied().collect();
+    let outcome = run(&scene, &coarse);
+    assert_eq!((outcome.spreads, outcome.state.fine_day), (0, 0));
+    // A signed register that flows back at those hours, in all: that is no shape.
+    let signed = Scene { epochs: vec![Epoch { signed: true, ..scene.epochs[0].clone() }], ..scene.clone() };
+    let back = |_: i32, hour: i64| if (11..13).contains(&hour) { -4 } else { 2 };
+    let rows = without(&hourly(&signed, start, end, back), from, to);
+    assert_eq!(sums(&run(&signed, &rows), from, to).1, [Linear]);
+}
+
+#[test]
+fn a_late_reading_in_a_gap_beats_what_was_allocated() {
+    let zone = Zone::china();
+    let scene = scene(&zone);
+    let (from, to) = (zone.at("2026-11-20 05:00"), zone.at("2026-11-20 14:00"));
+    let all = hourly(&scene, zone.at("2026-10-26 00:00"), zone.at("2026-11-21 00:00"), |_, hour| workday(hour));
+    let mut stream = Stream::new(&scene);
+    stream.arrive(&without(&all, from, to));
+    assert_eq!(stream.spreads(), 1);
+    // It stood still until 13:00, and then all came at once.
+    let before = all.iter().find(|row| row.time == from).unwrap().value;
+    stream.arrive(&[Row { value: before, ..count(1, to.plus(-HOUR), 0) }]);
+    let outcome = stream.finish(to);
+    assert_eq!(sums(&outcome, from, to), (BTreeMap::from([(Flat, 0), (Peak, 250)]), vec![Measured]));
+}
+
+/// 20 days before the gap one like day changes its shape; 22 days before, the change is too old.
+#[test]
+fn a_change_of_a_day_within_the_three_weeks_before_changes_the_gap() {
+    let zone = Zone::china();
+    let scene = scene(&zone);
+    let (from, to) = (zone.at("2026-11-20 05:00"), zone.at("2026-11-20 14:00"));
+    let all = hourly(&scene, zone.at("2026-10-20 00:00"), zone.at("2026-11-21 00:00"), |_, hour| workday(hour));
+    for (day, changes) in [("2026-10-29 10:00", false), ("2026-10-30 10:00", true), ("2026-11-19 10:00", true)] {
+        // At first this reading is missing: two hours are one interval, divided by time over the switch. Then it says that
+        // all of it flowed before.
+        let late = zone.at(day);
+        let mut stream = Stream::new(&scene);
+        let rows = without(&all, from, to);
+        stream.arrive(&rows.iter().filter(|row| row.time != late).copied().collect::<Vec<_>>());
+        let before = sums(&stream.clone().finish(to), from, to);
+        let counted = all.iter().find(|row| row.time == late.plus(HOUR)).unwrap().value;
+        stream.arrive(&[Row { value: counted, ..count(1, late, 0) }]);
+        let after = sums(&stream.finish(to), from, to);
+        assert_eq!((before.1, &after.1[..]), (vec![Profile], &[Profile][..]), "{day}");
+        assert_eq!(before.0.values().sum::<i64>(), after.0.values().sum::<i64>(), "{day}: the total is measured");
+        assert_eq!(before.0 != after.0, changes, "{day}: {:?} became {:?}", before.0, after.0);
+    }
+}
+
+fn hour_at(zone: &Zone, hour: i64) -> Moment {
+    zone.at("2026-09-20 00:00").plus(hour * HOUR)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Forty days of hourly readings of two meters in turn, with gaps and outages, over a change of the clocks: in order,
+    /// and shuffled, doubled, in batches and late.
+    #[test]
+    fn streams_with_gaps_in_any_order_leave_one_ledger(
+        seed in any::<u64>(),
+        gaps in prop::collection::vec((0_i64..960, 2_i64..40), 0..8),
+        outage in prop::option::of((0_i64..960, 1_i64..30)),
+        shifts in prop::collection::vec((0_usize..960, 0_i64..60 * 24), 0..30),
+        batches in prop::collection::vec(1_usize..200, 1..6),
+        replaced in prop::option::of(300_i64..900),
+    ) {
+        let zone = Zone::berlin();
+        let mut scene = scene(&zone);
+        let at = |hour| hour_at(&zone, hour);
+        if let Some(replaced) = replaced {
+            let old = Epoch { valid_to: Some(at(replaced)), closing_count: Some(9_999_999), ..scene.epochs[0].clone() };
+            let new = Epoch { meter: MeterId(2), opening_count: Some(7), valid_from: at(replaced), ..epoch(2) };
+            scene.epochs = vec![old, Epoch { max_rate: 30_000, ..new }];
+        }
+        scene.outages = outage.iter().map(|(from, hours)| Outage { meter: MeterId(1), from: at(*from), to: at(from + hours) }).collect();
+        let mut sum = 1_000;
+        let mut rows = Vec::new();
+        for hour in 0..960 {
+            sum += (seed >> (hour % 61)) as i64 & 7;
+            let meter = if replaced.is_some_and(|replaced| hour > replaced) { 2 } else { 1 };
+            // A usage reading now and then, from the meter's other life.
+            rows.push(if seed.is_multiple_of(5) { usage(meter, at(hour - 1), at(hour), (sum % 13) * 10) } else { count(meter, at(hour), sum) });
+        }
+        if let (Some(replaced), false) = (replaced, seed.is_multiple_of(5)) {
+            // What it showed when it was taken down, and the new one's beginning.
+            let closing = rows.iter().rfind(|row| row.time <= at(replaced)).map(|row| row.value);
+            if let Some(kernel::reading::Value::Register(closing)) = closing {
+                scene.epochs[0].closing_count = Some(closing + 2);
+                scene.epochs[1].opening_count = Some(closing + 1);
+            }
+        }
+        for (from, hours) in gaps {
+            rows.retain(|row| row.time <= at(from) || at(from + hours) <= row.time);
+        }
+        let expected = run(&scene, &rows);
+        let mut arrivals: Vec<(i64, Row)> = rows.iter().map(|row| (0, *row)).collect();
+        for (index, late) in shifts {
+            let index = index % arrivals.len();
+            let row = arrivals[index].1;
+            arrivals[index].0 = late;
+            if late % 3 == 0 {
+                arrivals.push((late * 2, row));
+            }
+        }
+        arrivals.sort_by_key(|(late, row)| (row.time.plus(late * HOUR), row.meter));
+        let mut stream = Stream::new(&scene);
+        let (mut rest, mut sizes) = (&arrivals[..], batches.iter().cycle());
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
+            let batch: Vec<Row> = batch.iter().map(|(late, row)| Row { received_at: row.time.plus(late * HOUR), ..*row }).collect();
+            stream.arrive(&batch);
+            rest = later;
+        }
+        let until = rows.iter().map(|row| row.time).max().unwrap();
+        let found = stream.finish(until);
+        prop_assert_eq!(found.ledger(), expected.ledger());
+        prop_assert_eq!(&found.verdicts, &expected.verdicts);
+        prop_assert_eq!(&found.state, &expected.state);
+        prop_assert_eq!(found.parts.len(), expected.parts.len());
+    }
+}

@@ -1,0 +1,429 @@
+//! Charges beside energy: worked out by the kernel from what is charged, compared with what they cost so far, and only the
+//! difference becomes lines (domain.md, 4 and 10).
+//!
+//! Fixed charges accrue day by day ([`super::accrual`]). All others are charged when a month is final: when its period is
+//! closed, or earlier for an account that was closed. What they come to is a function of the ledger's energy lines, of
+//! contracts and stored readings; so whatever changes one of these later, in any order, ends at the same lines:
+//!
+//! - a close charges them in the transaction that closes the period, and a second one charges nothing more;
+//! - opening a period again takes them back, by lines like any other difference;
+//! - a late reading of a closed month proposes their difference together with that of the energy: an adjustment that waits
+//!   counts as approved for those after it, and what one that was rejected had assumed is proposed back.
+//!
+//! Before a month is final they are a forecast, which statements show and no balance holds: it cuts nobody off.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kernel::component::bill::bill;
+use kernel::component::demand::{Load, Maxima, Window};
+use kernel::component::line::{Effect, Line, Measure, Standing, Why};
+use kernel::component::month::DayRun;
+use kernel::component::{Charge, Component};
+use kernel::id::{AccountId, MeterId, ServicePointId, TariffVersionId};
+use kernel::judge::Interval;
+use kernel::money::Quantity;
+use kernel::reading::Verdict;
+use kernel::time::{LocalDate, LocalMonth, Moment};
+
+use super::charged::{for_each_line, for_each_posted};
+use super::component_facts::{self, AccountMonth, Charged, contracts_of, of_point};
+use super::corrections::truth;
+use super::error::BillingError;
+use super::late::stored_rows;
+use super::lines::{LineKey, Sum};
+use super::names::ComponentName;
+use super::rerate::{Start, Sums, difference, rate};
+use super::writer::Writer;
+use crate::lake::read::StoredRow;
+use crate::registry::Registry;
+
+/// One line of an account's month, charged or to be expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentLine {
+    /// Where.
+    pub point: ServicePointId,
+    /// The local day under which it is charged: the last that it is for.
+    pub date: LocalDate,
+    /// What it is, and why. Its standing is final exactly where it is charged.
+    pub line: Line,
+}
+
+/// What must be worked out anew.
+#[derive(Debug, Default)]
+pub struct Charging {
+    /// Months of service points to look at in the next settlement.
+    pub due: BTreeSet<(ServicePointId, LocalMonth)>,
+    /// Service points with charges that are worked out for a month.
+    points: BTreeSet<ServicePointId>,
+    /// Those whose charges rest on another's use, by that other.
+    dependents: BTreeMap<ServicePointId, BTreeSet<ServicePointId>>,
+}
+
+impl Charging {
+    /// Follows a change of the registry.
+    pub fn follow(&mut self, registry: &Registry) {
+        self.points.clear();
+        self.dependents.clear();
+        let monthly = |component: &Component| !component.charge.is_fixed();
+        if !registry.versions().any(|version| version.components.iter().any(monthly)) {
+            return;
+        }
+        for point in registry.service_points() {
+            let charges = |tariff| {
+                let versions = registry.tariff(tariff).into_iter().flat_map(|tariff| &tariff.versions);
+                versions.flat_map(|version| &version.components).any(monthly)
+            };
+            for contract in point.contracts.iter().filter(|contract| charges(contract.tariff)) {
+                self.points.insert(point.id);
+                for source in registry.facts_of(contract.id).points() {
+                    self.dependents.entry(source).or_default().insert(point.id);
+                }
+            }
+        }
+    }
+
+    /// Marks the months of a service point and of those that rest on it.
+    fn mark(&mut self, point: ServicePointId, month: LocalMonth) {
+        let dependents = self.dependents.get(&point).into_iter().flatten();
+        let all = dependents.copied().chain(self.points.get(&point).copied());
+        self.due.extend(all.map(|point| (point, month)));
+    }
+
+    /// Service points with charges that are worked out for a month.
+    pub fn points(&self) -> &BTreeSet<ServicePointId> {
+        &self.points
+    }
+
+    fn concerns(&self, point: ServicePointId) -> bool {
+        self.points.contains(&point) || self.dependents.contains_key(&point)
+    }
+}
+
+/// The component of a version; also one that was superseded.
+fn component_of(registry: &Registry, version: TariffVersionId, name: ComponentName) -> Option<&Component> {
+    let (_, version) = registry.version(version)?;
+    version.components.iter().find(|component| component.name == name.as_str())
+}
+
+/// How much of what a line is for: units, kW; nothing where it is a share of money.
+fn quantity_of(measure: Measure) -> Quantity {
+    match measure {
+        Measure::Units { quantity, .. } | Measure::Days { quantity, .. } => quantity,
+        Measure::Share { .. } | Measure::Within { .. } | Measure::Difference { .. } => Quantity::ZERO,
+    }
+}
+
+fn key_of(account: AccountId, date: LocalDate, line: &Line) -> LineKey {
+    LineKey {
+        account,
+        date,
+        version: line.version,
+        band: line.band.map_or(0, |band| band as u8),
+        tier: line.tier.unwrap_or(0),
+        component: ComponentName::of(&line.component),
+    }
+}
+
+impl Writer {
+    /// Charges what monthly components come to in all months that are due, or takes it back.
+    pub(super) async fn charge_components(&mut self) -> Result<(), BillingError> {
+        self.find_due();
+        let mut months: BTreeMap<LocalMonth, BTreeSet<ServicePointId>> = BTreeMap::new();
+        for (point, month) in std::mem::take(&mut self.charging.due) {
+            months.entry(month).or_default().insert(point);
+        }
+        for (month, points) in months {
+            let charged = self.charged(&points, month).await?;
+            for point in points {
+                let (difference, before) = self.component_difference(point, month, &charged).await?;
+                self.pricing.add_difference(point, &difference, before);
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks what the month that is being closed, and lines that came for months that are final, bring about.
+    fn find_due(&mut self) {
+        let Writer { charging, pricing, registry, closing, .. } = self;
+        if charging.points.is_empty() {
+            return;
+        }
+        if let Some((site, month)) = *closing {
+            let here = |id: &&ServicePointId| registry.service_point(**id).is_some_and(|point| point.site == site);
+            let here: Vec<ServicePointId> = charging.points.iter().filter(here).copied().collect();
+            charging.due.extend(here.into_iter().map(|point| (point, month)));
+        }
+        let mut marked = BTreeSet::new();
+        for (id, point) in pricing.points.iter_mut().filter(|(id, point)| point.changed && charging.concerns(**id)) {
+            let setup = Arc::clone(&point.setup);
+            for (key, line) in point.lines.all().iter() {
+                let ended = || registry.account(key.account).is_some_and(|account| account.closed_at.is_some());
+                let energy = line.changed && key.component == ComponentName::ENERGY;
+                if energy && (setup.is_closed(key.date) || ended()) {
+                    marked.insert((*id, key.date.month()));
+                }
+            }
+        }
+        marked.into_iter().for_each(|(point, month)| charging.mark(point, month));
+    }
+
+    /// Marks the months of an account that are open, from its contracts' beginnings to a month.
+    pub(super) fn mark_account(&mut self, account: AccountId, through: LocalMonth) {
+        for point in self.registry.points_of_account(account) {
+            let Some(site) = self.registry.site(point.site) else { continue };
+            let own = point.contracts.iter().filter(|contract| contract.account == account);
+            let first = own.filter_map(|contract| site.days.at(contract.valid_from)).map(|day| day.date.month()).min();
+            let open = site.closed_through.map(|closed| LocalMonth(closed.0 + 1));
+            let Some(first) = first.max(open) else { continue };
+            for month in (first.0..=through.0).map(LocalMonth) {
+                if self.charging.points.contains(&point.id) {
+                    self.charging.due.insert((point.id, month));
+                }
+            }
+        }
+    }
+
+    /// Marks the months of a service point that something changes which reaches back, where they are final for anybody.
+    pub(super) fn mark_final(&mut self, point: ServicePointId, since: Moment, now: Moment) {
+        let site = self.registry.service_point(point).and_then(|point| self.registry.site(point.site));
+        let month = |moment| site.and_then(|site| site.days.at(moment)).map(|day| day.date.month());
+        let Some((first, last)) = month(since).zip(month(now)) else { return };
+        for month in (first.0..=last.0).map(LocalMonth) {
+            let is_final = |account: &AccountId| self.is_final(AccountMonth { point, account: *account, month });
+            if self.payers(point).iter().any(is_final) {
+                self.charging.due.insert((point, month));
+            }
+        }
+    }
+
+    /// Marks a month at all service points of a site.
+    pub(super) fn mark_site(&mut self, site: kernel::id::SiteId, month: LocalMonth) {
+        let here = |id: &&ServicePointId| self.registry.service_point(**id).is_some_and(|point| point.site == site);
+        let here: Vec<_> = self.charging.points.iter().filter(here).map(|point| (*point, month)).collect();
+        self.charging.due.extend(here);
+    }
+
+    /// Marks what lines of a month bring about.
+    pub(super) fn mark_lines<'k>(&mut self, lines: impl Iterator<Item = &'k (ServicePointId, LineKey)>) {
+        lines.for_each(|(point, key)| self.charging.mark(*point, key.date.month()));
+    }
+
+    /// Whether everything that an account owes for a month is charged.
+    fn is_final(&self, of: AccountMonth) -> bool {
+        let site = self.registry.service_point(of.point).and_then(|point| self.registry.site(point.site));
+        let Some(site) = site else { return false };
+        let closed = site.closed_through.is_some_and(|closed| of.month <= closed);
+        let ended = self.registry.account(of.account).is_some_and(|account| account.closed_at.is_some());
+        closed || ended || self.closing == Some((site.id, of.month))
+    }
+
+    /// Some service points, and those on whose use their charges rest.
+    fn with_sources(&self, points: &BTreeSet<ServicePointId>) -> BTreeSet<ServicePointId> {
+        let contracts =
+            points.iter().filter_map(|id| self.registry.service_point(*id)).flat_map(|point| &point.contracts);
+        let sources = contracts.flat_map(|contract| self.registry.facts_of(contract.id).points());
+        points.iter().copied().chain(sources).collect()
+    }
+
+    /// All lines of a month as they are in memory and book together; adjustments that wait count as approved.
+    async fn charged(&mut self, points: &BTreeSet<ServicePointId>, month: LocalMonth) -> Result<Charged, BillingError> {
+        let points = self.with_sources(points);
+        let mut charged = Charged::new();
+        let mut snapshot = self.book.snapshot().await?;
+        for_each_posted(&mut snapshot, &self.lake, &self.files, &points, month..=month, |line| {
+            charged.entry((line.point, line.key)).or_default().add(line.sum);
+        })
+        .await?;
+        for waits in self.adjustments.pending.values().filter(|waits| waits.month == month) {
+            for ((point, key), line) in waits.lines.iter().filter(|((point, _), _)| points.contains(point)) {
+                charged.entry((*point, *key)).or_default().add(line.difference);
+            }
+        }
+        for id in &points {
+            let Some(point) = self.pricing.points.get_mut(id) else { continue };
+            for (key, line) in point.lines.all().iter().filter(|(key, _)| key.date.month() == month) {
+                charged.entry((*id, *key)).or_default().add(line.sum);
+            }
+        }
+        Ok(charged)
+    }
+
+    /// What is to be charged more at a service point, and what those lines cost before.
+    async fn component_difference(
+        &self,
+        point: ServicePointId,
+        month: LocalMonth,
+        charged: &Charged,
+    ) -> Result<(Sums, Sums), BillingError> {
+        let mut target = Sums::new();
+        for account in self.payers(point) {
+            let of = AccountMonth { point, account, month };
+            if !self.is_final(of) {
+                continue;
+            }
+            for ComponentLine { date, line, .. } in self.worked_out(of, charged, true).await? {
+                let sum = Sum { quantity: quantity_of(line.measure), amount: line.amount };
+                if line.effect == Effect::Added && line.why != Why::Days {
+                    target.entry(key_of(account, date, &line)).or_default().add(sum);
+                }
+            }
+        }
+        target.retain(|_, sum| !sum.is_zero());
+        let monthly = |key: &LineKey| {
+            let component = component_of(&self.registry, key.version, key.component);
+            key.component != ComponentName::ENERGY && !component.is_some_and(|component| component.charge.is_fixed())
+        };
+        let current = of_point(charged, point).filter(|(key, _)| monthly(key));
+        let current: Sums = current.map(|(key, sum)| (*key, *sum)).collect();
+        let difference = difference(&current, target);
+        let before = current.into_iter().filter(|(key, _)| difference.contains_key(key)).collect();
+        Ok((difference, before))
+    }
+
+    /// The accounts that ever paid at a service point.
+    fn payers(&self, point: ServicePointId) -> BTreeSet<AccountId> {
+        let contracts = self.registry.service_point(point).into_iter().flat_map(|point| &point.contracts);
+        contracts.map(|contract| contract.account).collect()
+    }
+
+    /// All lines of an account's month at a service point, fixed charges included.
+    async fn worked_out(
+        &self,
+        of: AccountMonth,
+        charged: &Charged,
+        closed: bool,
+    ) -> Result<Vec<ComponentLine>, BillingError> {
+        let Some(segments) = component_facts::segments(&self.registry, charged, of) else { return Ok(Vec::new()) };
+        let maxima = self.maxima(of, &component_facts::windows_of(&segments)).await?;
+        let last = |days: DayRun| days.first.plus(i32::from(days.count.max(1)) - 1);
+        let dates: BTreeMap<TariffVersionId, LocalDate> =
+            segments.iter().map(|segment| (segment.version.id, last(segment.days))).collect();
+        let facts = component_facts::facts(&self.registry, charged, of, segments, maxima, closed);
+        let lines = bill(&facts).map_err(|fault| BillingError::Components {
+            point: of.point,
+            account: of.account,
+            month: of.month,
+            fault,
+        })?;
+        let standing = if closed { Standing::Final } else { Standing::Forecast };
+        let dated = lines.into_iter().map(|line| {
+            let date = dates.get(&line.version).copied().unwrap_or(of.month.first_day());
+            let standing = if line.why == Why::Days { Standing::Final } else { standing };
+            ComponentLine { point: of.point, date, line: Line { standing, ..line } }
+        });
+        Ok(dated.collect())
+    }
+
+    /// The month's maxima of demand while the account paid, by measured intervals: one that bridges a gap counts as what it
+    /// is, a single interval.
+    async fn maxima(&self, of: AccountMonth, windows: &[Window]) -> Result<Vec<(Window, Maxima)>, BillingError> {
+        let contracts = contracts_of(&self.registry, of);
+        let span =
+            self.registry.service_point(of.point).and_then(|point| self.registry.site(point.site)?.span(of.month));
+        let (Some((start, end)), Some((first, _)), false) = (span, contracts.first(), windows.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let until = contracts.iter().map(|(contract, _)| contract.valid_to.unwrap_or(end)).max().unwrap_or(end);
+        let (from, to) = (start.max(first.valid_from), end.min(until));
+        let Some(setup) = self.pricing.points.get(&of.point).map(|point| Arc::clone(&point.setup)) else {
+            return Ok(Vec::new());
+        };
+        let (state, after) = self.checkpoint_before(of.point, &setup, from.plus(-1)).await?;
+        // How a gap is divided does not matter: its parts belong together again below.
+        let begin = Start { state, after, look_back: None };
+        let meters: BTreeSet<MeterId> = setup.meters().collect();
+        let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
+        let mut rows: Vec<StoredRow> = truth(by_meter.into_values().flatten(), &self.corrections, &meters, after);
+        rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
+        // The parts of one reading's interval belong together again; a closing count ends one for each day at most.
+        let mut intervals: BTreeMap<(Option<usize>, Option<LocalDate>), Interval> = BTreeMap::new();
+        rate(&setup, &begin, &rows, self.clock.now(), |index, part| {
+            let part_of = (index, index.is_none().then_some(part.date));
+            let whole = Interval { from: part.from, to: part.to, quantity: Quantity::ZERO };
+            let whole = intervals.entry(part_of).or_insert(whole);
+            whole.from = whole.from.min(part.from);
+            whole.to = whole.to.max(part.to);
+            whole.quantity += part.quantity;
+        });
+        let intervals = intervals.into_values().filter(|interval| interval.from < interval.to);
+        let load = match Load::of_intervals(intervals) {
+            Ok(load) => load,
+            Err(fault) => {
+                tracing::warn!(point = %of.point, month = %of.month, ?fault, "no demand can be told from these readings");
+                Load::default()
+            }
+        };
+        let maxima = windows.iter().filter_map(|window| {
+            let maxima = load.maxima(*window, &setup.terms, from, to).ok()?;
+            Some((*window, maxima))
+        });
+        Ok(maxima.collect())
+    }
+
+    /// What the components of an account's month come to by what the book says: charged where the month is final, else as
+    /// a forecast. Fixed charges are among them for all days of the month.
+    ///
+    /// # Errors
+    /// [`BillingError`] where book or lake cannot be read.
+    pub async fn components(&self, account: AccountId, month: LocalMonth) -> Result<Vec<ComponentLine>, BillingError> {
+        let points: BTreeSet<ServicePointId> =
+            self.pricing.points_of.get(&account).into_iter().flatten().copied().collect();
+        let concerned: BTreeSet<ServicePointId> =
+            points.iter().copied().filter(|point| self.charging.points.contains(point)).collect();
+        let mut charged = Charged::new();
+        if !concerned.is_empty() {
+            let mut snapshot = self.book.snapshot().await?;
+            let needed = self.with_sources(&concerned);
+            for_each_line(&mut snapshot, &self.lake, &self.files, &needed, month..=month, |line| {
+                charged.entry((line.point, line.key)).or_default().add(line.sum);
+            })
+            .await?;
+        }
+        let mut lines = Vec::new();
+        for point in points {
+            let of = AccountMonth { point, account, month };
+            lines.extend(self.worked_out(of, &charged, self.is_final(of)).await?);
+        }
+        Ok(lines)
+    }
+
+    /// The components that are charged under a local day of an account, or are to be expected there.
+    ///
+    /// # Errors
+    /// As [`Writer::components`].
+    pub async fn explain_components(
+        &self,
+        account: AccountId,
+        date: LocalDate,
+    ) -> Result<Vec<ComponentLine>, BillingError> {
+        let mut lines = self.components(account, date.month()).await?;
+        lines.retain(|line| line.line.why != Why::Days && line.date == date);
+        for id in self.pricing.points_of.get(&account).into_iter().flatten() {
+            let Some(point) = self.pricing.points.get(id) else { continue };
+            let day = DayRun { first: date, count: 1 };
+            for key in super::accrual::fixed(&point.setup.terms, date..=date).into_keys() {
+                let component = component_of(&self.registry, key.version, key.component);
+                let Some(component) = component.filter(|_| key.account == account) else { continue };
+                let measure = match component.charge {
+                    Charge::Daily(price) => Measure::Units { quantity: super::accrual::ONE, price },
+                    Charge::Monthly(price) => Measure::Days { quantity: super::accrual::ONE, price, days: day },
+                    _ => continue,
+                };
+                let line = Line {
+                    component: component.name.clone(),
+                    version: key.version,
+                    band: None,
+                    tier: None,
+                    measure,
+                    amount: measure.amount(date.month()),
+                    effect: Effect::Added,
+                    standing: Standing::Final,
+                    why: Why::Days,
+                };
+                lines.push(ComponentLine { point: *id, date, line });
+            }
+        }
+        Ok(lines)
+    }
+}

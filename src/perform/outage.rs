@@ -1,0 +1,30 @@
+//! `outage`: when a meter had no supply, as a person says.
+
+use engine::billing::outages::StateOutage;
+use kernel::gap::Outage;
+
+use super::readings::{meter, moment, say_what_waits};
+use crate::call::{Events, Failure, failed, say};
+use crate::node::Node;
+
+/// What was typed.
+pub(super) struct Said<'a> {
+    pub(super) meter: &'a str,
+    pub(super) from: &'a str,
+    pub(super) to: &'a str,
+    pub(super) withdraw: bool,
+    pub(super) reason: &'a str,
+}
+
+pub(super) async fn outage(node: &Node, actor: &str, said: &Said<'_>, events: &Events) -> Result<(), Failure> {
+    let registry = node.engine.registry();
+    let known = meter(&registry, said.meter)?;
+    let (from, to) = (moment(&registry, known, said.from)?, moment(&registry, known, said.to)?);
+    let outage = Outage { meter: known.id, from, to };
+    let asked =
+        StateOutage { outage, withdraw: said.withdraw, reason: said.reason.to_owned(), actor: actor.to_owned() };
+    let id = node.engine.state_outage(asked).await.map_err(failed)?.map_err(failed)?;
+    let what = if said.withdraw { "withdrawn" } else { "recorded" };
+    say(events, format!("{}: outage {id} from {from} to {to} {what}", known.serial)).await;
+    say_what_waits(node, events).await
+}
