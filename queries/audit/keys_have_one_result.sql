@@ -3,8 +3,11 @@
 -- column transfer_id: ; which transfer, or null
 -- column fault: ; what is wrong
 WITH ordered AS (
-    SELECT id, kind FROM book.transfers
-    WHERE kind IN ('topup', 'bonus', 'capture', 'reversal', 'suspense', 'suspense_assignment')
+    -- What money bought follows its payment, and is undone with it.
+    SELECT t.id, t.kind
+    FROM book.transfers AS t
+    LEFT JOIN book.transfers AS o ON o.id = t.linked_id AND o.kind IN ('unit_sale', 'unit_refund')
+    WHERE t.kind IN ('topup', 'bonus', 'capture', 'reversal', 'suspense', 'suspense_assignment') AND o.id IS NULL
 ),
 kept AS (SELECT key, kind, content_hash, transfer_id, subject_id FROM book.money_keys),
 uses AS (SELECT transfer_id, count(*) AS times FROM kept WHERE transfer_id IS NOT NULL GROUP BY transfer_id)

@@ -11,7 +11,11 @@ WITH moves AS (
     LEFT JOIN book.transfers AS o ON o.id = t.linked_id AND t.kind = 'reversal'
     LEFT JOIN book.ledger_accounts AS w
         ON w.id = t.credit_id AND w.account_id = t.account_id AND w.name LIKE 'wallet:%'
-    WHERE coalesce(o.kind, t.kind) IN ('topup', 'suspense_assignment', 'refund')
+    LEFT JOIN book.ledger_accounts AS d
+        ON d.id = t.debit_id AND d.account_id = t.account_id AND d.name LIKE 'wallet:%'
+    -- Money that buys units touches no wallet; the units do.
+    WHERE coalesce(o.kind, t.kind) IN ('topup', 'suspense_assignment', 'refund', 'unit_sale')
+        AND (w.id IS NOT NULL OR d.id IS NOT NULL)
 ),
 running AS (
     SELECT
@@ -20,7 +24,16 @@ running AS (
     FROM moves
 ),
 uses AS (SELECT transfer_id, count(*) AS times FROM book.refunds WHERE transfer_id IS NOT NULL GROUP BY transfer_id),
-transfers AS (SELECT id, account_id, amount FROM book.transfers WHERE kind = 'refund')
+transfers AS (SELECT id, account_id, amount FROM book.transfers WHERE kind = 'refund'),
+-- What units were bought for.
+worth AS (
+    SELECT
+        u.refund_id,
+        sum(CAST(CAST(u.units AS DECIMAL(19, 0)) * CAST(s.price AS DECIMAL(19, 0)) * 0.000000001 AS DECIMAL(38, 9))) AS amount
+    FROM book.unit_refunds AS u
+    JOIN book.unit_sales AS s ON s.id = u.sale_id
+    GROUP BY u.refund_id
+)
 SELECT account_id, id AS transfer_id, 'more was refunded than paid in' AS fault
 FROM running
 WHERE kind = 'refund' AND cash < 0
@@ -40,8 +53,9 @@ SELECT
 FROM book.refunds AS r
 FULL OUTER JOIN transfers AS t ON t.id = r.transfer_id
 LEFT JOIN uses AS u ON u.transfer_id = r.transfer_id
+LEFT JOIN worth AS m ON m.refund_id = r.id
 WHERE r.id IS NULL
     OR r.state NOT IN ('requested', 'paid', 'rejected', 'reversed')
     OR (r.state IN ('requested', 'rejected') AND r.transfer_id IS NOT NULL)
     OR (r.state IN ('paid', 'reversed') AND (t.id IS NULL OR t.amount <> r.amount OR t.account_id <> r.account_id OR u.times > 1
-        OR r.decided_by IS NULL OR (r.amount > r.approval_above AND r.decided_by = r.proposed_by)))
+        OR r.decided_by IS NULL OR (coalesce(m.amount, r.amount) > r.approval_above AND r.decided_by = r.proposed_by)))

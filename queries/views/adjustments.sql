@@ -8,7 +8,7 @@
 -- column cause: ; late, apply, correction or rerate
 -- column detail: ; in words
 -- column difference: currency; what the account owes more; below zero in its favour
--- column currency: ; of the difference
+-- column currency: ; of the difference: kWh or m3 where the account buys units
 -- column proposed_by: ; who brought it about
 -- column proposed_at: UTC; when
 -- column decided_by: ; who decided, adjustment_limit where nobody had to
@@ -25,7 +25,7 @@ SELECT
     a.cause,
     a.detail,
     a.difference,
-    s.currency,
+    coalesce(u.unit, s.currency) AS currency,
     a.actor AS proposed_by,
     a.proposed_at,
     a.decided_by,
@@ -36,3 +36,4 @@ SELECT
 FROM book.adjustments AS a
 JOIN book.accounts AS c ON c.id = a.account_id
 JOIN book.sites AS s ON s.id = c.site_id
+LEFT JOIN book.unit_accounts AS u ON u.id = c.id

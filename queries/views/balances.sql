@@ -1,7 +1,7 @@
 -- title: Balances | 余额
 -- purpose: Posted transfers of the wallet minus rated usage that is not posted yet, minus holds.
 -- column account: ; its name
--- column currency: ; of all amounts
+-- column currency: ; of all amounts: the site's currency, or kWh or m3 where the account buys units
 -- column balance: currency; posted minus unposted minus held
 -- column posted: currency; all transfers into the wallet minus all out of it
 -- column unposted: currency; usage rated and not yet posted
@@ -36,7 +36,7 @@ measured AS (
 )
 SELECT
     a.name AS account,
-    s.currency,
+    coalesce(w.unit, s.currency) AS currency,
     CAST(coalesce(p.posted, 0) - coalesce(u.unposted, 0) - coalesce(h.held, 0) AS DECIMAL(38, 9)) AS balance,
     CAST(coalesce(p.posted, 0) AS DECIMAL(38, 9)) AS posted,
     CAST(coalesce(u.unposted, 0) AS DECIMAL(38, 9)) AS unposted,
@@ -44,6 +44,7 @@ SELECT
     CAST(coalesce(h.held, 0) AS DECIMAL(38, 9)) AS held
 FROM book.accounts AS a
 JOIN book.sites AS s ON s.id = a.site_id
+LEFT JOIN book.unit_accounts AS w ON w.id = a.id
 LEFT JOIN posted AS p ON p.account_id = a.id
 LEFT JOIN unposted AS u ON u.account_id = a.id
 LEFT JOIN held AS h ON h.account_id = a.id

@@ -19,7 +19,14 @@
 -- column transfer_id: ; the transfer that posted it; 0 while it is not posted
 -- column tariff_version_id: ; the version of the tariff
 -- column unit: ; the billing unit of the service point: kWh, m3 or GJ
-WITH versions AS (
+-- column currency: ; of the amount: kWh or m3 where the account buys units, which cost one each then
+WITH owners AS (
+    SELECT a.id, a.name, u.unit, coalesce(u.unit, s.currency) AS currency
+    FROM book.accounts AS a
+    JOIN book.sites AS s ON s.id = a.site_id
+    LEFT JOIN book.unit_accounts AS u ON u.id = a.id
+),
+versions AS (
     SELECT v.id, t.name AS tariff
     FROM book.tariff_versions AS v
     JOIN book.tariffs AS t ON t.id = v.tariff_id
@@ -65,11 +72,14 @@ SELECT
     END END AS band,
     c.tier,
     c.tariff,
-    CASE WHEN c.component = 'energy' AND (c.band <> 6 OR c.tier = 0) THEN c.price END AS price,
+    CASE WHEN c.component <> 'energy' THEN NULL
+        WHEN a.unit IS NOT NULL AND c.price IS NOT NULL THEN CAST(1 AS DECIMAL(38, 6))
+        WHEN c.band <> 6 OR c.tier = 0 THEN c.price END AS price,
     CAST(CAST(c.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS quantity,
     c.amount,
     c.transfer_id,
     c.tariff_version_id,
-    c.unit
-FROM book.accounts AS a
+    c.unit,
+    a.currency
+FROM owners AS a
 JOIN placed AS c ON c.account_id = a.id

@@ -2,10 +2,11 @@
 -- purpose: All ledger accounts with what was debited and credited: a trial balance. In each currency the balances sum to
 --   zero.
 -- column ledger_account: ; its name: wallet:ACCOUNT, bonus, emergency:ACCOUNT, arrears:ACCOUNT, deposit:ACCOUNT,
---   cash:CHANNEL, clearing:PROVIDER, revenue:UTILITY, revenue:UTILITY:COMPONENT, revenue:fees, tax:NAME, rounding or suspense
+--   cash:CHANNEL, clearing:PROVIDER, revenue:UTILITY, revenue:UTILITY:COMPONENT (units: sold beforehand), revenue:fees, tax:NAME,
+--   rounding or suspense; in kWh or m3 also units:UTILITY (sold beforehand) and delivered:UTILITY (of these used)
 -- column kind: ; asset, liability, income or expense
 -- column account: ; the customer's account that it belongs to, or null
--- column currency: ; of the amounts
+-- column currency: ; of the amounts: a currency, or kWh or m3
 -- column debits: currency; the sum of its debits
 -- column credits: currency; the sum of its credits
 -- column balance: currency; debits minus credits: above zero for what we have, below zero for what we owe or earned

@@ -1,5 +1,5 @@
 -- title: Payments | 充值
--- purpose: Money that customers paid in, with its state.
+-- purpose: Money that customers paid in, with its state; what it bought where an account is kept in units: unit_sales.
 -- column payment_key: ; the client's key, unique for ever
 -- column account: ; who is credited
 -- column channel: ; cash, or a provider's channel

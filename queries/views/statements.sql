@@ -20,7 +20,14 @@
 -- column carried_out: currency; what this one rounds away
 -- column total: currency; the sum of the account's rounded lines of the month
 -- column unit: ; the billing unit of the service point: kWh, m3 or GJ
-WITH closed AS (
+-- column currency: ; of the amounts: kWh or m3 where the account buys units
+WITH owners AS (
+    SELECT a.id, a.name, u.unit, coalesce(u.unit, s.currency) AS currency
+    FROM book.accounts AS a
+    JOIN book.sites AS s ON s.id = a.site_id
+    LEFT JOIN book.unit_accounts AS u ON u.id = a.id
+),
+closed AS (
     SELECT a.id AS account_id, a.name AS account, max(p.local_month) AS through
     FROM book.accounts AS a
     JOIN book.periods AS p ON p.site_id = a.site_id
@@ -83,7 +90,7 @@ frozen AS (
         END AS band,
         l.tier,
         v.tariff,
-        r.price,
+        CASE WHEN a.unit IS NOT NULL AND r.price IS NOT NULL THEN CAST(1 AS DECIMAL(38, 6)) ELSE r.price END AS price,
         CAST(CAST(l.quantity AS DECIMAL(19, 0)) * 0.001 AS DECIMAL(38, 3)) AS quantity,
         l.amount,
         l.carried_in,
@@ -91,7 +98,7 @@ frozen AS (
         l.carried_out,
         p.unit
     FROM book.statement_lines AS l
-    JOIN book.accounts AS a ON a.id = l.account_id
+    JOIN owners AS a ON a.id = l.account_id
     JOIN book.service_points AS p ON p.id = l.service_point_id
     LEFT JOIN versions AS v ON v.id = l.tariff_version_id
     LEFT JOIN book.tariff_prices AS r
@@ -108,6 +115,8 @@ stated AS (
     SELECT * FROM frozen
 )
 SELECT
-    account, month, statement, service_point, utility, usage_month, component, band, tier, tariff, price, quantity, amount,
-    carried_in, rounded, carried_out, CAST(sum(rounded) OVER (PARTITION BY account, month) AS DECIMAL(38, 3)) AS total, unit
-FROM stated
+    t.account, t.month, t.statement, t.service_point, t.utility, t.usage_month, t.component, t.band, t.tier, t.tariff, t.price,
+    t.quantity, t.amount, t.carried_in, t.rounded, t.carried_out,
+    CAST(sum(t.rounded) OVER (PARTITION BY t.account, t.month) AS DECIMAL(38, 3)) AS total, t.unit, o.currency
+FROM owners AS o
+JOIN stated AS t ON t.account = o.name

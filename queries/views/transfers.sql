@@ -2,11 +2,11 @@
 -- purpose: Immutable double-entry money movements; a debit and a credit of the same amount.
 -- column transfer_id: ; its number
 -- column kind: ; topup, usage, usage_difference, reversal, adjustment (of a closed month, or by a person), refund, bonus,
---   capture, suspense, suspense_assignment or arrears
+--   capture, suspense, suspense_assignment, arrears, unit_sale (what money bought) or unit_refund (what units given back cost)
 -- column debit: ; the ledger account that gives
 -- column credit: ; the ledger account that receives
 -- column amount: currency; above zero
--- column currency: ; of the amount
+-- column currency: ; of the amount: a currency, or kWh or m3
 -- column account: ; the customer's account that it concerns; null while nobody knows it
 -- column local_date: ; the day of usage, or null
 -- column linked_id: ; the transfer that it corrects, or null

@@ -15,6 +15,7 @@
 -- column unpriced: kWh, m3 or GJ; beyond the end of a price series, not charged yet
 -- column cost: currency; of all components, exact, not rounded
 -- column unit: ; the billing unit: kWh, m3 or GJ
+-- column currency: ; of the cost: kWh or m3 where the account buys units
 SELECT
     account,
     service_point,
@@ -30,12 +31,13 @@ SELECT
     sum(CASE WHEN band = 'dynamic' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS dynamic,
     sum(CASE WHEN band = 'unpriced' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END) AS unpriced,
     sum(amount) AS cost,
-    unit
+    unit,
+    currency
 FROM (
     SELECT
-        account, service_point, utility, unit, local_date, band, amount,
+        account, service_point, utility, unit, currency, local_date, band, amount,
         -- Other components have quantities of their own, such as kW.
         CASE WHEN component = 'energy' THEN quantity ELSE CAST(0 AS DECIMAL(38, 3)) END AS quantity
     FROM charges
 )
-GROUP BY account, service_point, utility, unit, local_date
+GROUP BY account, service_point, utility, unit, local_date, currency

@@ -15,6 +15,7 @@
 -- column unpriced: kWh, m3 or GJ; beyond the end of a price series, not charged yet
 -- column cost: currency; exact, not rounded
 -- column unit: ; the billing unit: kWh, m3 or GJ
+-- column currency: ; of the cost: kWh or m3 where the account buys units
 SELECT
     account,
     service_point,
@@ -30,6 +31,7 @@ SELECT
     sum(dynamic) AS dynamic,
     sum(unpriced) AS unpriced,
     sum(cost) AS cost,
-    unit
+    unit,
+    currency
 FROM usage_daily
-GROUP BY account, service_point, utility, unit, CAST(date_trunc('month', local_date) AS DATE)
+GROUP BY account, service_point, utility, unit, CAST(date_trunc('month', local_date) AS DATE), currency

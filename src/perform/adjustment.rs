@@ -40,7 +40,7 @@ pub(crate) async fn decide(
     let registry = node.engine.registry();
     let account = registry.account(decided.account);
     let name = account.map_or("?", |account| account.name.as_str());
-    let currency = account.and_then(|account| registry.site(account.site)).map_or("", |site| site.currency.as_str());
+    let currency = registry.commodity_of(decided.account);
     let done = if approve { "posted" } else { "rejected; what was charged stays" };
     let (difference, utility, month) = (decided.difference(), decided.utility.name(), decided.month);
     say(events, format!("adjustment {id}: {difference} {currency} to {name} for {utility} of {month}: {done}")).await;

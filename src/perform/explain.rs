@@ -48,7 +48,8 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
     let asked = Explained { account: account.id, days: day..=day, line: None };
     let parts = node.engine.explain(asked).await.map_err(failed)?.map_err(failed)?;
     let Some(site) = registry.site(account.site) else { return Err(Failure(format!("account {name} has no site"))) };
-    say(events, format!("{} ({}), {day}, {} time, {}", account.name, account.holder, site.zone, site.currency)).await;
+    let commodity = registry.commodity_of(account.id);
+    say(events, format!("{} ({}), {day}, {} time, {}", account.name, account.holder, site.zone, commodity)).await;
     let components = node.engine.explain_components(account.id, day).await.map_err(failed)?.map_err(failed)?;
     if parts.is_empty() {
         say(events, "no energy was charged on this day: no interval between accepted readings falls into it").await;
@@ -73,7 +74,7 @@ pub(crate) async fn explain(node: &Node, name: &str, day: &str, events: &Events)
             "{} charges, {} in all, {amount} exactly, {rounded:.2} {} when shown",
             parts.len(),
             quantities.join(", "),
-            site.currency
+            commodity
         ),
     )
     .await;

@@ -47,8 +47,17 @@ pub(crate) async fn explain_line(node: &Node, name: &str, which: &Which<'_>, eve
     let days = used.first_day()..=LocalMonth(used.0 + 1).first_day().plus(-1);
     let asked = Explained { account: account.id, days, line: Some(line.key.clone()) };
     let parts = node.engine.explain(asked).await.map_err(failed)?.map_err(failed)?;
-    say(events, format!("{} ({}), line {} of {month}, {}", account.name, account.holder, which.line, site.currency))
-        .await;
+    say(
+        events,
+        format!(
+            "{} ({}), line {} of {month}, {}",
+            account.name,
+            account.holder,
+            which.line,
+            registry.commodity_of(account.id)
+        ),
+    )
+    .await;
     let mut table = Table::new(&explain::COLUMNS);
     let (mut quantity, mut amount) = (Quantity::ZERO, Amount::ZERO);
     for item in &parts {

@@ -108,7 +108,9 @@ fn table(registry: &Registry, rows: &BTreeMap<AccountId, Row>) -> Table {
             row.difference.to_string(),
             row.closed.to_string(),
             row.quantity.to_string(),
-            site.map_or("", |site| &site.currency).to_owned(),
+            account
+                .map_or_else(|| site.map_or("", |site| &site.currency), |account| registry.commodity_of(account.id))
+                .to_owned(),
         ]);
     }
     table

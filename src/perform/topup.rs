@@ -1,7 +1,7 @@
 //! `topup`: money that came in at the counter.
 
 use engine::book::payments::{PaymentError, TopUp, TopUpOutcome};
-use kernel::money::Rounding;
+use engine::book::unit_sales;
 
 use super::{account, money};
 use crate::call::{Events, Failure, failed, say};
@@ -32,14 +32,19 @@ pub(crate) async fn topup(
         error => failed(error),
     })?;
     let balance = node.engine.balances().await.map_err(failed)?.get(&account.id).map(|wallet| wallet.balance);
-    let balance = balance.unwrap_or_default().round(2, Rounding::HalfUp);
+    let commodity = registry.commodity_of(account.id);
+    let balance = format!("balance {} {commodity}", money::figure(account, balance.unwrap_or_default()));
+    let (TopUpOutcome::Posted { transfer } | TopUpOutcome::Exists { transfer }) = outcome;
+    let bought = unit_sales::bought(node.engine.book(), transfer).await.map_err(failed)?;
+    let bought =
+        bought.map_or_else(String::new, |(units, price)| format!(", {units} {commodity} at {price} {currency}"));
     let text = match outcome {
-        TopUpOutcome::Posted { transfer } => {
-            format!("posted {parsed:.2} {currency} to {name} (transfer {transfer}); balance {balance:.2} {currency}")
+        TopUpOutcome::Posted { .. } => {
+            format!("posted {parsed:.2} {currency} to {name} (transfer {transfer}){bought}; {balance}")
         }
-        TopUpOutcome::Exists { transfer } => format!(
-            "key {key:?} was posted before (transfer {transfer}); nothing changed; balance {balance:.2} {currency}"
-        ),
+        TopUpOutcome::Exists { .. } => {
+            format!("key {key:?} was posted before (transfer {transfer}{bought}); nothing changed; {balance}")
+        }
     };
     say(events, text).await;
     Ok(())

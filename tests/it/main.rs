@@ -16,4 +16,5 @@ mod simulate;
 mod site;
 mod socket;
 mod statements;
+mod units;
 mod webhook;

@@ -10,7 +10,8 @@
 //!
 //! Modules in reading order: [`id`], [`unit`], [`time`], [`money`], [`reading`] and [`batch`] are the words; [`epoch`],
 //! [`judge`], [`conversion`], [`calendar`], [`tariff`], [`rate`], [`gap`], [`history`] and [`point`] price what meters
-//! read; [`component`] and [`statement`] make bills of it; [`control`] cuts off and reconnects.
+//! read; [`component`] and [`statement`] make bills of it, [`sale`] keeps wallets
+//! in units; [`control`] cuts off and reconnects.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::float_cmp, clippy::lossy_float_literal)]
@@ -33,6 +34,7 @@ pub mod point;
 pub mod rate;
 pub mod reading;
 pub mod reverse;
+pub mod sale;
 pub mod series;
 pub mod statement;
 pub mod tariff;

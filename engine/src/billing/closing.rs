@@ -16,7 +16,7 @@ use crate::book::closings::{self, Closing};
 use crate::book::keys::{Asked, First, KeyError};
 use crate::book::orders::{OrderError, Owner};
 use crate::book::refunds::{self, Wish};
-use crate::book::{BookError, Tx};
+use crate::book::{BookError, Tx, unit_sales};
 use crate::registry::{Contract, Site};
 use crate::site_file::{self, MoveFault};
 
@@ -42,7 +42,8 @@ pub struct ClosedAccount {
     pub repeated: bool,
     /// The end.
     pub closing: Closing,
-    /// What of the rest can be refunded, paid or requested; the remainder (a bonus, less than a cent) stays.
+    /// What of the rest can be refunded, paid or requested, in the wallet's commodity; the remainder (a bonus, less than a
+    /// cent) stays.
     pub refunded: Amount,
     /// The transfer that paid it; none while a second person must approve.
     pub paid_by: Option<i64>,
@@ -248,9 +249,10 @@ impl Writer {
         let left = self.pricing.wallets.get(&order.account).copied().unwrap_or_default().balance();
         let debts = settlement.debts.iter().filter(|debt| debt.account == order.account).map(|debt| debt.amount);
         let balance = left - debts.fold(Amount::ZERO, |sum, debt| sum + debt);
-        // Nobody can be paid less than a cent.
+        // Nobody can be paid less than a cent, nor given back less than units are sold in.
+        let least = if owner.unit.is_some() { unit_sales::THOUSANDTH } else { CENT };
         let refundable = refunds::refundable(&mut tx, order.account, left).await?;
-        let refunded = Amount(refundable.0 - refundable.0.rem_euclid(CENT));
+        let refunded = Amount(refundable.0 - refundable.0.rem_euclid(least));
         let mut refund = First::default();
         if refunded > Amount::ZERO {
             let reason = format!("account {} was closed", owner.name);

@@ -379,6 +379,13 @@ impl Writer {
             return Err(error.into());
         }
         if let TopUpOutcome::Posted { transfer } = outcome {
+            if self.registry.account(account).is_some_and(|account| account.unit.is_some()) {
+                // What the money bought, by several transfers, is for the book to say.
+                if let Err(error) = self.reload_money(Some(account)).await {
+                    self.broken = Some(error.to_string());
+                }
+                return Ok(outcome);
+            }
             self.numbers.transfer = transfer + 1;
             self.pricing.wallets.entry(account).or_default().posted += amount;
         }

@@ -310,6 +310,7 @@ pub fn setup(registry: &Registry, rerated: &Rerated, now: Moment) -> Setup {
             },
             policy: account.policy.and_then(|id| policies.get(&id).cloned()),
             meters: payers.iter().filter(|(_, payer)| **payer == account.id).map(|(meter, _)| *meter).collect(),
+            unit: account.unit,
         };
         (account.id, setup)
     });

@@ -328,3 +328,9 @@ mod gaps;
 
 #[path = "tests_rerate.rs"]
 mod rerate;
+
+#[path = "tests_units.rs"]
+mod units;
+
+#[path = "tests_pool.rs"]
+mod pool;

@@ -142,7 +142,9 @@ impl Place for Sites<'_> {
     }
 
     fn limit(&self, account: AccountId) -> Amount {
-        self.site(account).map_or(Amount::ZERO, |site| site.adjustment_limit)
+        // The limit is money: what is adjusted in units is for a person.
+        let in_units = self.registry.account(account).is_some_and(|account| account.unit.is_some());
+        self.site(account).filter(|_| !in_units).map_or(Amount::ZERO, |site| site.adjustment_limit)
     }
 }
 
@@ -333,7 +335,7 @@ impl Writer {
         let mut transfers = Vec::with_capacity(usage.len());
         for item in usage {
             let Some(account) = self.registry.account(item.account) else { continue };
-            let currency = self.registry.site(account.site).map_or("", |site| &site.currency);
+            let currency = self.registry.commodity_of(account.id);
             let wallet = LedgerName::Wallet(item.account, account.name.clone());
             let wallet = self.ledger.get(tx, &wallet, currency).await?;
             let revenue = self.ledger.get(tx, &self.earned_by(item), currency).await?;
@@ -369,7 +371,9 @@ impl Writer {
 
     /// The ledger account against which a charge stands: revenue by component, or a tax that is owed on.
     fn earned_by(&self, item: &UsageTransfer) -> LedgerName {
+        let in_units = self.registry.account(item.account).is_some_and(|account| account.unit.is_some());
         match item.component {
+            ComponentName::ENERGY if in_units => LedgerName::Delivered(item.utility),
             ComponentName::ENERGY => LedgerName::Revenue(item.utility),
             other if self.registry.is_tax(other.as_str()) => LedgerName::Tax(other.as_str().to_owned()),
             other => LedgerName::RevenueOf(item.utility, other.as_str().to_owned()),

@@ -18,6 +18,20 @@ CREATE TABLE calorific_values (
 CREATE TABLE conversions (
     id BIGINT PRIMARY KEY, service_point_id BIGINT NOT NULL, valid_from BIGINT NOT NULL, gas_quality_id BIGINT,
     calorific_value BIGINT, correction BIGINT NOT NULL, reason TEXT, superseded_at BIGINT);
+-- Wallets in units -----------------------------------------------------------------------------------------------------
+-- Accounts whose wallet is kept in units, not in money. unit: kWh | m3. It never changes. Their amounts everywhere are 1e-9
+-- units: ledger accounts, transfers, usage lines, holds, notices; only payments are money.
+CREATE TABLE unit_accounts (id BIGINT PRIMARY KEY, unit TEXT NOT NULL);
+-- Units that were bought: money = units x price + remainder; units in 1/1000, price in 1e-6. money_transfer_id: the top-up
+-- or assignment that brought the money; unit_transfer_id: the units into the wallet. state: sold | reversed.
+CREATE TABLE unit_sales (
+    id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, sold_at BIGINT NOT NULL, utility TEXT NOT NULL,
+    tariff_version_id BIGINT NOT NULL, price BIGINT NOT NULL, units BIGINT NOT NULL, money TEXT NOT NULL,
+    remainder TEXT NOT NULL, money_transfer_id BIGINT NOT NULL UNIQUE, unit_transfer_id BIGINT NOT NULL, state TEXT NOT NULL);
+CREATE INDEX unit_sales_by_account ON unit_sales (account_id, id);
+-- Which sales a paid refund gave back, last bought first. units in 1/1000; at the price of the sale.
+CREATE TABLE unit_refunds (
+    refund_id BIGINT NOT NULL, sale_id BIGINT NOT NULL, units BIGINT NOT NULL, PRIMARY KEY (refund_id, sale_id));
 
 -- Statements -----------------------------------------------------------------------------------------------------------
 -- How the months of a site are rounded that are closed from a moment on. rounding: half-up | half-even; digits: those of the

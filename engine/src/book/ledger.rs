@@ -45,6 +45,10 @@ pub enum LedgerName {
     Rounding,
     /// Money whose owner is not known yet.
     Suspense,
+    /// Units of a utility that were sold beforehand, less those given back; in units.
+    UnitsSold(Utility),
+    /// Units sold beforehand that were used; in units.
+    Delivered(Utility),
 }
 
 /// What a ledger account's balance is.
@@ -91,6 +95,8 @@ impl LedgerName {
             LedgerName::Tax(tax) => format!("tax:{tax}"),
             LedgerName::Rounding => "rounding".to_owned(),
             LedgerName::Suspense => "suspense".to_owned(),
+            LedgerName::UnitsSold(utility) => format!("units:{}", utility.name()),
+            LedgerName::Delivered(utility) => format!("delivered:{}", utility.name()),
         }
     }
 
@@ -104,10 +110,13 @@ impl LedgerName {
             LedgerName::Cash(_)
             | LedgerName::Clearing(_)
             | LedgerName::Arrears(..)
-            | LedgerName::EmergencyCredit(..) => LedgerKind::Asset,
-            LedgerName::Revenue(_) | LedgerName::RevenueOf(..) | LedgerName::Fees | LedgerName::Rounding => {
-                LedgerKind::Income
-            }
+            | LedgerName::EmergencyCredit(..)
+            | LedgerName::UnitsSold(_) => LedgerKind::Asset,
+            LedgerName::Revenue(_)
+            | LedgerName::RevenueOf(..)
+            | LedgerName::Fees
+            | LedgerName::Rounding
+            | LedgerName::Delivered(_) => LedgerKind::Income,
             LedgerName::Bonus => LedgerKind::Expense,
         }
     }
@@ -235,6 +244,10 @@ pub enum TransferKind {
     SuspenseAssignment,
     /// A closed account's debt left its wallet, or came back to it.
     Arrears,
+    /// What money bought: units into the wallet, and the remainder of the money.
+    UnitSale,
+    /// What units that were given back were bought for.
+    UnitRefund,
 }
 
 impl TransferKind {
@@ -253,6 +266,8 @@ impl TransferKind {
             TransferKind::Suspense => "suspense",
             TransferKind::SuspenseAssignment => "suspense_assignment",
             TransferKind::Arrears => "arrears",
+            TransferKind::UnitSale => "unit_sale",
+            TransferKind::UnitRefund => "unit_refund",
         }
     }
 }

@@ -10,7 +10,8 @@
 //!
 //! Modules in reading order: [`open`] the file, [`mod@format`] its tables and how an older book gets them, [`tx`] the one writer, [`bulk`] many rows written at once, [`pages`] many read,
 //! [`chain`] the audit log, [`ledger`] double entry, [`keys`] once for each key, [`payments`] money that comes in,
-//! [`orders`] all other orders that move money: [`holds`], [`reversals`], [`refunds`], [`suspense`]; [`closings`] what
+//! [`orders`] all other orders that move money: [`holds`], [`reversals`], [`refunds`], [`suspense`]; [`unit_sales`] what money
+//! buys where a wallet is kept in units, [`closings`] what
 //! becomes of a closed account's balance.
 
 pub mod bulk;
@@ -29,6 +30,7 @@ pub mod refunds;
 pub mod reversals;
 pub mod suspense;
 pub mod tx;
+pub mod unit_sales;
 
 pub use error::BookError;
 pub(crate) use error::malformed;

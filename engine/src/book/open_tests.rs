@@ -60,7 +60,8 @@ async fn a_book_that_cannot_be_used_is_refused_with_the_remedy() {
     tx.commit().await.unwrap();
     book.close().await;
     let error = Book::open(folder.path()).await.unwrap_err().to_string();
-    assert!(error.contains("has format 99, this program knows formats up to 3: use the newer meterledger"), "{error}");
+    let expected = format!("has format 99, this program knows formats up to {FORMAT}: use the newer meterledger");
+    assert!(error.contains(&expected), "{error}");
 
     let empty = tempfile::tempdir().unwrap();
     let error = Book::open(empty.path()).await.unwrap_err().to_string();

@@ -11,7 +11,8 @@ use kernel::time::Moment;
 use super::chain::{self, Entry};
 use super::keys::{Asked, First, KeyError};
 use super::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
-use super::{BookError, Tx, holds, refunds, reversals, suspense};
+use super::{BookError, Tx, holds, malformed, refunds, reversals, suspense, unit_sales};
+use crate::registry::unit_named;
 
 /// The longest reason.
 const LONGEST_REASON: usize = 1_000;
@@ -175,6 +176,9 @@ pub enum OrderError {
     /// Money in suspense cannot be moved so.
     #[error(transparent)]
     Suspense(#[from] suspense::SuspenseError),
+    /// Units cannot be sold or given back so.
+    #[error(transparent)]
+    Sale(#[from] unit_sales::SaleError),
     /// The book.
     #[error(transparent)]
     Book(#[from] BookError),
@@ -202,18 +206,26 @@ pub(crate) struct Owner {
     pub(crate) id: AccountId,
     pub(crate) name: String,
     pub(crate) site: i64,
+    /// What its wallet is kept in: its unit, else the site's currency.
     pub(crate) currency: String,
+    /// The site's currency.
+    pub(crate) money: String,
+    /// The unit in which its wallet is kept; none for money.
+    pub(crate) unit: Option<&'static str>,
     pub(crate) closed: bool,
 }
 
 impl Owner {
     pub(crate) async fn find(tx: &mut Tx, id: AccountId) -> Result<Owner, OrderError> {
-        let sql = "SELECT a.name, a.site_id, s.currency, a.closed_at FROM accounts a JOIN sites s ON s.id = a.site_id \
-                   WHERE a.id = $1";
-        let query = sqlx::query_as::<_, (String, i64, String, Option<i64>)>(sql).bind(i64::from(id.0));
-        let row = query.fetch_optional(tx.conn()).await?;
-        let (name, site, currency, closed) = row.ok_or(OrderError::UnknownAccount(id))?;
-        Ok(Owner { id, name, site, currency, closed: closed.is_some() })
+        let sql = "SELECT a.name, a.site_id, s.currency, a.closed_at, u.unit FROM accounts a \
+                   JOIN sites s ON s.id = a.site_id LEFT JOIN unit_accounts u ON u.id = a.id WHERE a.id = $1";
+        let query = sqlx::query_as::<_, (String, i64, String, Option<i64>, Option<String>)>(sql);
+        let row = query.bind(i64::from(id.0)).fetch_optional(tx.conn()).await?;
+        let (name, site, money, closed, unit) = row.ok_or(OrderError::UnknownAccount(id))?;
+        let known = |text: String| unit_named(&text).ok_or_else(|| malformed(format!("unit_accounts.unit {text:?}")));
+        let unit = unit.map(known).transpose()?;
+        let currency = unit.map_or_else(|| money.clone(), str::to_owned);
+        Ok(Owner { id, name, site, currency, money, unit, closed: closed.is_some() })
     }
 
     pub(crate) fn wallet(&self) -> LedgerName {

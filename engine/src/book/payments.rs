@@ -9,6 +9,8 @@ use super::bulk::{self, Cell};
 use super::chain::{self, Entry};
 use super::keys::{Asked, First, KeyError};
 use super::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
+use super::orders::{OrderError, Owner};
+use super::unit_sales::{self, SaleError, Source};
 use super::{BookError, Tx};
 
 /// A payment that was received for an account.
@@ -118,6 +120,9 @@ pub enum PaymentError {
     /// The key is unfit, or was used for something that is no payment (409).
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The account is kept in units, and none can be sold.
+    #[error(transparent)]
+    Sale(#[from] SaleError),
     /// The book.
     #[error(transparent)]
     Book(#[from] BookError),
@@ -153,35 +158,42 @@ pub async fn post_top_up(
     if asked.earlier(tx).await?.is_some() {
         return Err(super::malformed(format!("money_keys has {:?} as a top-up, payments has not", top_up.key)).into());
     }
-    let sql = "SELECT a.name, s.currency FROM accounts a JOIN sites s ON s.id = a.site_id WHERE a.id = $1";
-    let owner: Option<(String, String)> =
-        sqlx::query_as(sql).bind(i64::from(top_up.account.0)).fetch_optional(tx.conn()).await?;
-    let (name, currency) = owner.ok_or(PaymentError::UnknownAccount(top_up.account))?;
-    let transfer = Transfer {
-        kind: TransferKind::TopUp,
-        debit: accounts.get(tx, &LedgerName::Cash(top_up.channel.clone()), &currency).await?,
-        credit: accounts.get(tx, &LedgerName::Wallet(top_up.account, name.clone()), &currency).await?,
-        amount: top_up.amount,
-        account: top_up.account,
-        local_date: None,
-        linked: None,
-        booked_at: top_up.at,
-        effective_at: top_up.at,
-        memo: format!("top-up, {}, key {}", top_up.channel, top_up.key),
+    let owner = Owner::find(tx, top_up.account).await.map_err(|error| match error {
+        OrderError::Book(error) => PaymentError::Book(error),
+        _ => PaymentError::UnknownAccount(top_up.account),
+    })?;
+    let cash = accounts.get(tx, &LedgerName::Cash(top_up.channel.clone()), &owner.money).await?;
+    let memo = format!("top-up, {}, key {}", top_up.channel, top_up.key);
+    let transfer = if owner.unit.is_some() {
+        let source = Source { debit: cash, kind: TransferKind::TopUp, linked: None, memo };
+        unit_sales::sell(tx, accounts, &owner, source, top_up.amount, top_up.at).await?
+    } else {
+        let transfer = Transfer {
+            kind: TransferKind::TopUp,
+            debit: cash,
+            credit: accounts.get(tx, &owner.wallet(), &owner.money).await?,
+            amount: top_up.amount,
+            account: top_up.account,
+            local_date: None,
+            linked: None,
+            booked_at: top_up.at,
+            effective_at: top_up.at,
+            memo,
+        };
+        ledger::insert(tx, &[transfer]).await?.start
     };
-    let transfer = ledger::insert(tx, &[transfer]).await?.start;
     let payment = write_payment(tx, &top_up, transfer).await?;
     let first = First { transfer: Some(transfer), subject: Some(payment) };
     asked.keep(tx, first, &top_up.actor, top_up.at).await?;
     let detail = serde_json::json!({
-        "transfer": transfer, "amount": top_up.amount.to_string(), "currency": currency, "key": top_up.key,
+        "transfer": transfer, "amount": top_up.amount.to_string(), "currency": owner.money, "key": top_up.key,
         "channel": top_up.channel, "provider": top_up.provider, "provider_transaction": top_up.provider_transaction,
     });
     let entry = Entry {
         at: top_up.at,
         actor: top_up.actor,
         kind: "top_up".to_owned(),
-        subject: format!("account:{name}"),
+        subject: owner.subject(),
         detail: detail.to_string(),
     };
     chain::append(tx, entry).await?;

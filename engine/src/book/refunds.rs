@@ -5,6 +5,9 @@
 //! off) minus everything that came into the wallet and is not cash (bonuses, adjustments in the customer's favour, debts
 //! moved to arrears, each less what was reversed of it); never below zero, and never above the cash paid in less what
 //! was refunded.
+//!
+//! A wallet in units gives back units in the same way; what they are worth, and when a second person is asked, follows from
+//! what they were bought for ([`super::unit_sales`]).
 
 use kernel::id::AccountId;
 use kernel::money::Amount;
@@ -16,7 +19,7 @@ use super::chain::{self, Entry};
 use super::keys::First;
 use super::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
 use super::orders::{Done, OrderError, Owner, Request, positive, text};
-use super::{BookError, Tx};
+use super::{BookError, Tx, unit_sales};
 
 /// Why a refund is not made.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,16 @@ pub enum RefundError {
         refundable: Amount,
         /// What was asked.
         asked: Amount,
+    },
+    /// Less than can be sold.
+    #[error("{asked} of account {account} is no whole 0.001 {unit}: units are given back as they are sold")]
+    Fraction {
+        /// Whose wallet.
+        account: String,
+        /// What was asked.
+        asked: Amount,
+        /// In which unit.
+        unit: &'static str,
     },
     /// No such request.
     #[error("there is no refund {0}: `meterledger refund list` shows them")]
@@ -100,18 +113,21 @@ pub enum Decided {
 /// # Errors
 /// What the database says.
 pub async fn refundable(tx: &mut Tx, account: AccountId, balance: Amount) -> Result<Amount, BookError> {
-    let sql = "SELECT t.kind, COALESCE(o.kind, t.kind), t.amount, w.id FROM transfers t \
+    // Money that buys units touches no wallet; the units that it buys do.
+    let sql = "SELECT t.kind, COALESCE(o.kind, t.kind), t.amount, w.credit FROM transfers t \
+               JOIN (SELECT t.id, CASE WHEN t.credit_id = w.id THEN 1 ELSE 0 END AS credit FROM transfers t \
+                   JOIN ledger_accounts w ON (w.id = t.credit_id OR w.id = t.debit_id) AND w.name LIKE 'wallet:%' \
+                   WHERE t.account_id = $1 AND w.account_id = $1) w ON w.id = t.id \
                LEFT JOIN transfers o ON o.id = t.linked_id AND t.kind = 'reversal' \
-               LEFT JOIN ledger_accounts w ON w.id = t.credit_id AND w.account_id = t.account_id AND w.name LIKE 'wallet:%' \
                WHERE t.account_id = $1 AND t.kind NOT IN ('usage', 'usage_difference')";
     let (mut cash, mut given) = (Amount::ZERO, Amount::ZERO);
     for row in sqlx::query(sql).bind(i64::from(account.0)).fetch_all(tx.conn()).await? {
         let (kind, about): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let amount = ledger::amount(&row.try_get::<String, _>(2)?, "transfers.amount")?;
-        let into_wallet = row.try_get::<Option<i64>, _>(3)?.is_some();
+        let into_wallet = row.try_get::<i64, _>(3)? == 1;
         let signed = if into_wallet { amount } else { -amount };
         match about.as_str() {
-            "topup" | "suspense_assignment" | "refund" => cash += signed,
+            "topup" | "suspense_assignment" | "unit_sale" | "refund" => cash += signed,
             "bonus" | "arrears" => given += signed,
             // What an adjustment takes away is used up; only what it gives is no cash.
             "adjustment" if into_wallet || kind == "reversal" => given += signed,
@@ -133,6 +149,9 @@ pub(super) async fn refund(
     let Wish { account, amount, channel, reason } = *wish;
     let (amount, channel, reason) = (positive(amount)?, text(channel, "channel")?, text(reason, "reason")?);
     let owner = Owner::find(tx, account).await?;
+    if let Some(unit) = owner.unit.filter(|_| amount.0 % unit_sales::THOUSANDTH != 0) {
+        return Err(RefundError::Fraction { account: owner.name, asked: amount, unit }.into());
+    }
     let refundable = refundable(tx, account, balance(account)).await?;
     if amount > refundable {
         return Err(RefundError::Above { account: owner.name, refundable, asked: amount }.into());
@@ -174,7 +193,11 @@ pub(crate) async fn propose(
     let head = "INSERT INTO refunds (id, account_id, amount, channel, reason, state, approval_above, proposed_by, \
                 proposed_at) VALUES";
     bulk::insert(tx, head, "", [row]).await?;
-    if wish.amount > limit {
+    let worth = match owner.unit {
+        Some(_) => unit_sales::worth(tx, owner.id, wish.amount).await?,
+        None => wish.amount,
+    };
+    if worth > limit {
         return Ok(First { transfer: None, subject: Some(id) });
     }
     let transfer = pay(tx, accounts, (actor, at), owner, (id, wish.amount, wish.channel)).await?;
@@ -195,19 +218,23 @@ async fn pay(
     owner: &Owner,
     (id, amount, channel): (i64, Amount, &str),
 ) -> Result<i64, BookError> {
-    let transfer = Transfer {
-        kind: TransferKind::Refund,
-        debit: accounts.get(tx, &owner.wallet(), &owner.currency).await?,
-        credit: accounts.get(tx, &LedgerName::Cash(channel.to_owned()), &owner.currency).await?,
-        amount,
-        account: owner.id,
-        local_date: None,
-        linked: None,
-        booked_at: at,
-        effective_at: at,
-        memo: format!("refund {id}, {channel}"),
+    let transfer = if owner.unit.is_some() {
+        unit_sales::give_back(tx, accounts, at, owner, (id, amount, channel)).await?
+    } else {
+        let transfer = Transfer {
+            kind: TransferKind::Refund,
+            debit: accounts.get(tx, &owner.wallet(), &owner.currency).await?,
+            credit: accounts.get(tx, &LedgerName::Cash(channel.to_owned()), &owner.currency).await?,
+            amount,
+            account: owner.id,
+            local_date: None,
+            linked: None,
+            booked_at: at,
+            effective_at: at,
+            memo: format!("refund {id}, {channel}"),
+        };
+        ledger::insert(tx, &[transfer]).await?.start
     };
-    let transfer = ledger::insert(tx, &[transfer]).await?.start;
     let sql = "UPDATE refunds SET state = 'paid', decided_by = $1, decided_at = $2, transfer_id = $3 WHERE id = $4";
     sqlx::query(sql).bind(actor.to_owned()).bind(at.0).bind(transfer).bind(id).execute(tx.conn()).await?;
     Ok(transfer)

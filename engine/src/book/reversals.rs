@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use super::keys::First;
 use super::ledger::{self, LedgerAccount, Transfer, TransferKind};
 use super::orders::{Done, OrderError, Original, Request, positive, text};
-use super::{Tx, malformed, suspense};
+use super::{Tx, malformed, suspense, unit_sales};
 
 /// Why a transfer is not undone.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,7 @@ fn rule(kind: &str) -> Rule {
         "usage" | "usage_difference" => Rule::Never("usage follows its readings, tariffs and contracts: correct those"),
         "reversal" => Rule::Never("post what was reversed again, under a new key"),
         "arrears" => Rule::Never("a debt follows the account's usage and payments by itself"),
+        "unit_sale" | "unit_refund" => Rule::Never("reverse the payment or the refund of units that it belongs to"),
         _ => Rule::Never("correct it by a new adjustment"),
     }
 }
@@ -116,23 +117,31 @@ pub(super) async fn reverse(
     if asked > left {
         return Err(ReversalError::Above { transfer: id, left, asked }.into());
     }
-    if matches!(rule, Rule::Whole) && asked != whole {
+    // What bought units, or gave them back, is undone with them.
+    let followers = unit_sales::followers(tx, id).await?;
+    if (matches!(rule, Rule::Whole) || !followers.is_empty()) && asked != whole {
         return Err(ReversalError::Part { transfer: id, kind }.into());
     }
     let account = u32::try_from(account).map_err(|_| malformed(format!("transfers.account_id {account}")))?;
-    let transfer = Transfer {
-        kind: TransferKind::Reversal,
-        debit: LedgerAccount::of_id(tx, credit).await?,
-        credit: LedgerAccount::of_id(tx, debit).await?,
-        amount: asked,
-        account: AccountId(account),
-        local_date: None,
-        linked: Some(id),
-        booked_at: request.at,
-        effective_at: request.at,
-        memo: format!("reversal of transfer {id}: {reason}"),
-    };
-    let transfer = ledger::insert(tx, &[transfer]).await?.start;
+    let mut transfers = Vec::new();
+    for (id, debit, credit, amount) in [(id, debit, credit, asked)].into_iter().chain(followers) {
+        transfers.push(Transfer {
+            kind: TransferKind::Reversal,
+            debit: LedgerAccount::of_id(tx, credit).await?,
+            credit: LedgerAccount::of_id(tx, debit).await?,
+            amount,
+            account: AccountId(account),
+            local_date: None,
+            linked: Some(id),
+            booked_at: request.at,
+            effective_at: request.at,
+            memo: format!("reversal of transfer {id}: {reason}"),
+        });
+    }
+    let transfer = ledger::insert(tx, &transfers).await?.start;
+    if matches!(kind.as_str(), "topup" | "suspense_assignment") {
+        unit_sales::undone(tx, id).await?;
+    }
     match kind.as_str() {
         "suspense" => suspense::received_back(tx, id).await?,
         "suspense_assignment" => suspense::unassigned(tx, id).await?,

@@ -8,6 +8,7 @@ use super::bulk::{self, Cell};
 use super::keys::First;
 use super::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
 use super::orders::{Done, OrderError, Owner, Request, positive, text};
+use super::unit_sales::{self, Source};
 use super::{BookError, Tx};
 
 /// Why money in suspense is not moved.
@@ -108,23 +109,32 @@ pub(super) async fn assign(
         return Err(SuspenseError::NotOpen { key: entry.to_owned(), state }.into());
     }
     let owner = Owner::find(tx, account).await?;
-    if owner.currency != currency {
-        let (key, account, currency, entry) = (entry.to_owned(), owner.name, owner.currency, currency);
+    if owner.money != currency {
+        let (key, account, currency, entry) = (entry.to_owned(), owner.name, owner.money, currency);
         return Err(SuspenseError::Currency { key, entry, currency, account }.into());
     }
-    let transfer = Transfer {
-        kind: TransferKind::SuspenseAssignment,
-        debit: accounts.get(tx, &LedgerName::Suspense, &currency).await?,
-        credit: accounts.get(tx, &owner.wallet(), &currency).await?,
-        amount,
-        account,
-        local_date: None,
-        linked: Some(received),
-        booked_at: request.at,
-        effective_at: request.at,
-        memo: format!("money of key {entry} found its owner"),
+    let kind = TransferKind::SuspenseAssignment;
+    let debit = accounts.get(tx, &LedgerName::Suspense, &currency).await?;
+    let memo = format!("money of key {entry} found its owner");
+    let transfer = if owner.unit.is_some() {
+        // It buys units now that it is known who buys.
+        let source = Source { debit, kind, linked: Some(received), memo };
+        unit_sales::sell(tx, accounts, &owner, source, amount, request.at).await?
+    } else {
+        let transfer = Transfer {
+            kind,
+            debit,
+            credit: accounts.get(tx, &owner.wallet(), &currency).await?,
+            amount,
+            account,
+            local_date: None,
+            linked: Some(received),
+            booked_at: request.at,
+            effective_at: request.at,
+            memo,
+        };
+        ledger::insert(tx, &[transfer]).await?.start
     };
-    let transfer = ledger::insert(tx, &[transfer]).await?.start;
     let sql =
         "UPDATE suspense SET state = 'assigned', account_id = $1, assigned_at = $2, assignment_id = $3 WHERE id = $4";
     sqlx::query(sql).bind(i64::from(account.0)).bind(request.at.0).bind(transfer).bind(id).execute(tx.conn()).await?;

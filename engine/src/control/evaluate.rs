@@ -151,8 +151,9 @@ impl Control {
         }
         for level in &crossed {
             let what = if level.last { "final notice" } else { "low balance" };
-            let text =
-                format!("{what} for {}: balance {} has reached {:.2}", account.holder, shown(balance), level.level);
+            let unit = account.unit.map_or_else(String::new, |unit| format!(" {unit}"));
+            let (balance, reached) = (shown(balance), level.level);
+            let text = format!("{what} for {}: balance {balance}{unit} has reached {reached:.2}{unit}", account.holder);
             let (site, kind) = (account.site, NoticeKind::LowBalance);
             let notice = Notice { site, account: Some(id), meter: None, kind, level: level.number, text };
             self.notify(notice, now);

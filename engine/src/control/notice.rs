@@ -34,6 +34,7 @@ impl Control {
             "holder": account.map(|account| &account.holder),
             "meter": notice.meter.and_then(|meter| Some(&setup.meters.get(&meter)?.serial)),
             "balance": balance.map(|amount| amount.to_string()),
+            "unit": account.and_then(|account| account.unit),
             "text": notice.text,
             "at": now.to_string(),
         });

@@ -50,6 +50,8 @@ pub struct AccountSetup {
     pub policy: Option<Arc<Policy>>,
     /// The meters whose use it pays for now.
     pub meters: Vec<MeterId>,
+    /// The unit of its balance and of its policy's levels, where it is no money.
+    pub unit: Option<&'static str>,
 }
 
 /// A meter.

@@ -30,6 +30,7 @@ audits![
     "refunds_within_cash",
     "suspense_equals_its_list",
     "arrears_equal_debts",
+    "units_equal_sales",
     "conservation_of_energy",
     "charges_equal_intervals",
     "charges_equal_intervals_by_band",

@@ -48,6 +48,7 @@ views![
     "holds",
     "refunds",
     "suspense",
+    "unit_sales",
 ];
 
 /// A view that energy managers rely on.

@@ -9,6 +9,7 @@ use kernel::gap::Outage;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
 use kernel::money::{Amount, Quantity};
 use kernel::rate::Terms;
+use kernel::sale;
 use kernel::statement::Minor;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalMonth, Moment};
@@ -21,6 +22,7 @@ use super::table::{Installed, Paid};
 use super::{
     Account, AccountKind, CalendarEntry, CalendarId, Contract, DEFAULT_MINOR, LastIds, Location, LocationId, Meter,
     MeterKind, Mode, Policy, PolicyId, Registry, ServicePoint, Site, TABLES, Tariff, TariffId, parse_rounding,
+    unit_named,
 };
 use crate::book::pages::{self, Line, Select};
 use crate::book::{Book, BookError};
@@ -254,6 +256,12 @@ async fn sites_and_locations(registry: &mut Registry, connection: &mut AnyConnec
 }
 
 async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+    let mut units = BTreeMap::new();
+    each(connection, &Select::all("unit_accounts", &["id", "unit"]), |line| {
+        units.insert(AccountId(line.id("id")?), line.word("unit", unit_named)?);
+        Ok(())
+    })
+    .await?;
     let select = Select::all(
         "accounts",
         &[
@@ -288,6 +296,7 @@ async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Re
             confirmed_at: line.optional_moment("confirmed_at")?,
             opened_at: line.moment("opened_at")?,
             closed_at: line.optional_moment("closed_at")?,
+            unit: units.get(&id).copied(),
         };
         registry.accounts.push(account);
         Ok(())
@@ -512,6 +521,8 @@ fn index(registry: &mut Registry) -> Result<(), BookError> {
     let mut terms = Vec::with_capacity(registry.points.rows().len());
     let mut installed = Vec::with_capacity(registry.points.rows().len());
     let mut paid = Vec::with_capacity(registry.points.rows().len());
+    // A wallet in units is rated by the same versions, in which a unit costs one unit.
+    let mut in_units: BTreeMap<TariffId, Vec<Arc<TariffVersion>>> = BTreeMap::new();
     for point in registry.points.rows() {
         let place = || format!("service point {} ({})", point.id, point.name);
         let site = registry.sites.get(&point.site);
@@ -520,12 +531,19 @@ fn index(registry: &mut Registry) -> Result<(), BookError> {
         for contract in &point.contracts {
             let tariff = registry.tariffs.get(&contract.tariff);
             let tariff = tariff.ok_or_else(|| crate::book::malformed(format!("{} has no tariff", place())))?;
+            let sells = registry.account(contract.account).is_some_and(|account| account.unit.is_some());
+            let versions = if sells {
+                let own = || tariff.versions.iter().map(|version| Arc::new(sale::in_units(version))).collect();
+                in_units.entry(tariff.id).or_insert_with(own).clone()
+            } else {
+                tariff.versions.clone()
+            };
             contracts.push(kernel::rate::Contract {
                 account: contract.account,
                 valid_from: contract.valid_from,
                 valid_to: contract.valid_to,
                 household: contract.household,
-                versions: tariff.versions.clone(),
+                versions,
             });
         }
         let days = Arc::clone(&site.days);

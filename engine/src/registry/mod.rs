@@ -26,7 +26,7 @@ pub use load::{load, load_from};
 pub use types::{
     Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Contract, ContractFacts, Conversion,
     DEFAULT_MINOR, GasQuality, GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId,
-    ServicePoint, Site, Tariff, TariffId, parse_rounding, rounding_name,
+    ServicePoint, Site, Tariff, TariffId, parse_rounding, rounding_name, unit_named,
 };
 
 /// An immutable snapshot of the registry.
@@ -140,6 +140,13 @@ impl Registry {
     #[must_use]
     pub fn account_named(&self, name: &str) -> Option<&Account> {
         self.accounts.named(name)
+    }
+
+    /// What an account's wallet is kept in: `kWh` or `m3` where it is kept in units, else the currency of its site.
+    #[must_use]
+    pub fn commodity_of(&self, id: AccountId) -> &str {
+        let Some(account) = self.account(id) else { return "" };
+        account.unit.unwrap_or_else(|| self.site(account.site).map_or("", |site| &site.currency))
     }
 
     /// All tariffs, by identifier.

@@ -236,6 +236,14 @@ pub struct Account {
     pub opened_at: Moment,
     /// When it ended.
     pub closed_at: Option<Moment>,
+    /// In which unit its wallet is kept; none for money. It never changes.
+    pub unit: Option<&'static str>,
+}
+
+/// The unit of that name in which a wallet can be kept: what utilities are billed in.
+#[must_use]
+pub fn unit_named(name: &str) -> Option<&'static str> {
+    Unit::parse(name).map(Unit::name)
 }
 
 impl Account {

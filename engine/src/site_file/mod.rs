@@ -58,7 +58,9 @@
 //! # or: file = "gas/north-west.toml"           # [[gas_quality]] tables in a file of their own
 //!
 //! [[location]]                  # name, title, parent, kind = building | floor | room | area, area = "85.50" (m2)
-//! [[account]]                   # name, holder, kind, policy, location, credit_limit, cutoff, protected, confirmed
+//! [[account]]                   # name, holder, kind, policy, location, credit_limit, cutoff, protected, confirmed;
+//!                               # balance = "money" (the default), or "kWh" | "m3" | "GJ": units are bought at the one price of
+//!                               # its tariff and used one by one; credit_limit and the policy's levels are in units then
 //! [[service_point]]             # name, utility, location, account, tariff, persons, households; for components: capacity =
 //!                               # "50" (kW), sources = { water = "SERVICE POINT" }, reactive = "SERVICE POINT" (kvarh)
 //!                               # - or [[service_point.contract]], one by one
@@ -76,6 +78,10 @@
 //! `multiplier` (a pulse weight), unless the profile says that the device did so itself. Registers of gas count m3, and P_max is
 //! in m3 an hour, whatever is billed. Imported usage is in the billing unit; `measures = "m3"` on its meter says that it is
 //! m3 of gas to be converted.
+//!
+//! **Pooled tiers.** The tier counter belongs to the service point. Several meters at one service point are rated as one
+//! timeline, in the order in which their intervals end (at one moment in the order of the meters), and share its tiers; tiers
+//! are not pooled over service points.
 //!
 //! **Registers.** `meter replace`, `meter retype` and `meter reset` (see [`plan_registers`]) change one meter from a moment
 //! on without a site file; an older file is refused afterwards where it says otherwise, and has nothing to change where it
@@ -235,3 +241,5 @@ mod fault_tests;
 mod registers_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod units_tests;

@@ -105,6 +105,8 @@ pub(super) struct AccountItem {
     pub(super) name: String,
     pub(super) holder: String,
     pub(super) kind: AccountKind,
+    /// In which unit its wallet is kept; none for money.
+    pub(super) unit: Option<&'static str>,
     pub(super) policy: Option<String>,
     pub(super) location: Option<String>,
     pub(super) credit_limit: Amount,

@@ -16,7 +16,7 @@ use super::model::{
 };
 use super::reader::Reader;
 use super::words::{self, Ratio};
-use crate::registry::{AccountKind, Mode, parse_rounding};
+use crate::registry::{AccountKind, Mode, parse_rounding, unit_named};
 use crate::site_days;
 
 pub(super) const UTILITIES: &str = "electricity, water, gas or heat";
@@ -195,6 +195,15 @@ pub(super) fn account(reader: Reader<'_>, sites: &[SiteItem]) -> Option<AccountI
     let zone = site.map(|site| &sites[site].zone);
     let holder = reader.text("holder");
     let kind = reader.word("kind", AccountKind::parse, "\"prepaid\" or \"postpaid\"");
+    let commodity = |text: &str| if text == "money" { Some(None) } else { unit_named(text).map(Some) };
+    let unit = reader.word("balance", commodity, "\"money\", or the unit that is bought, such as \"kWh\"").flatten();
+    if unit.is_some() && kind == Some(AccountKind::Postpaid) {
+        reader.fault(
+            "balance",
+            "is in units, and the account is postpaid",
+            "units are bought before: write \"prepaid\"",
+        );
+    }
     let (from, until) = span(&reader, zone);
     let (policy, location) = (reader.text("policy"), reader.text("location"));
     let credit_limit = reader.exact("credit_limit", limit, LIMIT);
@@ -207,6 +216,7 @@ pub(super) fn account(reader: Reader<'_>, sites: &[SiteItem]) -> Option<AccountI
             holder: holder.or_else(|| name.clone())?,
             name: name?,
             kind: kind.unwrap_or(AccountKind::Prepaid),
+            unit,
             policy,
             location,
             credit_limit: credit_limit.unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
-use kernel::id::{MeterId, SiteId};
+use kernel::id::{AccountId, MeterId, SiteId};
 use kernel::money::Amount;
 use kernel::statement::Minor;
 use kernel::tariff::TariffVersion;
@@ -33,6 +33,7 @@ pub(super) struct Rows {
     refund_limits: Cells<2>,
     locations: Cells<7>,
     accounts: Cells<13>,
+    unit_accounts: Cells<2>,
     tariffs: Cells<5>,
     versions: Cells<5>,
     points: Cells<6>,
@@ -123,6 +124,10 @@ impl Rows {
             account.opened_at.0.into(),
             account.closed_at.map(|moment| moment.0).into(),
         ]);
+    }
+
+    pub(super) fn unit_account(&mut self, id: AccountId, unit: &'static str) {
+        self.unit_accounts.push([id.0.into(), unit.into()]);
     }
 
     pub(super) fn tariff(&mut self, id: TariffId, item: &TariffItem) {
@@ -295,6 +300,7 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
     let columns = "site_id name holder kind policy_id location_id credit_limit cutoff_enabled protected confirmed_at \
                    opened_at closed_at";
     upsert(tx, "accounts", columns, rows.accounts).await?;
+    upsert(tx, "unit_accounts", "unit", rows.unit_accounts).await?;
     upsert(tx, "tariffs", "name utility currency unit", rows.tariffs).await?;
     upsert(tx, "tariff_versions", "tariff_id valid_from definition published_at", rows.versions).await?;
     upsert(tx, "service_points", "site_id name utility location_id unit", rows.points).await?;

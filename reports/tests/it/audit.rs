@@ -67,6 +67,12 @@ const FAULTS: &[(&str, &str)] = &[
         "INSERT INTO ledger_accounts VALUES (40, 'arrears:A-101', 'asset', 1, 'CNY'); \
          INSERT INTO transfers VALUES (9, 'arrears', 40, 1, '1.000000000', 1, NULL, NULL, 0, 0, 'a debt')",
     ),
+    // Money that bought no units, charges that do not cost one a unit, and sales that are not their money at their price.
+    ("units_equal_sales", "INSERT INTO unit_accounts VALUES (1, 'kWh')"),
+    ("prices_recomputed", "INSERT INTO unit_accounts VALUES (1, 'kWh')"),
+    ("units_equal_sales", "UPDATE unit_sales SET price = price + 1"),
+    ("units_equal_sales", "UPDATE transfers SET amount = '30.768000000' WHERE id = 12"),
+    ("units_equal_sales", "INSERT INTO unit_refunds VALUES (1, 1, 1)"),
     (
         "charges_equal_intervals",
         "UPDATE usage_lines SET quantity = quantity + 1 WHERE service_point_id = 2 AND local_date = (SELECT max(local_date) FROM usage_lines)",

@@ -140,6 +140,7 @@ impl Writer {
             (1, 1, "A-101", "张三茶馆", "1", "0"),
             (2, 1, "B-202", "Li Si", "NULL", "10.5"),
             (3, 2, "C-303", "Schmidt", "NULL", "0"),
+            (4, 1, "D-404", "Wang Wu", "NULL", "0"),
         ] {
             let values = format!(
                 "{id}, {site}, '{name}', '{holder}', 'prepaid', 1, {location}, '{limit}', 1, NULL, NULL, {created}, NULL"
@@ -205,6 +206,10 @@ impl Writer {
             (22, "revenue:electricity:EUR", "income", "NULL", "EUR"),
             (30, "suspense", "liability", "NULL", "CNY"),
             (31, "deposit:A-101", "liability", "1", "CNY"),
+            (4, "wallet:D-404", "liability", "4", "m3"),
+            (32, "units:water", "asset", "NULL", "m3"),
+            (33, "revenue:water:units", "income", "NULL", "CNY"),
+            (34, "rounding", "income", "NULL", "CNY"),
         ];
         for (id, name, kind, account, currency) in ledger {
             self.insert("ledger_accounts", &format!("{id}, '{name}', '{kind}', {account}, '{currency}'"));
@@ -227,6 +232,7 @@ impl Writer {
         );
 
         self.orders(noon);
+        self.units(noon + 2 * HOUR);
         let posted_before = LocalDate::new(2026, 10, 3).unwrap();
         let mut transfers: BTreeMap<(u32, LocalDate, i64), (i64, Amount)> = BTreeMap::new();
         let mut exported: BTreeMap<(&str, String), Vec<ExportedLine>> = BTreeMap::new();
@@ -325,6 +331,27 @@ impl Writer {
             "suspense",
             &format!("1, 'suspense-1', '陈', '25.000000000', 'CNY', 'cash', 'open', {at}, 6, NULL, NULL, NULL, 'desk'"),
         );
+    }
+
+    /// An account that buys water by the cubic metre, and has bought some.
+    fn units(&mut self, at: i64) {
+        self.insert("unit_accounts", "4, 'm3'");
+        for (id, kind, debit, credit, amount, linked) in [
+            (11, "topup", 10, 33, "100.000000000", "NULL"),
+            (12, "unit_sale", 32, 4, "30.769000000", "11"),
+            (13, "unit_sale", 33, 34, "0.000750000", "11"),
+        ] {
+            let values =
+                format!("{id}, '{kind}', {debit}, {credit}, '{amount}', 4, NULL, {linked}, {at}, {at}, 'units bought'");
+            self.insert("transfers", &values);
+        }
+        self.insert(
+            "payments",
+            &format!("5, 'key-5', 4, 'cash', 'cash', 'tx-5', '100.000000000', 'posted', {at}, {at}, 11, 'desk'"),
+        );
+        self.insert("money_keys", &format!("'key-5', 'topup', '', 11, 5, 'desk', {at}"));
+        let values = format!("1, 4, {at}, 'water', 3, 3250000, 30769, '100.000000000', '0.000750000', 11, 12, 'sold'");
+        self.insert("unit_sales", &values);
     }
 
     /// What leaves all charges as they are: a month in review, an adjustment that was superseded, a correction of before.

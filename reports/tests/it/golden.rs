@@ -32,6 +32,22 @@ async fn every_report_prints_what_its_golden_files_say() {
     }
 }
 
+/// A payment that bounced in part, a refund, and money in suspense that found its owner.
+const ORDERS: &str = "DELETE FROM transfers WHERE id = 8;
+    INSERT INTO transfers SELECT 9, 'reversal', credit_id, debit_id, '20.500000000', account_id, NULL, id, booked_at, \
+    effective_at, 'bounced' FROM transfers WHERE id = 2;
+    INSERT INTO transfers SELECT 10, 'suspense_assignment', credit_id, 2, amount, 2, NULL, id, booked_at, effective_at, \
+    'found' FROM transfers WHERE id = 6";
+
+#[tokio::test]
+async fn income_is_gross_less_what_was_reversed_and_refunded_by_channel() {
+    let fixture = Fixture::new().await;
+    fixture.execute(ORDERS).await;
+    let month = Params::parse(None, None, Some("2026-09"), None).unwrap();
+    let report = run(&fixture.session, "income", month).await.unwrap();
+    compare("income-orders.csv", &render(&report, Format::Csv).unwrap());
+}
+
 #[tokio::test]
 async fn every_report_with_a_chart_draws_it_without_a_font_of_the_machine() {
     let fixture = Fixture::new().await;

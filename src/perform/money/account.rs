@@ -1,9 +1,9 @@
 //! `account`: its end, and a service point that changes hands.
 
 use engine::billing::closing::CloseAccount;
-use kernel::money::{Amount, Rounding};
+use kernel::money::Amount;
 
-use super::{before, find_account};
+use super::{before, figure, find_account};
 use crate::call::{Events, Failure, failed, say};
 use crate::money::AccountCommand;
 use crate::node::Node;
@@ -32,7 +32,7 @@ async fn close(
 ) -> Result<(), Failure> {
     let registry = node.engine.registry();
     let account = find_account(&registry, name)?;
-    let currency = registry.site(account.site).map_or("", |site| site.currency.as_str());
+    let currency = registry.commodity_of(account.id);
     let order = CloseAccount {
         account: account.id,
         at: moment::of_account(&registry, account, at, "--at")?,
@@ -49,7 +49,7 @@ async fn close(
     for change in &closed.changes {
         say(events, change.clone()).await;
     }
-    let shown = |amount: Amount| format!("{:.2} {currency}", amount.round(2, Rounding::HalfUp));
+    let shown = |amount: Amount| format!("{} {currency}", figure(account, amount));
     let balance = closed.closing.balance;
     say(events, format!("{name} is closed with a balance of {}", shown(balance))).await;
     if balance < Amount::ZERO {

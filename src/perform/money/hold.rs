@@ -2,7 +2,7 @@
 
 use engine::book::orders::{Captured, Order};
 
-use super::{balance, before, find_account, list, order, sum};
+use super::{balance, before, figure, find_account, list, order, sum, sum_of};
 use crate::call::{Events, Failure, say};
 use crate::money::{HoldCommand, Into};
 use crate::node::Node;
@@ -17,9 +17,9 @@ pub(super) async fn perform(node: &Node, actor: &str, command: &HoldCommand, eve
         HoldCommand::Place { account, amount, key, reason, until } => {
             let account = find_account(&registry, account)?;
             let until = until.as_deref().map(|text| moment::of_account(&registry, account, text, "--until"));
-            let amount = sum(amount)?;
+            let amount = sum_of(account, amount)?;
             let (until, reason) = (until.transpose()?, reason.clone());
-            let done = format!("set {amount:.2} of {} aside", account.name);
+            let done = format!("set {} of {} aside", figure(account, amount), account.name);
             (key, Order::PlaceHold { account: account.id, amount, until, reason }, done)
         }
         HoldCommand::Release { hold, key } => (key, Order::ReleaseHold { hold: *hold }, "released".to_owned()),

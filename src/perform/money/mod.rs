@@ -6,8 +6,10 @@ mod refund;
 mod suspense;
 
 use engine::book::orders::{Order, Original, Outcome, Request};
+use engine::registry::Account;
 use kernel::id::AccountId;
-use kernel::money::{Amount, Rounding};
+use kernel::money::{Amount, Quantity, Rounding};
+use kernel::sale;
 
 use super::account as find_account;
 use crate::call::{Events, Failure, Tabular, failed, say};
@@ -34,6 +36,19 @@ pub(super) fn sum(text: &str) -> Result<Amount, Failure> {
         .ok_or_else(|| Failure(format!("the amount {text:?} is no sum of money: write it as 100 or 99.50")))
 }
 
+/// The same for what is moved in an account's wallet: units have three places.
+fn sum_of(account: &Account, text: &str) -> Result<Amount, Failure> {
+    let Some(unit) = account.unit else { return sum(text) };
+    let units = Quantity::parse(text).map(sale::as_amount);
+    units.ok_or_else(|| Failure(format!("the amount {text:?} is no number of {unit}: write it as 100 or 99.500")))
+}
+
+/// A wallet's figure as people read it: two places of money, three of units.
+pub(super) fn figure(account: &Account, amount: Amount) -> String {
+    let places = if account.unit.is_some() { 3 } else { 2 };
+    format!("{:.*}", places as usize, amount.round(places, Rounding::HalfUp))
+}
+
 /// Gives an order to the writer.
 async fn order(node: &Node, actor: &str, key: &str, order: Order) -> Result<Outcome, Failure> {
     let request = Request { key: key.to_owned(), actor: actor.to_owned(), at: node.clock.now(), order };
@@ -43,10 +58,9 @@ async fn order(node: &Node, actor: &str, key: &str, order: Order) -> Result<Outc
 /// `; balance 12.00 CNY`.
 async fn balance(node: &Node, account: AccountId) -> Result<String, Failure> {
     let registry = node.engine.registry();
-    let site = registry.account(account).and_then(|account| registry.site(account.site));
     let balance = node.engine.balances().await.map_err(failed)?.get(&account).map(|wallet| wallet.balance);
-    let balance = balance.unwrap_or_default().round(2, Rounding::HalfUp);
-    Ok(format!("; balance {balance:.2} {}", site.map_or("", |site| site.currency.as_str())))
+    let shown = registry.account(account).map_or_else(String::new, |owner| figure(owner, balance.unwrap_or_default()));
+    Ok(format!("; balance {shown} {}", registry.commodity_of(account)))
 }
 
 /// The text of a key that was used before for the same.
@@ -84,7 +98,7 @@ async fn reverse(node: &Node, actor: &str, arguments: &Reverse, events: &Events)
 async fn bonus(node: &Node, actor: &str, arguments: &Bonus, events: &Events) -> Result<(), Failure> {
     let registry = node.engine.registry();
     let account = find_account(&registry, &arguments.account)?;
-    let amount = sum(&arguments.amount)?;
+    let amount = sum_of(account, &arguments.amount)?;
     let wish = Order::Bonus { account: account.id, amount, reason: arguments.reason.clone() };
     let outcome = order(node, actor, &arguments.key, wish).await?;
     let transfer = outcome.first.transfer.unwrap_or(0);
@@ -92,7 +106,7 @@ async fn bonus(node: &Node, actor: &str, arguments: &Bonus, events: &Events) -> 
     let text = if outcome.repeated {
         before(&arguments.key, &format!("transfer {transfer}"))
     } else {
-        format!("gave {amount:.2} to {} (transfer {transfer})", account.name)
+        format!("gave {} to {} (transfer {transfer})", figure(account, amount), account.name)
     };
     say(events, text + &balance).await;
     Ok(())

@@ -3,7 +3,7 @@
 use engine::book::orders::Order;
 use engine::book::refunds::{Decided, Decision};
 
-use super::{balance, before, find_account, list, order, sum};
+use super::{balance, before, figure, find_account, list, order, sum_of};
 use crate::call::{Events, Failure, failed, say};
 use crate::money::{Refund, RefundCommand};
 use crate::node::Node;
@@ -23,16 +23,17 @@ async fn refund(node: &Node, actor: &str, arguments: &Refund, events: &Events) -
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let registry = node.engine.registry();
     let account = find_account(&registry, &text(&arguments.account))?;
-    let amount = sum(&text(&arguments.amount))?;
+    let amount = sum_of(account, &text(&arguments.amount))?;
+    let shown = figure(account, amount);
     let (key, channel) = (text(&arguments.key), arguments.channel.clone());
     let wish = Order::Refund { account: account.id, amount, channel, reason: text(&arguments.reason) };
     let outcome = order(node, actor, &key, wish).await?;
     let request = outcome.first.subject.unwrap_or(0);
     let said = match (outcome.repeated, outcome.first.transfer) {
         (true, _) => before(&key, &format!("refund {request}")),
-        (false, Some(transfer)) => format!("refunded {amount:.2} of {} (transfer {transfer})", account.name),
+        (false, Some(transfer)) => format!("refunded {shown} of {} (transfer {transfer})", account.name),
         (false, None) => format!(
-            "refund {request} of {amount:.2} of {} waits for a second person: `meterledger --actor NAME refund approve \
+            "refund {request} of {shown} of {} waits for a second person: `meterledger --actor NAME refund approve \
              {request}`",
             account.name
         ),

@@ -108,7 +108,7 @@ fn balance(text: &mut String, page: &Page<'_>) {
             format_args!("<div class=\"{class}\"><small>{label}</small><b>{}</b></div>", money(page.site, amount)),
         );
     }
-    put(text, format_args!("</div>\n<p class=\"right dim\">all amounts in {}</p>\n", escaped(&page.site.currency)));
+    put(text, format_args!("</div>\n<p class=\"right dim\">all amounts in {}</p>\n", escaped(page.currency)));
 }
 
 fn cell(text: &mut String, class: &str, content: &str) {

@@ -5,7 +5,7 @@ use engine::billing::statements::{Statement, StatementLine};
 use engine::registry::{Registry, Site};
 use kernel::component::Charge;
 use kernel::component::line::Effect;
-use kernel::money::{Amount, Rounding};
+use kernel::money::{Amount, Price, Rounding};
 use kernel::tariff::{Band, TariffVersion};
 
 use crate::perform::table::Table;
@@ -122,6 +122,9 @@ pub(super) fn charge(
         let row = version.prices.get(usize::from(line.key.tier).checked_sub(1)?)?;
         row.get(usize::from(line.key.band)).copied().flatten()
     });
+    // A wallet in units pays a unit for a unit.
+    let in_units = registry.account(statement.account).is_some_and(|account| account.unit.is_some());
+    let price = price.map(|price| if in_units { Price(1_000_000) } else { price });
     vec![
         item,
         point.map_or_else(String::new, |point| point.name.clone()),

@@ -58,7 +58,12 @@ pub(crate) async fn statement(
         let Some((account, site)) = owner(&registry, statement) else { continue };
         if tabular == Tabular::Table {
             let number = number(site, statement);
-            let head = format!("{} ({}), {month}, {}, {number}", account.name, account.holder, site.currency);
+            let head = format!(
+                "{} ({}), {month}, {}, {number}",
+                account.name,
+                account.holder,
+                registry.commodity_of(account.id)
+            );
             say(events, head).await;
         }
         say(events, lines::table(&registry, site, &account.name, statement).render(tabular)).await;
@@ -127,7 +132,8 @@ fn all(registry: &Registry, stated: &[Statement]) -> Table {
     for statement in stated {
         let Some((account, site)) = owner(registry, statement) else { continue };
         for row in lines::rows(registry, site, &account.name, statement) {
-            let mut whole = vec![account.name.clone(), account.holder.clone(), site.currency.clone()];
+            let currency = registry.commodity_of(account.id).to_owned();
+            let mut whole = vec![account.name.clone(), account.holder.clone(), currency];
             whole.extend(row);
             table.push(whole);
         }

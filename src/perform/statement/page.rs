@@ -22,6 +22,8 @@ const READING_BEFORE: i64 = 40 * DAY;
 pub(super) struct Page<'a> {
     pub(super) statement: &'a Statement,
     pub(super) site: &'a Site,
+    /// Of all amounts: kWh or m3 where the account buys units.
+    pub(super) currency: &'a str,
     pub(super) account: &'a str,
     pub(super) holder: &'a str,
     pub(super) place: &'a str,
@@ -78,6 +80,7 @@ pub(super) async fn pages<'a>(
         pages.push(Page {
             statement,
             site,
+            currency: registry.commodity_of(account.id),
             account: &account.name,
             holder: &account.holder,
             place,

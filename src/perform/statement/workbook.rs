@@ -32,7 +32,7 @@ fn sum(pages: &[Page<'_>], of: impl Fn(&Page<'_>) -> Amount) -> Cell {
 
 /// Sums are of one currency.
 fn one_currency(pages: &[Page<'_>]) -> bool {
-    pages.windows(2).all(|pair| pair[0].site.currency == pair[1].site.currency)
+    pages.windows(2).all(|pair| pair[0].currency == pair[1].currency)
 }
 
 fn columns(names: &[&str]) -> Vec<String> {
@@ -56,7 +56,7 @@ fn accounts(pages: &[Page<'_>], month: LocalMonth) -> Sheet {
                 None if super::is_closed(page.site, page.statement) => "closed".to_owned(),
                 None => "open".to_owned(),
             }),
-            text(&page.site.currency),
+            text(page.currency),
             money(page, page.statement.opening),
             money(page, page.paid()),
             money(page, page.statement.charges()),
@@ -110,7 +110,7 @@ fn lines(pages: &[Page<'_>], month: LocalMonth) -> Sheet {
                 Cell::Number(line.amount.to_string(), EXACT),
                 Cell::Number(line.carried_in.to_string(), EXACT),
                 money(page, line.rounded),
-                text(&page.site.currency),
+                text(page.currency),
                 text(&cells[9]),
             ]);
         }
@@ -151,7 +151,7 @@ fn lines(pages: &[Page<'_>], month: LocalMonth) -> Sheet {
 fn payments(pages: &[Page<'_>], month: LocalMonth) -> Sheet {
     let rows = pages.iter().flat_map(|page| {
         page.movements.iter().map(|(date, what, amount)| {
-            let currency = text(&page.site.currency);
+            let currency = text(page.currency);
             vec![
                 text(page.account),
                 text(page.holder),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use kernel::control::evidence::{Mode, OpenedFor};
-use kernel::id::{CommandId, SiteId};
+use kernel::id::{AccountId, CommandId, SiteId};
 use kernel::reading::Contact;
 use kernel::time::{HOUR, MINUTE, SECOND};
 
@@ -314,4 +314,18 @@ async fn notices_are_posted_until_the_webhook_takes_them() {
     let body: serde_json::Value = serde_json::from_str(&taken[1]).unwrap();
     assert_eq!((body["account"].as_str(), body["level"].as_u64()), (Some("A-1"), Some(1)));
     assert_eq!(body["balance"], amount("45").to_string());
+}
+
+#[tokio::test]
+async fn a_wallet_in_units_is_warned_in_its_unit() {
+    let mut world = World::new(1, Mode::Auto).await;
+    world.apply(|setup| setup.accounts.get_mut(&AccountId(1)).unwrap().unit = Some("kWh"));
+    world.set_balance(1, "4.5");
+    world.step(None).await;
+    let low = "SELECT COUNT(*) FROM notices WHERE kind = 'low_balance'";
+    let said = "SELECT COUNT(*) FROM notices WHERE text LIKE '%balance 4.50 kWh has reached %.00 kWh'";
+    let told = "SELECT COUNT(*) FROM outbox WHERE payload LIKE '%\"unit\":\"kWh\"%' AND channel = 'webhook'";
+    let low = world.count(low).await;
+    assert!(low > 0);
+    assert_eq!((world.count(said).await, world.count(told).await), (low, low));
 }

@@ -113,6 +113,7 @@ fn setup(accounts: u32, mode: Mode) -> Setup {
         },
         policy: Some(Arc::clone(&policy)),
         meters: vec![MeterId(id)],
+        unit: None,
     };
     let meter = |id: u32| MeterSetup {
         serial: format!("M-{id}"),

@@ -43,10 +43,15 @@ impl Planner<'_> {
                 confirmed_at: item.confirmed.or(old.and_then(|old| old.confirmed_at)),
                 opened_at,
                 closed_at: item.until,
+                unit: item.unit,
             };
             match old {
                 None => {
                     let mut text = format!("{}, {}", new.holder, new.kind.name());
+                    if let Some(unit) = new.unit {
+                        text += &format!(", balance in {unit}");
+                        self.rows.unit_account(new.id, unit);
+                    }
                     if new.credit_limit != Amount::ZERO {
                         text += &format!(", credit limit {:.2}", new.credit_limit);
                     }
@@ -74,6 +79,13 @@ impl Planner<'_> {
             let what = format!("was closed at {closed}");
             let remedy = "write that as `until`, or remove the account; a returning customer gets a new account";
             self.faults.add(&item.at, "", what, remedy);
+            return;
+        }
+        if old.unit != new.unit {
+            let kept = |unit: Option<&'static str>| unit.unwrap_or("money");
+            let what = format!("is {:?}, but the account is kept in {}", kept(new.unit), kept(old.unit));
+            let remedy = "what a wallet is kept in never changes: close the account, and give the customer a new one";
+            self.faults.add(&item.at, "balance", what, remedy);
             return;
         }
         let mut differences = Differences::default();

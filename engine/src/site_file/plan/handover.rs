@@ -6,6 +6,7 @@ use kernel::id::{AccountId, ServicePointId};
 use kernel::tariff::Household;
 use kernel::time::Moment;
 
+use super::units::unfit;
 use super::{Change, ChangeKind, Plan};
 use crate::registry::{Account, Contract, Registry, ServicePoint, Site, TABLES};
 use crate::site_days;
@@ -51,6 +52,21 @@ pub enum MoveFault {
         point: String,
         /// When.
         at: String,
+    },
+    /// The account buys other units, or others by then.
+    #[error(
+        "account {account} is kept in {unit} and cannot take over service point {point}: {what}; name an account in money, or \
+         make one in units for it"
+    )]
+    Units {
+        /// Which account.
+        account: String,
+        /// What it is kept in.
+        unit: &'static str,
+        /// Which service point.
+        point: String,
+        /// Why not.
+        what: &'static str,
     },
     /// Something else begins later.
     #[error("service point {point} has a contract that begins at {from}: correct that in the site file first")]
@@ -155,6 +171,9 @@ pub fn move_point(
     // Who lives there now is not known before the site file says it.
     let (tariff, household) = (old.tariff, Household::default());
     let contract = Contract { id, account: to, tariff, valid_from: at, valid_to: None, household };
+    if let Some((unit, what)) = new.unit.and_then(|unit| Some((unit, unfit(registry, unit, point, &contract)?))) {
+        return Err(MoveFault::Units { account: new.name.clone(), unit, point: point_name, what });
+    }
     plan.rows.contract(point.id, &contract);
     // What stands where does not change with who pays.
     plan.rows.contract_facts(id, registry.facts_of(old.id));

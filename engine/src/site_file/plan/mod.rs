@@ -12,6 +12,7 @@ mod points;
 mod registers;
 mod shared;
 mod tariffs;
+mod units;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -127,6 +128,7 @@ pub fn plan(file: &SiteFile, registry: &Registry, checks: &Checks<'_>, now: Mome
     planner.accounts();
     planner.service_points();
     planner.calendars_fit();
+    planner.unit_accounts();
     planner.meters();
     planner.conversions_fit();
     planner.finish()
