@@ -158,7 +158,7 @@ fn explain_goes_down_to_counts_multiplier_band_tier_and_tariff_version() {
         assert!(cells.contains(&cell), "{cell} in {line}");
     }
     assert!(cells.contains(&"2026-01-01"), "the tariff's version: {line}");
-    assert!(folder.ok(&["explain", "filed", "--day", "2025-06-01"]).contains("nothing was charged"));
+    assert!(folder.ok(&["explain", "filed", "--day", "2025-06-01"]).contains("no energy was charged"));
     folder.refused(&["explain", "filed", "--day", "yesterday"], &["yesterday", "2026-03-01"]);
 }
 

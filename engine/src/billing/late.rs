@@ -227,6 +227,8 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
     outcome.before.retain(|key, _| outcome.difference.contains_key(key));
     outcome.earlier = new.earlier_changed;
     outcome.divided = new.divided;
+    // A closing count at the very beginning is billed again, by both; how it was divided is known.
+    outcome.divided.retain(|divided| divided.to > task.start.after);
     outcome.state = Some((new.state, new.checkpoints));
     outcome
 }
