@@ -19,7 +19,7 @@
 -- column measured: the unit, or m3 where it is converted; what the meter measured
 -- column calorific_value: MJ/m3; by which m3 of gas became kWh; null where nothing is converted
 -- column correction: ; the volume conversion factor by which they did
--- column energy_quality: ; measured: both ends were read. What is only estimated is in the view estimates
+-- column energy_quality: ; measured: both ends were read. What is only estimated is in a view of its own
 -- column allocation_quality: ; how it is known when within the interval it flowed: measured (up to two hours, or nothing
 --   flowed), linear (longer: divided by time, or a stated outage lies in it), profile (divided as the like days of the three
 --   weeks before)
