@@ -199,7 +199,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Settles after a change of the registry, in its transaction, and commits it.
+    /// Settles in the transaction of what memory holds already, and commits it. If it fails, billing stops and recovers from
+    /// the book.
     pub(super) async fn settle_change(&mut self, tx: Tx) -> Result<(), BillingError> {
         match self.write_with(tx).await {
             Ok(mut settlement) => {

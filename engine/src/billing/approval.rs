@@ -14,13 +14,7 @@ impl Writer {
         let tx = self.book.begin().await?;
         self.approval = Some((id, decision));
         // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
-        match self.write_with(tx).await {
-            Ok(mut settlement) => self.settled_through(&mut settlement),
-            Err(error) => {
-                self.broken = Some(error.to_string());
-                return Err(error.into());
-            }
-        }
+        self.settle_change(tx).await?;
         Ok(proposal)
     }
 

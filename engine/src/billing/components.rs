@@ -145,16 +145,14 @@ impl Writer {
 
     /// Marks what the month that is being closed, and lines that came for months that are final, bring about.
     fn find_due(&mut self) {
-        let now = self.clock.now();
-        let Writer { charging, pricing, registry, closing, .. } = self;
-        if charging.points.is_empty() {
+        if self.charging.points.is_empty() {
             return;
         }
-        if let Some((site, month)) = *closing {
-            let here = |id: &&ServicePointId| registry.service_point(**id).is_some_and(|point| point.site == site);
-            let here: Vec<ServicePointId> = charging.points.iter().filter(here).copied().collect();
-            charging.due.extend(here.into_iter().map(|point| (point, month)));
+        if let Some((site, month)) = self.closing {
+            self.mark_site(site, month);
         }
+        let now = self.clock.now();
+        let Writer { charging, pricing, registry, .. } = self;
         let mut marked = BTreeSet::new();
         for (id, point) in pricing.points.iter_mut().filter(|(id, point)| point.changed && charging.concerns(**id)) {
             let setup = Arc::clone(&point.setup);

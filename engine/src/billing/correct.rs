@@ -91,13 +91,7 @@ impl Writer {
         let detail = format!("correction {id} of a reading: {}", asked.reason);
         self.origin = Some(Origin { cause: Cause::Correction, actor: asked.actor.clone(), detail });
         self.registry_changed(now);
-        match self.write_with(tx).await {
-            Ok(mut settlement) => self.settled_through(&mut settlement),
-            Err(error) => {
-                self.broken = Some(error.to_string());
-                return Err(error.into());
-            }
-        }
+        self.settle_change(tx).await?;
         Ok((id, self.corrections.get(&key).map_or(verdict, |correction| correction.verdict)))
     }
 

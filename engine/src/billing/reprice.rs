@@ -6,8 +6,8 @@
 //! move, and posts what differs then in one transaction for each [`POINTS_AT_ONCE`] of them. So a reading that came meanwhile
 //! is priced as ever and never twice, wherever it is dated. A second run finds nothing.
 //!
-//! An open month gets signed, linked differences like those of late readings; a closed one an adjustment that another
-//! person approves. While it is being worked out nobody among the accounts is cut.
+//! An open month gets signed, linked differences like those of late readings; a closed one an adjustment, posted at once
+//! within the site's limit, else when another person approves it. While it is being worked out nobody among the accounts is cut.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
@@ -222,13 +222,7 @@ impl Writer {
         let detail = format!("re-rate of {first} to {last}: {}", order.reason);
         self.origin = Some(Origin { cause: Cause::Rerate, actor: order.actor.clone(), detail });
         self.registry_changed(now);
-        match self.write_with(tx).await {
-            Ok(mut settlement) => self.settled_through(&mut settlement),
-            Err(error) => {
-                self.broken = Some(error.to_string());
-                return Err(error.into());
-            }
-        }
+        self.settle_change(tx).await?;
         Ok(found)
     }
 }

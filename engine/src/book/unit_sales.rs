@@ -11,6 +11,7 @@
 //! used first; its money is rounded down to the cent, what is lost goes to `rounding`. **A reversal** undoes a sale or a
 //! refund with all its transfers, as a whole.
 
+use kernel::component::UNITS;
 use kernel::id::{AccountId, TariffVersionId, Utility};
 use kernel::money::{Amount, Price, Quantity};
 use kernel::sale;
@@ -23,8 +24,6 @@ use super::ledger::{self, LedgerAccount, LedgerAccounts, LedgerName, Transfer, T
 use super::orders::Owner;
 use super::{Book, BookError, Tx, malformed};
 
-/// The component of a utility's revenue that units sold beforehand earn.
-const UNITS: &str = "units";
 /// 1/1000 unit, as a wallet keeps it.
 pub(crate) const THOUSANDTH: i128 = 1_000_000;
 /// A cent, in 1e-9 currency.

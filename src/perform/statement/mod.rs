@@ -29,12 +29,12 @@ pub(crate) async fn statement(
     let month = month(&asked.month)?;
     let wanted = wanted(&registry, asked.account.as_deref(), month)?;
     let mut stated = node.engine.statements(wanted, month).await.map_err(failed)?.map_err(failed)?;
+    if stated.is_empty() {
+        return Err(Failure(format!("{month} lies outside the local days that the site knows; check --month")));
+    }
     if asked.all {
         // Of accounts that were closed before, those are left that still paid, owed or were charged.
         stated.retain(|statement| !(statement.is_empty() && ended_before(&registry, statement)));
-    }
-    if stated.is_empty() {
-        return Err(Failure(format!("{month} lies outside the local days that the site knows; check --month")));
     }
     let tabular = match format {
         StatementFormat::Table => Tabular::Table,
