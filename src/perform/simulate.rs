@@ -159,7 +159,14 @@ fn check(registry: &Registry, tariff: &TariffText, simulated: &Simulated, now: M
         && accounts.len() == 1
         && points.is_empty()
     {
-        let who = accounts.first().and_then(|id| registry.account(*id)).map_or("", |account| account.name.as_str());
+        let only = accounts.first().and_then(|id| registry.account(*id));
+        let who = only.map_or("", |account| account.name.as_str());
+        if let Some(unit) = only.and_then(|account| account.unit) {
+            return Err(Failure(format!(
+                "{who} is kept in {unit}: what it uses costs {unit}, and a price counts only where it buys; name accounts that \
+                 are kept in money"
+            )));
+        }
         return Err(Failure(format!(
             "tariff {name:?} prices {utility}, and {who} never had a service point for {utility}; name other accounts"
         )));

@@ -32,6 +32,16 @@ fn a_wallet_in_kwh_is_bought_used_shown_and_given_back_in_kwh() {
     let balance = folder.ok(&["balance", "filed", "--format", "csv"]);
     assert!(balance.contains("filed,filed,104.457,"), "{balance}");
     assert_eq!(folder.sql("select balance, currency from balances where account = 'filed'"), "104.457000000,kWh");
+    // Nobody else used anything, and kWh are no bill.
+    folder.write(
+        "next.toml",
+        "[[tariff]]\nname = \"next\"\nutility = \"electricity\"\ncurrency = \"CNY\"\ntime_zone = \"Asia/Shanghai\"\n\
+         [[tariff.version]]\nvalid_from = 2027-01-01\nprice = \"0.95\"\n",
+    );
+    for (against, said) in [("filed", "filed is kept in kWh"), ("all", "nothing was measured from 2026-01-01")] {
+        let words = ["tariff", "simulate", "next.toml", "--against", against, "--last", "1m", "--until", "2026-01"];
+        folder.refused(&words, &[said]);
+    }
     let why = folder.ok(&["explain", "filed", "--day", "2026-01-01"]);
     assert!(
         why.contains("Asia/Shanghai time, kWh") && why.contains("38.400000000 exactly, 38.40 kWh when shown"),

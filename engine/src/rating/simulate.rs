@@ -73,8 +73,10 @@ pub struct Simulation {
 
 impl Simulated {
     /// The service points that it touches, each with the accounts whose contracts are tried, in the order of their numbers.
+    /// Accounts that are kept in units are not among them: what they use costs units, and money only where they buy.
     #[must_use]
     pub fn points(&self, registry: &Registry, now: Moment) -> BTreeMap<ServicePointId, BTreeSet<AccountId>> {
+        let in_money = |id: &AccountId| registry.account(*id).is_some_and(|account| account.unit.is_none());
         let of_utility =
             registry.service_points().filter(|point| (point.utility, point.unit) == (self.utility, self.unit));
         of_utility
@@ -89,6 +91,7 @@ impl Simulated {
                         .map(|contract| contract.account)
                         .collect(),
                 };
+                let accounts: BTreeSet<AccountId> = accounts.into_iter().filter(in_money).collect();
                 (!accounts.is_empty()).then_some((point.id, accounts))
             })
             .collect()
