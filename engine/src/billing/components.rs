@@ -13,29 +13,22 @@
 //! Before a month is final they are a forecast, which statements show and no balance holds: it cuts nobody off.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use kernel::component::bill::bill;
-use kernel::component::demand::{Load, Maxima, Window};
 use kernel::component::line::{Effect, Line, Measure, Standing, Why};
 use kernel::component::month::DayRun;
 use kernel::component::{Charge, Component};
-use kernel::id::{AccountId, MeterId, ServicePointId, TariffVersionId};
-use kernel::judge::Interval;
+use kernel::id::{AccountId, ServicePointId, TariffVersionId};
 use kernel::money::Quantity;
-use kernel::reading::Verdict;
-use kernel::time::{LocalDate, LocalMonth, Moment};
+use kernel::time::{LocalDate, LocalMonth};
 
 use super::charged::{for_each_line, for_each_posted};
-use super::component_facts::{self, AccountMonth, Charged, contracts_of, of_point};
-use super::corrections::truth;
+use super::component_facts::{self, AccountMonth, Charged, of_point};
 use super::error::BillingError;
-use super::late::stored_rows;
 use super::lines::{LineKey, Sum};
 use super::names::ComponentName;
-use super::rerate::{Start, Sums, difference, rate};
+use super::rerate::{Sums, difference};
 use super::writer::Writer;
-use crate::lake::read::StoredRow;
 use crate::registry::Registry;
 
 /// One line of an account's month, charged or to be expected.
@@ -47,57 +40,6 @@ pub struct ComponentLine {
     pub date: LocalDate,
     /// What it is, and why. Its standing is final exactly where it is charged.
     pub line: Line,
-}
-
-/// What must be worked out anew.
-#[derive(Debug, Default)]
-pub struct Charging {
-    /// Months of service points to look at in the next settlement.
-    pub due: BTreeSet<(ServicePointId, LocalMonth)>,
-    /// Service points with charges that are worked out for a month.
-    points: BTreeSet<ServicePointId>,
-    /// Those whose charges rest on another's use, by that other.
-    dependents: BTreeMap<ServicePointId, BTreeSet<ServicePointId>>,
-}
-
-impl Charging {
-    /// Follows a change of the registry.
-    pub fn follow(&mut self, registry: &Registry) {
-        self.points.clear();
-        self.dependents.clear();
-        let monthly = |component: &Component| !component.charge.is_fixed();
-        if !registry.versions().any(|version| version.components.iter().any(monthly)) {
-            return;
-        }
-        for point in registry.service_points() {
-            let charges = |tariff| {
-                let versions = registry.tariff(tariff).into_iter().flat_map(|tariff| &tariff.versions);
-                versions.flat_map(|version| &version.components).any(monthly)
-            };
-            for contract in point.contracts.iter().filter(|contract| charges(contract.tariff)) {
-                self.points.insert(point.id);
-                for source in registry.facts_of(contract.id).points() {
-                    self.dependents.entry(source).or_default().insert(point.id);
-                }
-            }
-        }
-    }
-
-    /// Marks the months of a service point and of those that rest on it.
-    fn mark(&mut self, point: ServicePointId, month: LocalMonth) {
-        let dependents = self.dependents.get(&point).into_iter().flatten();
-        let all = dependents.copied().chain(self.points.get(&point).copied());
-        self.due.extend(all.map(|point| (point, month)));
-    }
-
-    /// Service points with charges that are worked out for a month.
-    pub fn points(&self) -> &BTreeSet<ServicePointId> {
-        &self.points
-    }
-
-    fn concerns(&self, point: ServicePointId) -> bool {
-        self.points.contains(&point) || self.dependents.contains_key(&point)
-    }
 }
 
 /// The component of a version; also one that was superseded.
@@ -141,87 +83,6 @@ impl Writer {
             }
         }
         Ok(())
-    }
-
-    /// Marks what the month that is being closed, and lines that came for months that are final, bring about.
-    fn find_due(&mut self) {
-        if self.charging.points.is_empty() {
-            return;
-        }
-        if let Some((site, month)) = self.closing {
-            self.mark_site(site, month);
-        }
-        let now = self.clock.now();
-        let Writer { charging, pricing, registry, .. } = self;
-        let mut marked = BTreeSet::new();
-        for (id, point) in pricing.points.iter_mut().filter(|(id, point)| point.changed && charging.concerns(**id)) {
-            let setup = Arc::clone(&point.setup);
-            for (key, line) in point.lines.all().iter() {
-                let ended = || registry.account(key.account).is_some_and(|account| account.has_ended(now));
-                let energy = line.changed && key.component == ComponentName::ENERGY;
-                if energy && (setup.is_closed(key.date) || ended()) {
-                    marked.insert((*id, key.date.month()));
-                }
-            }
-        }
-        marked.into_iter().for_each(|(point, month)| charging.mark(point, month));
-    }
-
-    /// Marks the months of an account that are open, from its contracts' beginnings to a month.
-    pub(super) fn mark_account(&mut self, account: AccountId, through: LocalMonth) {
-        for point in self.registry.points_of_account(account) {
-            let Some(site) = self.registry.site(point.site) else { continue };
-            let own = point.contracts.iter().filter(|contract| contract.account == account);
-            let first = own.filter_map(|contract| site.days.at(contract.valid_from)).map(|day| day.date.month()).min();
-            let open = site.closed_through.map(|closed| LocalMonth(closed.0 + 1));
-            let Some(first) = first.max(open) else { continue };
-            for month in (first.0..=through.0).map(LocalMonth) {
-                if self.charging.points.contains(&point.id) {
-                    self.charging.due.insert((point.id, month));
-                }
-            }
-        }
-    }
-
-    /// Marks the months of a service point that something changes which reaches back, where they are final for anybody.
-    pub(super) fn mark_final(&mut self, point: ServicePointId, since: Moment, now: Moment) {
-        let site = self.registry.service_point(point).and_then(|point| self.registry.site(point.site));
-        let month = |moment| site.and_then(|site| site.days.at(moment)).map(|day| day.date.month());
-        let Some((first, last)) = month(since).zip(month(now)) else { return };
-        for month in (first.0..=last.0).map(LocalMonth) {
-            let is_final = |account: &AccountId| self.is_final(AccountMonth { point, account: *account, month });
-            if self.payers(point).iter().any(is_final) {
-                self.charging.due.insert((point, month));
-            }
-        }
-    }
-
-    /// Whether anything that is charged at a service point rests on its demand.
-    pub(super) fn measures_demand(&self, point: ServicePointId) -> bool {
-        let terms = self.registry.terms(point).filter(|_| self.charging.points.contains(&point));
-        let versions = terms.into_iter().flat_map(|terms| &terms.contracts).flat_map(|contract| &contract.versions);
-        versions.flat_map(|version| &version.components).any(|component| component.charge.window().is_some())
-    }
-
-    /// Marks a month at all service points of a site.
-    pub(super) fn mark_site(&mut self, site: kernel::id::SiteId, month: LocalMonth) {
-        let here = |id: &&ServicePointId| self.registry.service_point(**id).is_some_and(|point| point.site == site);
-        let here: Vec<_> = self.charging.points.iter().filter(here).map(|point| (*point, month)).collect();
-        self.charging.due.extend(here);
-    }
-
-    /// Marks what lines of a month bring about.
-    pub(super) fn mark_lines<'k>(&mut self, lines: impl Iterator<Item = &'k (ServicePointId, LineKey)>) {
-        lines.for_each(|(point, key)| self.charging.mark(*point, key.date.month()));
-    }
-
-    /// Whether everything that an account owes for a month is charged.
-    fn is_final(&self, of: AccountMonth) -> bool {
-        let site = self.registry.service_point(of.point).and_then(|point| self.registry.site(point.site));
-        let Some(site) = site else { return false };
-        let closed = site.closed_through.is_some_and(|closed| of.month <= closed);
-        let ended = self.registry.account(of.account).is_some_and(|account| account.has_ended(self.clock.now()));
-        closed || ended || self.closing == Some((site.id, of.month))
     }
 
     /// Some service points, and those on whose use their charges rest.
@@ -287,12 +148,6 @@ impl Writer {
         Ok((difference, before))
     }
 
-    /// The accounts that ever paid at a service point.
-    fn payers(&self, point: ServicePointId) -> BTreeSet<AccountId> {
-        let contracts = self.registry.service_point(point).into_iter().flat_map(|point| &point.contracts);
-        contracts.map(|contract| contract.account).collect()
-    }
-
     /// All lines of an account's month at a service point, fixed charges included.
     async fn worked_out(
         &self,
@@ -319,52 +174,6 @@ impl Writer {
             ComponentLine { point: of.point, date, line: Line { standing, ..line } }
         });
         Ok(dated.collect())
-    }
-
-    /// The month's maxima of demand while the account paid, by measured intervals: one that bridges a gap counts as what it
-    /// is, a single interval.
-    async fn maxima(&self, of: AccountMonth, windows: &[Window]) -> Result<Vec<(Window, Maxima)>, BillingError> {
-        let contracts = contracts_of(&self.registry, of);
-        let span =
-            self.registry.service_point(of.point).and_then(|point| self.registry.site(point.site)?.span(of.month));
-        let (Some((start, end)), Some((first, _)), false) = (span, contracts.first(), windows.is_empty()) else {
-            return Ok(Vec::new());
-        };
-        let until = contracts.iter().map(|(contract, _)| contract.valid_to.unwrap_or(end)).max().unwrap_or(end);
-        let (from, to) = (start.max(first.valid_from), end.min(until));
-        let Some(setup) = self.pricing.points.get(&of.point).map(|point| Arc::clone(&point.setup)) else {
-            return Ok(Vec::new());
-        };
-        let (state, after) = self.checkpoint_before(of.point, &setup, from.plus(-1)).await?;
-        // How a gap is divided does not matter: its parts belong together again below.
-        let begin = Start { state, after, look_back: None };
-        let meters: BTreeSet<MeterId> = setup.meters().collect();
-        let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
-        let mut rows: Vec<StoredRow> = truth(by_meter.into_values().flatten(), &self.corrections, &meters, after);
-        rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
-        // The parts of one reading's interval belong together again; a closing count ends one for each day at most.
-        let mut intervals: BTreeMap<(Option<usize>, Option<LocalDate>), Interval> = BTreeMap::new();
-        rate(&setup, &begin, &rows, self.clock.now(), |index, part| {
-            let part_of = (index, index.is_none().then_some(part.date));
-            let whole = Interval { from: part.from, to: part.to, quantity: Quantity::ZERO };
-            let whole = intervals.entry(part_of).or_insert(whole);
-            whole.from = whole.from.min(part.from);
-            whole.to = whole.to.max(part.to);
-            whole.quantity += part.quantity;
-        });
-        let intervals = intervals.into_values().filter(|interval| interval.from < interval.to);
-        let load = match Load::of_intervals(intervals) {
-            Ok(load) => load,
-            Err(fault) => {
-                tracing::warn!(point = %of.point, month = %of.month, ?fault, "no demand can be told from these readings");
-                Load::default()
-            }
-        };
-        let maxima = windows.iter().filter_map(|window| {
-            let maxima = load.maxima(*window, &setup.terms, from, to).ok()?;
-            Some((*window, maxima))
-        });
-        Ok(maxima.collect())
     }
 
     /// What the components of an account's month come to by what the book says: charged where the month is final, else as

@@ -13,7 +13,7 @@ use wal::clock::Clock;
 use wal::{Disk, Recovered};
 
 use super::adjustments::Adjustments;
-use super::components::Charging;
+use super::charging::Charging;
 use super::error::BillingError;
 use super::hot::Hot;
 use super::lines::{ComponentName, LineKey, Sum};

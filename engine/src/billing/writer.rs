@@ -19,7 +19,7 @@ use sqlx::Row as _;
 use wal::clock::Clock;
 
 use super::adjustments::{AdjustmentWrites, Adjustments, Decision, Origin, Place, SetApart};
-use super::components::Charging;
+use super::charging::Charging;
 use super::corrections::Corrections;
 use super::error::BillingError;
 use super::hot::Hot;
