@@ -9,6 +9,7 @@ use arrow::datatypes::{Date32Type, Decimal128Type, Int8Type, Int16Type, Int32Typ
 use kernel::id::{AccountId, ServicePointId, TariffVersionId};
 use kernel::money::{Amount, Quantity};
 use kernel::time::{LocalDate, LocalMonth};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 use super::error::BillingError;
@@ -103,21 +104,27 @@ async fn open_lines(
     let (first, next) = (months.start().first_day(), LocalMonth(months.end().0.saturating_add(1)).first_day());
     let query = sqlx::query(sql).bind(i64::from(first.0)).bind(i64::from(next.0));
     for row in query.fetch_all(connection).await? {
-        let int = |column: usize| row.try_get::<i64, _>(column);
-        let id = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
-        let key = LineKey {
-            account: AccountId(id(int(1)?)),
-            date: LocalDate(i32::try_from(int(2)?).unwrap_or(i32::MAX)),
-            version: TariffVersionId(id(int(5)?)),
-            band: u8::try_from(int(3)?).unwrap_or(u8::MAX),
-            tier: u16::try_from(int(4)?).unwrap_or(u16::MAX),
-            component: ComponentName::of(&row.try_get::<String, _>(8)?),
-        };
-        let amount = ledger::amount(&row.try_get::<String, _>(7)?, "usage_lines.amount")?;
-        let sum = Sum { quantity: Quantity(int(6)?), amount };
-        give(ChargedLine { point: ServicePointId(id(int(0)?)), key, transfer: 0, sum });
+        let component = ComponentName::of(&row.try_get::<String, _>(8)?);
+        give(line_of(&row, component, "usage_lines.amount")?);
     }
     Ok(())
+}
+
+/// A line that no transfer has posted, of a row that begins with service point, account, local day, band, tier, version,
+/// quantity and amount; `place` is what a fault calls the amount.
+pub(crate) fn line_of(row: &AnyRow, component: ComponentName, place: &str) -> Result<ChargedLine, BookError> {
+    let int = |column: usize| row.try_get::<i64, _>(column);
+    let id = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+    let key = LineKey {
+        account: AccountId(id(int(1)?)),
+        date: LocalDate(i32::try_from(int(2)?).unwrap_or(i32::MAX)),
+        version: TariffVersionId(id(int(5)?)),
+        band: u8::try_from(int(3)?).unwrap_or(u8::MAX),
+        tier: u16::try_from(int(4)?).unwrap_or(u16::MAX),
+        component,
+    };
+    let sum = Sum { quantity: Quantity(int(6)?), amount: ledger::amount(row.try_get(7)?, place)? };
+    Ok(ChargedLine { point: ServicePointId(id(int(0)?)), key, transfer: 0, sum })
 }
 
 fn lines_of(batch: &RecordBatch, give: &mut impl FnMut(ChargedLine)) {

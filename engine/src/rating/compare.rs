@@ -13,19 +13,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use kernel::id::{AccountId, ServicePointId, TariffVersionId};
-use kernel::money::Quantity;
-use kernel::time::{LocalDate, LocalMonth, Moment};
-use sqlx::{AnyConnection, Row as _};
+use kernel::id::{AccountId, ServicePointId};
+use kernel::time::{LocalMonth, Moment};
+use sqlx::AnyConnection;
 
 use super::{Pair, Span, rate_span};
-use crate::billing::charged::for_each_line;
+use crate::billing::charged::{ChargedLine, for_each_line, line_of};
 use crate::billing::error::BillingError;
 use crate::billing::lines::{ComponentName, ENERGY, LineKey, Sum};
 use crate::billing::point::Setup;
 use crate::billing::recovery::lake_files;
 use crate::billing::rerate::{Sums, difference};
-use crate::book::{BookError, ledger};
+use crate::book::BookError;
 use crate::engine::Handle;
 
 /// Lines that are compared together (2 million x 2 sides x 80 bytes = 320 MB).
@@ -140,18 +139,8 @@ async fn proposed(
                l.amount FROM adjustment_lines l JOIN adjustments a ON a.id = l.adjustment_id \
                WHERE a.state IN ('pending', 'rejected') AND l.component = $1";
     for row in sqlx::query(sql).bind(ENERGY).fetch_all(connection).await? {
-        let int = |column: usize| row.try_get::<i64, _>(column);
-        let id = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
-        let key = LineKey {
-            account: AccountId(id(int(1)?)),
-            date: LocalDate(i32::try_from(int(2)?).unwrap_or(i32::MAX)),
-            version: TariffVersionId(id(int(5)?)),
-            band: u8::try_from(int(3)?).unwrap_or(u8::MAX),
-            tier: u16::try_from(int(4)?).unwrap_or(u16::MAX),
-            component: ComponentName::ENERGY,
-        };
-        let amount = ledger::amount(&row.try_get::<String, _>(7)?, "adjustment_lines.amount")?;
-        each(ServicePointId(id(int(0)?)), key, Sum { quantity: Quantity(int(6)?), amount });
+        let ChargedLine { point, key, sum, .. } = line_of(&row, ComponentName::ENERGY, "adjustment_lines.amount")?;
+        each(point, key, sum);
     }
     Ok(())
 }
