@@ -143,6 +143,7 @@ fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StateFault> {
     }
 }
 
+#[inline]
 fn utc_day(moment: Moment) -> i32 {
     i32::try_from(moment.0.div_euclid(DAY)).unwrap_or(if moment.0 < 0 { i32::MIN } else { i32::MAX })
 }
@@ -253,6 +254,10 @@ impl Point<'_> {
         until: Moment,
         sink: &mut impl Sink,
     ) -> Option<(MeterId, Moment)> {
+        // Nearly always nothing has ended.
+        if self.epochs.iter().all(|epoch| epoch.valid_to.is_none()) {
+            return None;
+        }
         while let Some((old, end, count)) = self.next_to_close(state, until) {
             let row = Row { meter: old.meter, time: end, received_at: end, value: Value::Register(count) };
             if history.is_none() && self.is_apart(old, state, state.fine_day, &row) {
@@ -275,7 +280,25 @@ impl Point<'_> {
     }
 
     /// Whether this row, or a closing count that is due before it, bills what only a history can divide.
+    #[inline]
     fn asks_for_history(&self, state: &PointState, row: &Row) -> bool {
+        !self.is_plainly_fine(state, row) && self.is_any_apart(state, row)
+    }
+
+    /// What nearly every row is, told at a glance: the next one of the only installation, soon after the last.
+    fn is_plainly_fine(&self, state: &PointState, row: &Row) -> bool {
+        let ([epoch], [known], []) = (self.epochs, &state.epochs[..], self.outages) else { return false };
+        let begin = match row.value {
+            Value::Usage { start, .. } => Some(start),
+            Value::Register(_) => known.register.baseline.map(|baseline| baseline.time),
+        };
+        epoch.closing_count.is_none()
+            && known.epoch == epoch.id
+            && begin.is_some_and(|begin| row.time.since(begin) <= GAP_OVER)
+    }
+
+    #[inline(never)]
+    fn is_any_apart(&self, state: &PointState, row: &Row) -> bool {
         let due = self.epochs.iter().filter(|epoch| {
             epoch.closing_count.is_some()
                 && epoch.valid_to.is_some_and(|end| end <= row.time && !state.saw(epoch.id, end))
@@ -379,7 +402,7 @@ impl Point<'_> {
         epoch: &Epoch,
         state: &mut PointState,
         cell: &mut Option<Cell>,
-        mut history: Option<&mut History>,
+        history: Option<&mut History>,
         row: &Row,
         sink: &mut impl Sink,
     ) -> Verdict {
@@ -399,15 +422,9 @@ impl Point<'_> {
         installation.last_seen = row.time;
         let Judgement { mut verdict, interval, before, changed } = judgement;
         if let Some(interval) = interval {
-            let mut bill = |piece: &Interval| {
-                // Where it was cut, only time says how much flowed on each side.
-                let is_cut = (piece.from, piece.to) != (interval.from, interval.to);
-                self.bill(epoch, (piece, is_cut), state, cell, history.as_deref_mut(), sink)
-            };
-            // Each piece is an interval of its own: it is divided within itself.
             let billed = match epoch.converts {
-                true => self.terms.conversion.pieces(&interval, before, |piece| bill(&piece.energy)),
-                false => bill(&interval),
+                true => self.bill_pieces(epoch, (&interval, before), state, cell, history, sink),
+                false => self.bill(epoch, (&interval, false), state, cell, history, sink),
             };
             if billed.is_err() {
                 // The interval begins before the site's table of days and cannot be priced. Usage is refused; a
@@ -421,7 +438,26 @@ impl Point<'_> {
         verdict
     }
 
+    /// Prices what a volume comes to. Each piece is an interval of its own: it is divided within itself.
+    #[inline(never)]
+    fn bill_pieces(
+        &self,
+        epoch: &Epoch,
+        (interval, before): (&Interval, Quantity),
+        state: &mut PointState,
+        cell: &mut Option<Cell>,
+        mut history: Option<&mut History>,
+        sink: &mut impl Sink,
+    ) -> Result<(), OutsideDays> {
+        self.terms.conversion.pieces(interval, before, |piece| {
+            // Where it was cut, only time says how much flowed on each side.
+            let is_cut = (piece.energy.from, piece.energy.to) != (interval.from, interval.to);
+            self.bill(epoch, (&piece.energy, is_cut), state, cell, history.as_deref_mut(), sink)
+        })
+    }
+
     /// Prices an interval, divided as its allocation says, and remembers what is fine of it.
+    #[inline]
     fn bill(
         &self,
         epoch: &Epoch,
@@ -433,7 +469,7 @@ impl Point<'_> {
     ) -> Result<(), OutsideDays> {
         let Interval { from, to, quantity } = *interval;
         let reverse = epoch.signed && quantity < Quantity::ZERO;
-        let give = |part: &Part, sink: &mut _| match is_cut
+        let give = move |part: &Part, sink: &mut _| match is_cut
             && part.allocation == Allocation::Measured
             && part.quantity != Quantity::ZERO
         {
@@ -447,6 +483,21 @@ impl Point<'_> {
             }
             return Ok(());
         };
+        self.bill_with(epoch, (interval, reverse), state, cell, history, (give, sink))
+    }
+
+    /// As [`Point::bill`], with the history that gaps are divided by.
+    #[inline(never)]
+    fn bill_with<S: Sink>(
+        &self,
+        epoch: &Epoch,
+        (interval, reverse): (&Interval, bool),
+        state: &mut PointState,
+        cell: &mut Option<Cell>,
+        history: &mut History,
+        (give, sink): (impl Fn(&Part, &mut S), &mut S),
+    ) -> Result<(), OutsideDays> {
+        let Interval { from, to, quantity } = *interval;
         let spread = self.spread(epoch, interval, history);
         match &spread {
             None => self.rate(interval, reverse, &mut state.counter, cell, |part| give(part, sink))?,
@@ -485,6 +536,7 @@ impl Point<'_> {
     }
 
     /// Whether an interval is no gap, its outages left out.
+    #[inline]
     fn is_fine(&self, epoch: &Epoch, from: Moment, to: Moment) -> bool {
         to.since(from) <= GAP_OVER
             || !self.outages.is_empty() && gap::length(&gap::live(self.outages, epoch.meter, from, to)) <= GAP_OVER
@@ -511,6 +563,7 @@ fn may_look_back(fine_day: i32, begin: Moment) -> bool {
     fine_day != 0 && utc_day(begin) <= fine_day.saturating_add(LOOK_BACK_DAYS + 2)
 }
 
+#[inline]
 fn judge_value(register: &mut RegisterState, epoch: &Epoch, row: &Row) -> Judgement {
     match row.value {
         Value::Register(count) => register.judge(epoch, row.time, count),
