@@ -116,7 +116,9 @@ used AS (
 -- What a m3 of gas is worth, from when to when: each conversion with the values of its supply area, or its own ...
 stretches AS (
     SELECT
-        service_point_id, gas_quality_id, calorific_value, correction, CAST(valid_from AS BIGINT) AS since,
+        service_point_id, gas_quality_id, calorific_value, correction,
+        CASE WHEN lag(valid_from) OVER (PARTITION BY service_point_id ORDER BY valid_from) IS NULL
+            THEN -9223372036854775807 ELSE CAST(valid_from AS BIGINT) END AS since,
         coalesce(lead(CAST(valid_from AS BIGINT)) OVER (PARTITION BY service_point_id ORDER BY valid_from),
             9223372036854775807) AS until
     FROM book.conversions

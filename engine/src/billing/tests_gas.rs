@@ -268,6 +268,56 @@ async fn a_value_that_is_published_or_corrected_later_charges_what_it_would_have
     assert_eq!(known_before(&all, &backwards).await, expected);
 }
 
+/// A site that does not say since when it stands, with a meter that does: what flowed before the site file was applied has
+/// the values that its area had then.
+#[tokio::test]
+async fn a_first_conversion_without_a_beginning_holds_from_the_first_m3_on() {
+    let values = value("2026-03-09", "38.2");
+    let stated = site(&values, "");
+    let unstated = stated
+        .replace("from = 2026-01-01\n\n[[gas_quality]]", "\n[[gas_quality]]")
+        .replace(
+            "account = \"smith\"\ntariff = \"gas\"\ngas_quality = \"area\"\ncorrection = \"1.02264\"",
+            "gas_quality = \"area\"\ncorrection = \"1.02264\"\n[[service_point.contract]]\naccount = \"smith\"\n\
+             tariff = \"gas\"\nfrom = 2026-01-01",
+        )
+        .replace(
+            "profile = \"pulse-gas\"\nservice_point = \"a/G\"",
+            "profile = \"pulse-gas\"\n[[meter.installation]]\n\
+             service_point = \"a/G\"\nfrom = 2026-01-01",
+        );
+    let rows: Vec<Reading> = readings().into_iter().filter(|row| row.meter == MeterId(1)).collect();
+    let expected = known_before(&stated, &rows).await;
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path()).await;
+    let changes = apply(&engine, &unstated).await.unwrap();
+    assert!(
+        changes
+            .iter()
+            .any(|change| change
+                == "+ service point a/G: m3 become kWh by the gas of area x 1.02264 from the first m3 on"),
+        "{changes:?}"
+    );
+    send(&engine, &rows).await;
+    assert_eq!(balance(&engine).await, expected);
+    audited(&engine).await;
+    // Corrected, it is corrected from there on too.
+    let corrected = |text: &str| {
+        text.replace(
+            "gas_quality = \"area\"\ncorrection = \"1.02264\"",
+            "[[service_point.conversion]]\ngas_quality = \"area\"\ncorrection = \"1.03\"\ncorrect = true\nreason = \"typed wrong\"",
+        )
+    };
+    let changes = apply(&engine, &corrected(&unstated)).await.unwrap();
+    assert_eq!(
+        changes,
+        ["! service point a/G: m3 become kWh by the gas of area x 1.03 from the first m3 on (typed wrong)"]
+    );
+    assert_eq!(balance(&engine).await, known_before(&corrected(&stated), &rows).await);
+    audited(&engine).await;
+    engine.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_correction_of_a_closed_month_becomes_an_adjustment() {
     let rows = readings();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kernel::conversion::{self, CALORIFIC_END, CORRECTION_END, Factor};
 use kernel::id::ServicePointId;
+use kernel::time::Moment;
 use sqlx::AnyConnection;
 
 use super::load::{Fields as _, each};
@@ -65,11 +66,13 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
     Ok(())
 }
 
-/// A service point's factors: one from each of its conversions on, and from each value of its supply area within them.
+/// A service point's factors: one from each of its conversions on, and from each value of its supply area within them. The
+/// first conversion holds also for what flowed before it, by the values that the supply area had then.
 pub(super) fn of(point: &ServicePoint, qualities: &BTreeMap<GasQualityId, GasQuality>) -> conversion::Conversion {
     let mut factors = Vec::new();
     for (place, conversion) in point.conversions.iter().enumerate() {
-        let Conversion { valid_from: from, correction, .. } = *conversion;
+        let Conversion { valid_from, correction, .. } = *conversion;
+        let from = if place == 0 { Moment(i64::MIN) } else { valid_from };
         let end = point.conversions.get(place + 1).map(|next| next.valid_from);
         match conversion.source {
             Calorific::Own(calorific_value) => factors.push(Factor { from, calorific_value, correction }),

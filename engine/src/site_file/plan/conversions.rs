@@ -143,9 +143,18 @@ impl Planner<'_> {
             let reason = item.conversions[place].correct.as_deref();
             let number = self.next("conversions");
             self.rows.conversion(number, id, from, terms, reason);
-            let text = format!("m3 become kWh by {} from {}", shown(&terms), show(from));
+            let is_first =
+                known.iter().map(|(_, other, _)| *other).chain(new.iter().map(|entry| entry.1)).min() >= Some(from);
+            let since = match (is_first, item.conversions[place].from) {
+                (true, None) => "from the first m3 on".to_owned(),
+                _ => format!("from {}", show(from)),
+            };
+            let text = format!("m3 become kWh by {} {since}", shown(&terms));
             self.change(kind, format!("service point:{}", item.name), text + &reason_of(reason));
-            self.touch(id, from);
+            // The first holds also for what flowed before it.
+            let measured = self.registry.service_point(id).into_iter().flat_map(|point| point.epochs.iter());
+            let earliest = measured.map(|epoch| epoch.valid_from).filter(|_| is_first).min();
+            self.touch(id, earliest.map_or(from, |earliest| earliest.min(from)));
         }
     }
 
