@@ -104,6 +104,10 @@ pub(crate) enum Call {
         withdraw: bool,
         reason: String,
     },
+    OutageImport {
+        asked: OutageFile,
+        text: String,
+    },
     ReadingShow {
         meter: String,
         at: String,
@@ -364,6 +368,23 @@ pub(crate) struct Period {
     /// A year, such as 2026
     #[arg(long, value_name = "Y")]
     pub(crate) year: Option<i32>,
+}
+
+/// Which columns of a file say when which meter had no supply.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub(crate) struct OutageFile {
+    /// The column of serial numbers
+    #[arg(long, value_name = "C", default_value = "meter")]
+    pub(crate) meter_column: String,
+    /// The column of the first moments without supply
+    #[arg(long, value_name = "C", default_value = "from")]
+    pub(crate) from_column: String,
+    /// The column of the first moments with it again
+    #[arg(long, value_name = "C", default_value = "to")]
+    pub(crate) to_column: String,
+    /// Why; it is kept in the audit log
+    #[arg(long)]
+    pub(crate) reason: String,
 }
 
 /// How a file is to be read.

@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use wal::clock::Clock;
 
 use crate::call::{
-    Asked, Call, CorrectedValue, Event, Failure, ImportArguments, MeterCommand, Period, PeriodAction, QualityFilter,
-    RerateArguments, SimulateArguments, StatementArguments, StatementFormat, Tabular, failed,
+    Asked, Call, CorrectedValue, Event, Failure, ImportArguments, MeterCommand, OutageFile, Period, PeriodAction,
+    QualityFilter, RerateArguments, SimulateArguments, StatementArguments, StatementFormat, Tabular, failed,
 };
 use crate::door;
 use crate::money::{MoneyCommand, Suspend};
@@ -244,6 +244,12 @@ enum OutageCommand {
     Record(OutageArguments),
     /// Say that an outage recorded before, with the same times, was none
     Withdraw(OutageArguments),
+    /// Record the power failures that a file lists (CSV, one a line), such as a gateway's or a utility's event log
+    Import {
+        file: PathBuf,
+        #[command(flatten)]
+        asked: OutageFile,
+    },
 }
 
 #[derive(Args)]
@@ -414,12 +420,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             ReadingsCommand::Correct { meter, at, value, reason } => Call::ReadingCorrect { meter, at, value, reason },
         },
         Command::Outage { command } => {
-            let (said, withdraw) = match command {
-                OutageCommand::Record(said) => (said, false),
-                OutageCommand::Withdraw(said) => (said, true),
+            let state = |said, withdraw| {
+                let OutageArguments { meter, from, to, reason } = said;
+                Call::Outage { meter, from, to, withdraw, reason }
             };
-            let OutageArguments { meter, from, to, reason } = said;
-            Call::Outage { meter, from, to, withdraw, reason }
+            match command {
+                OutageCommand::Record(said) => state(said, false),
+                OutageCommand::Withdraw(said) => state(said, true),
+                OutageCommand::Import { file, asked } => {
+                    let read = std::fs::read_to_string(&file);
+                    let text = read.map_err(|error| Failure(format!("cannot read {}: {error}", file.display())))?;
+                    Call::OutageImport { asked, text }
+                }
+            }
         }
         Command::Period { command } => period_call(command),
         Command::Adjustment { command } => match command {

@@ -11,6 +11,7 @@ mod meter;
 mod moment;
 mod money;
 mod outage;
+mod outage_file;
 mod period;
 pub(crate) mod probe;
 mod quality;
@@ -75,6 +76,7 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
             let said = outage::Said { meter, from, to, withdraw: *withdraw, reason };
             outage::outage(node, actor, &said, events).await
         }
+        Call::OutageImport { asked, text } => outage_file::import(node, actor, asked, text, events).await,
         Call::ReadingShow { meter, at, format } => readings::show(node, meter, at, *format, events).await,
         Call::ReadingList { meter, from, to, format } => {
             readings::list(node, meter, from.as_deref(), to.as_deref(), *format, events).await

@@ -17,6 +17,14 @@ pub(super) struct Said<'a> {
 }
 
 pub(super) async fn outage(node: &Node, actor: &str, said: &Said<'_>, events: &Events) -> Result<(), Failure> {
+    let (id, Outage { from, to, .. }) = state(node, actor, said).await?;
+    let what = if said.withdraw { "withdrawn" } else { "recorded" };
+    say(events, format!("{}: outage {id} from {from} to {to} {what}", said.meter)).await;
+    say_what_waits(node, events).await
+}
+
+/// Has it recorded or withdrawn; gives its number, and when it was.
+pub(super) async fn state(node: &Node, actor: &str, said: &Said<'_>) -> Result<(i64, Outage), Failure> {
     let registry = node.engine.registry();
     let known = meter(&registry, said.meter)?;
     let (from, to) = (moment(&registry, known, said.from)?, moment(&registry, known, said.to)?);
@@ -24,7 +32,5 @@ pub(super) async fn outage(node: &Node, actor: &str, said: &Said<'_>, events: &E
     let asked =
         StateOutage { outage, withdraw: said.withdraw, reason: said.reason.to_owned(), actor: actor.to_owned() };
     let id = node.engine.state_outage(asked).await.map_err(failed)?.map_err(failed)?;
-    let what = if said.withdraw { "withdrawn" } else { "recorded" };
-    say(events, format!("{}: outage {id} from {from} to {to} {what}", known.serial)).await;
-    say_what_waits(node, events).await
+    Ok((id, outage))
 }

@@ -8,6 +8,7 @@ mod field;
 mod harness;
 mod kill;
 mod ledger;
+mod outages;
 mod periods;
 mod real_data;
 mod registers;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use engine::billing::statements::{Statement, StatementLine};
-use engine::registry::{Meter, Registry, Site};
+use engine::registry::{Meter, Registry, ServicePoint, Site};
 use kernel::conversion::Conversion;
 use kernel::epoch::Epoch;
+use kernel::id::AccountId;
 use kernel::money::{Amount, Quantity};
 use kernel::time::{DAY, LocalMonth, Moment};
 
@@ -102,9 +103,20 @@ fn words(kind: &str, memo: &str) -> String {
     if memo.is_empty() { kind } else { format!("{kind}: {memo}") }
 }
 
-type ByAccount = BTreeMap<kernel::id::AccountId, Vec<Reading>>;
+type ByAccount = BTreeMap<AccountId, Vec<Reading>>;
 
-/// The registers that the month began and ended with, at the service points that an account paid for during it.
+/// What one account pays for of one installation within a month.
+struct Span<'a> {
+    account: AccountId,
+    point: &'a ServicePoint,
+    epoch: &'a Epoch,
+    meter: &'a Meter,
+    from: Moment,
+    to: Moment,
+}
+
+/// The registers with which the month, a tenancy or an installation within it began and ended, at the service points that an
+/// account paid for.
 async fn readings(
     node: &Node,
     registry: &Registry,
@@ -114,104 +126,94 @@ async fn readings(
     let mut all = ByAccount::new();
     let accounts: BTreeSet<_> = stated.iter().map(|statement| statement.account).collect();
     for site in registry.sites() {
-        let Some((start, end)) = site.span(month) else { continue };
-        let mut serials = BTreeSet::new();
-        for point in registry.service_points().filter(|point| point.site == site.id) {
-            let paid = point.contracts.iter().any(|contract| {
-                let within = contract.valid_from < end && contract.valid_to.is_none_or(|to| to > start);
-                within && accounts.contains(&contract.account)
-            });
-            let meters = point.epochs.iter().filter(|_| paid).filter_map(|epoch| registry.meter(epoch.meter));
-            serials.extend(meters.map(|meter| meter.serial.as_str()));
-        }
-        if serials.is_empty() {
+        let Some(month) = site.span(month) else { continue };
+        let points = registry.service_points().filter(|point| point.site == site.id);
+        let spans: Vec<Span<'_>> = points.flat_map(|point| spans(registry, point, &accounts, month)).collect();
+        if spans.is_empty() {
             continue;
         }
-        let table = node.query.query(&question(&serials, start, end)).await.map_err(failed)?;
+        let table = node.query.query(&question(&spans)).await.map_err(failed)?;
         for batch in &table.batches {
-            let text = |column: usize, row: usize| {
-                let array = arrow::compute::cast(batch.column(column), &arrow::datatypes::DataType::Utf8);
-                array.map(|array| array.as_string::<i32>().value(row).to_owned()).unwrap_or_default()
-            };
+            let number = |column: usize, row: usize| batch.column(column).as_primitive::<Int64Type>().value(row);
             let time = |column: usize, row: usize| {
                 Moment(batch.column(column).as_primitive::<TimestampMicrosecondType>().value(row))
             };
-            let count = |column: usize, row: usize| batch.column(column).as_primitive::<Int64Type>().value(row);
             for row in 0..batch.num_rows() {
-                let found = Found {
-                    point: text(0, row),
-                    serial: text(1, row),
-                    from: (time(2, row), count(3, row)),
-                    to: (time(4, row), count(5, row)),
-                };
-                found.give(registry, site, (start, end), &accounts, &mut all);
+                let Some(span) = usize::try_from(number(0, row)).ok().and_then(|place| spans.get(place)) else { continue };
+                let (from, to) = ((time(1, row), number(2, row)), (time(3, row), number(4, row)));
+                all.entry(span.account).or_default().push(span.reading(registry, site, from, to));
             }
         }
     }
     Ok(all)
 }
 
-/// The first and the last accepted register of each meter at each service point: the last before the month, where there is
+/// What accounts pay for at a service point within a month.
+fn spans<'a>(
+    registry: &'a Registry,
+    point: &'a ServicePoint,
+    accounts: &BTreeSet<AccountId>,
+    (start, end): (Moment, Moment),
+) -> Vec<Span<'a>> {
+    let overlap = |(from, to): (Moment, Moment), other: (Moment, Option<Moment>)| {
+        let (from, to) = (from.max(other.0), other.1.map_or(to, |end| end.min(to)));
+        (from < to).then_some((from, to))
+    };
+    let mut spans = Vec::new();
+    for contract in point.contracts.iter().filter(|contract| accounts.contains(&contract.account)) {
+        let Some(paid) = overlap((start, end), (contract.valid_from, contract.valid_to)) else { continue };
+        for epoch in point.epochs.iter() {
+            let (Some((from, to)), Some(meter)) =
+                (overlap(paid, (epoch.valid_from, epoch.valid_to)), registry.meter(epoch.meter))
+            else {
+                continue;
+            };
+            spans.push(Span { account: contract.account, point, epoch, meter, from, to });
+        }
+    }
+    spans
+}
+
+/// The first and the last accepted register of each span, with their times: the last before it, where its installation has
 /// one, and the last within it.
-fn question(serials: &BTreeSet<&str>, start: Moment, end: Moment) -> String {
-    let quoted: Vec<String> = serials.iter().map(|serial| format!("'{}'", serial.replace('\'', "''"))).collect();
-    let before = start.plus(-READING_BEFORE);
+fn question(spans: &[Span<'_>]) -> String {
+    let rows = spans.iter().enumerate().map(|(place, Span { epoch, meter, from, to, .. })| {
+        let earliest = epoch.valid_from.max(from.plus(-READING_BEFORE));
+        let serial = meter.serial.replace('\'', "''");
+        format!("({place}, '{serial}', TIMESTAMP '{earliest}', TIMESTAMP '{from}', TIMESTAMP '{to}')")
+    });
+    let all = |time: fn(&Span<'_>) -> Moment| spans.iter().map(time);
+    let least = all(|span| span.from.plus(-READING_BEFORE)).min().unwrap_or(Moment(0));
+    let most = all(|span| span.to).max().unwrap_or(Moment(0));
     format!(
-        "WITH r AS (SELECT service_point, meter, time, register_count FROM readings \
-         WHERE verdict IN ('accepted', 'opening') AND kind = 'register' AND service_point IS NOT NULL \
-         AND time >= TIMESTAMP '{before}' AND time <= TIMESTAMP '{end}' AND meter IN ({})), \
-         b AS (SELECT service_point, meter, coalesce(max(CASE WHEN time <= TIMESTAMP '{start}' THEN time END), min(time)) \
-         AS first, max(time) AS last FROM r GROUP BY service_point, meter) \
-         SELECT b.service_point, b.meter, b.first, f.register_count, b.last, l.register_count \
-         FROM b JOIN r AS f ON f.service_point = b.service_point AND f.meter = b.meter AND f.time = b.first \
-         JOIN r AS l ON l.service_point = b.service_point AND l.meter = b.meter AND l.time = b.last \
-         WHERE b.last > TIMESTAMP '{start}' ORDER BY b.service_point, b.first",
-        quoted.join(", ")
+        "WITH s (span, meter, earliest, begins, ends) AS (VALUES {}), \
+         r AS (SELECT s.span, s.begins, r.time, r.register_count FROM s JOIN readings AS r ON r.meter = s.meter \
+         WHERE r.verdict IN ('accepted', 'opening') AND r.kind = 'register' \
+         AND r.time >= TIMESTAMP '{least}' AND r.time <= TIMESTAMP '{most}' AND r.time >= s.earliest AND r.time <= s.ends), \
+         b AS (SELECT span, begins, coalesce(max(CASE WHEN time <= begins THEN time END), min(time)) AS first, \
+         max(time) AS last FROM r GROUP BY span, begins) \
+         SELECT b.span, b.first, f.register_count, b.last, l.register_count \
+         FROM b JOIN r AS f ON f.span = b.span AND f.time = b.first JOIN r AS l ON l.span = b.span AND l.time = b.last \
+         WHERE b.last > b.begins ORDER BY b.span",
+        rows.collect::<Vec<_>>().join(", ")
     )
 }
 
-struct Found {
-    point: String,
-    serial: String,
-    from: (Moment, i64),
-    to: (Moment, i64),
-}
-
-impl Found {
-    fn give(
-        self,
-        registry: &Registry,
-        site: &Site,
-        (start, end): (Moment, Moment),
-        accounts: &BTreeSet<kernel::id::AccountId>,
-        all: &mut ByAccount,
-    ) {
-        let Some(point) = registry.service_point_named(&self.point) else { return };
-        let Some(meter) = registry.meter_by_serial(&self.serial) else { return };
+impl Span<'_> {
+    fn reading(&self, registry: &Registry, site: &Site, from: (Moment, i64), to: (Moment, i64)) -> Reading {
+        let Span { point, epoch, meter, .. } = self;
         let at = |moment: Moment| crate::perform::explain::wall_time(site, moment);
-        let epoch = point.epochs.iter().rev().find(|epoch| epoch.meter == meter.id && epoch.valid_from <= self.to.0);
-        let reading = Reading {
+        let conversion = registry.terms(point.id).filter(|_| epoch.converts).map(|terms| &terms.conversion);
+        let converted =
+            conversion.map_or_else(String::new, |conversion| converted(conversion, (from.0, to.0), at));
+        Reading {
             point: point.name.clone(),
             utility: point.utility.name(),
             meter: meter.serial.clone(),
-            from: (at(self.from.0), shown(meter, self.from.1)),
-            to: (at(self.to.0), shown(meter, self.to.1)),
-            factor: epoch.map_or_else(String::new, |epoch| {
-                let conversion = registry.terms(point.id).filter(|_| epoch.converts).map(|terms| &terms.conversion);
-                factor(meter, epoch)
-                    + &conversion
-                        .map_or_else(String::new, |conversion| converted(conversion, (self.from.0, self.to.0), at))
-            }),
+            from: (at(from.0), shown(meter, from.1)),
+            to: (at(to.0), shown(meter, to.1)),
+            factor: factor(meter, epoch) + &converted,
             unit: point.utility.unit(),
-        };
-        let within = point
-            .contracts
-            .iter()
-            .filter(|contract| contract.valid_from < end && contract.valid_to.is_none_or(|to| to > start));
-        let payers: BTreeSet<_> =
-            within.map(|contract| contract.account).filter(|account| accounts.contains(account)).collect();
-        for account in payers {
-            all.entry(account).or_default().push(reading.clone());
         }
     }
 }

@@ -153,7 +153,7 @@ fn same(a: &TariffVersion, b: &TariffVersion) -> bool {
 
 fn same_but_series(a: &TariffVersion, b: &TariffVersion) -> bool {
     (&a.rules, &a.tiers, &a.prices, &a.source) == (&b.rules, &b.tiers, &b.prices, &b.source)
-        && a.components == b.components
+        && (&a.components, &a.reverse) == (&b.components, &b.reverse)
 }
 
 /// The published version, and the old and the new end of its series, where that only goes on.
