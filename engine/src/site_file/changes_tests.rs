@@ -145,6 +145,11 @@ async fn a_change_that_does_not_say_from_when_is_refused_and_changes_nothing() {
             "changes a published version (prices 2.10 -> 2.20); add a [[tariff.version]]",
         ),
         (
+            "price = \"2.10\"",
+            "price = \"2.10\"\nreverse = \"credit\"",
+            "changes a published version (reverse ignore -> credit); add a [[tariff.version]]",
+        ),
+        (
             "valid_from = 2026-01-01\nprice = \"2.10\"",
             "valid_from = 2026-02-01\nprice = \"2.10\"",
             "lacks the version valid from 2026-01-01 00:00 +01:00, which is published; keep it",

@@ -221,6 +221,9 @@ fn differences(old: &TariffVersion, new: &TariffVersion) -> String {
     if old.components != new.components {
         words.push(format!("components {} -> {}", describe_components(old), describe_components(new)));
     }
+    if old.reverse != new.reverse {
+        words.push(format!("reverse {} -> {}", old.reverse.name(), new.reverse.name()));
+    }
     if old.source != new.source {
         words.push(format!("source {:?} -> {:?}", old.source, new.source));
     }
