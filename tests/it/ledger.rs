@@ -145,6 +145,14 @@ fn a_tenant_that_changes_at_noon_pays_for_the_morning_whose_readings_come_in_the
     folder.import("late.csv");
     assert_eq!(charged(&folder, "filed"), used(0, noon));
     assert_eq!(charged(&folder, "next"), used(noon, noon - 24 + 199));
+    // Each tenant's page has the registers of the own days only: at the beginning, at noon, at the end.
+    for (account, shown, hidden) in
+        [("filed", ["50.000 kWh", "98.000 kWh"], "133.000 kWh"), ("next", ["98.000 kWh", "133.000 kWh"], "50.000 kWh")]
+    {
+        let page = folder.ok(&["statement", account, "--month", "2026-01", "--format", "html"]);
+        assert!(shown.iter().all(|count| page.contains(count)) && page.contains("2026-01-03 12:00:00"), "{page}");
+        assert!(!page.contains(hidden), "{page}");
+    }
     // The file of before would undo it; one that says the same changes nothing.
     folder.refused(&["apply", "site.toml"], &["filed/E", "changes account", "from = ...", "nothing was changed"]);
     let contracts = "[[service_point.contract]]\naccount = \"filed\"\ntariff = \"power\"\nuntil = 2026-01-03T12:00:00\n\

@@ -27,6 +27,8 @@ fn a_transformer_change_is_entered_beside_a_running_server_and_charged_from_its_
     assert!(said.contains("- meter F1: at filed/E until 2026-01-01 01:00 +08:00"), "{said}");
     // 80 counts twice, 80 counts three times.
     assert_eq!(folder.sql(BY_INSTALLATION), "1.600\n2.400");
+    let page = folder.ok(&["statement", "filed", "--month", "2026-01", "--format", "html"]);
+    assert!(page.contains("× 2") && page.contains("× 3"), "one row for each installation\n{page}");
     let again = folder.ok(&RETYPE);
     assert!(again.contains("nothing to change"), "{again}");
     // The site file of before would undo it.

@@ -139,7 +139,9 @@ async fn readings(
                 Moment(batch.column(column).as_primitive::<TimestampMicrosecondType>().value(row))
             };
             for row in 0..batch.num_rows() {
-                let Some(span) = usize::try_from(number(0, row)).ok().and_then(|place| spans.get(place)) else { continue };
+                let Some(span) = usize::try_from(number(0, row)).ok().and_then(|place| spans.get(place)) else {
+                    continue;
+                };
                 let (from, to) = ((time(1, row), number(2, row)), (time(3, row), number(4, row)));
                 all.entry(span.account).or_default().push(span.reading(registry, site, from, to));
             }
@@ -204,8 +206,7 @@ impl Span<'_> {
         let Span { point, epoch, meter, .. } = self;
         let at = |moment: Moment| crate::perform::explain::wall_time(site, moment);
         let conversion = registry.terms(point.id).filter(|_| epoch.converts).map(|terms| &terms.conversion);
-        let converted =
-            conversion.map_or_else(String::new, |conversion| converted(conversion, (from.0, to.0), at));
+        let converted = conversion.map_or_else(String::new, |conversion| converted(conversion, (from.0, to.0), at));
         Reading {
             point: point.name.clone(),
             utility: point.utility.name(),
