@@ -3,6 +3,9 @@
 //! What a day owes follows from the contract and the version in force at its first instant and from nothing else; so it is
 //! charged once, when the day has ended, whatever was read. Up to which day a service point is charged is stored with the
 //! lines; a change of contracts or versions that reaches back posts the difference for the days between.
+//!
+//! **Not promised.** Days end by the clock: one that is ahead at the start charges days that have not begun. A re-rate of their
+//! span shows them once it is right again, and takes them back ([`super::reprice`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -47,6 +50,21 @@ impl Accruals {
     /// Takes over what the book holds.
     pub fn load(&mut self, point: ServicePointId, through: LocalDate) {
         self.through.insert(point, through);
+    }
+
+    /// Up to which local day a service point is charged.
+    #[must_use]
+    pub fn through(&self, point: ServicePointId) -> Option<LocalDate> {
+        self.through.get(&point).copied()
+    }
+
+    /// Days after this one are charged no longer: they will be when they have ended.
+    pub fn withdraw(&mut self, point: ServicePointId, through: LocalDate) {
+        if let Some(known) = self.through.get_mut(&point).filter(|known| **known > through) {
+            *known = through;
+            self.changed.insert(point);
+            self.due = Moment(i64::MIN);
+        }
     }
 
     /// What the book does not know yet.

@@ -88,6 +88,8 @@ pub struct Writer {
     pub(super) closing: Option<(SiteId, LocalMonth)>,
     /// Which charges beside energy must be worked out anew.
     pub(super) charging: Charging,
+    /// What settlements charge beside energy, where somebody wants to be told.
+    pub(super) recorded: Option<Vec<crate::rating::compare::PointDifference>>,
     /// What the next settlement posts because a person approved it.
     pub(super) approval: Option<(i64, Decision)>,
     /// Installations that ended by then are billed up to their closing counts in what the last settlement wrote.
