@@ -56,7 +56,14 @@ pub(crate) async fn simulate(
     }
     let by_month = asked.by.is_some();
     say(events, table(&registry, &simulation, by_month, format).render(format)).await;
-    for line in summary(&registry, tariff, &simulation, span, threshold) {
+    let mut told = summary(&registry, tariff, &simulation, span, threshold);
+    if last_month(&registry, now) < span.last.month() {
+        told.push(format!(
+            "{} has not ended: it has the energy so far, and all days of its components",
+            span.last.month()
+        ));
+    }
+    for line in told {
         match format {
             Tabular::Table => say(events, line).await,
             // Machines read the rows alone.
@@ -374,7 +381,7 @@ fn parts(simulation: &Simulation) -> String {
 fn lacking(component: &str, lack: Lack, months: usize) -> String {
     let what = match lack {
         Lack::Demand => "no reading tells of any demand: it counts as none",
-        Lack::PartOfDemand => "readings do not cover the whole month: the maximum may have been higher",
+        Lack::PartOfDemand => "readings are missing or more than 2 hours apart: the maximum may have been higher",
         Lack::Capacity => "the contract states no capacity: nothing is charged for it",
         Lack::PowerFactor => "active or reactive energy is not known, or there was none: no adjustment",
         Lack::Source => "the contract does not say in `sources` where the other service is measured: it counts as none",

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kernel::component::demand::{Load, LoadFault, Maxima, Window};
+use kernel::gap::GAP_OVER;
 use kernel::id::MeterId;
 use kernel::judge::Interval;
 use kernel::money::Quantity;
@@ -18,6 +19,7 @@ use super::component_facts::{AccountMonth, contracts_of};
 use super::corrections::truth;
 use super::error::BillingError;
 use super::late::stored_rows;
+use super::point::Setup;
 use super::rerate::{Start, rate};
 use super::writer::Writer;
 use crate::lake::read::StoredRow;
@@ -46,21 +48,29 @@ pub fn stretches<'a>(contracts: impl Iterator<Item = &'a Contract>, (start, end)
 pub struct Measured {
     /// The maxima, for each way of averaging that was asked for.
     pub maxima: Vec<(Window, Maxima)>,
-    /// How much of the stretches no reading covers, in microseconds; a maximum may have been there.
+    /// How much of the stretches, in microseconds, no interval covers that is short enough to tell of demand: none at all, or
+    /// one of more than [`GAP_OVER`] without what is known of outages. A maximum may have been there.
     pub unknown: i64,
     /// Readings that contradict each other: then there is no maximum at all.
     pub fault: Option<LoadFault>,
 }
 
-/// The maxima over some stretches of time, by the bands of `terms`.
+/// The maxima over some stretches of time, by the bands of a setup's terms.
 #[must_use]
 pub fn measured(
     intervals: impl IntoIterator<Item = Interval>,
-    terms: &Terms,
+    setup: &Setup,
     windows: &[Window],
     stretches: &[Stretch],
 ) -> Measured {
-    let load = Load::of_intervals(intervals.into_iter().filter(|interval| interval.from < interval.to));
+    let terms: &Terms = &setup.terms;
+    let intervals: Vec<Interval> = intervals.into_iter().filter(|interval| interval.from < interval.to).collect();
+    let outages = setup.point().outages;
+    let without =
+        |one: &Interval| -> i64 { outages.iter().map(|out| common((one.from, one.to), (out.from, out.to))).sum() };
+    let told = intervals.iter().filter(|one| one.to.since(one.from) - without(one) <= GAP_OVER);
+    let known: i64 = told.flat_map(|one| stretches.iter().map(|stretch| common((one.from, one.to), *stretch))).sum();
+    let load = Load::of_intervals(intervals.iter().copied());
     let (load, fault) = match load {
         Ok(load) => (load, None),
         Err(fault) => (Load::default(), Some(fault)),
@@ -74,8 +84,12 @@ pub fn measured(
     };
     let maxima: Vec<(Window, Maxima)> = windows.iter().filter_map(|window| over(*window)).collect();
     let whole: i64 = stretches.iter().map(|(from, to)| to.since(*from)).sum();
-    let unknown = maxima.iter().map(|(_, maxima)| whole - maxima.known).max().unwrap_or(0);
-    Measured { maxima, unknown, fault }
+    Measured { maxima, unknown: (whole - known).max(0), fault }
+}
+
+/// For how long two stretches of time are both under way.
+fn common(one: Stretch, other: Stretch) -> i64 {
+    one.1.min(other.1).since(one.0.max(other.0)).max(0)
 }
 
 /// Puts the parts into which intervals were divided together again: demand knows what a reading measured, not how that was
@@ -124,7 +138,7 @@ impl Writer {
         rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
         let mut whole = Whole::default();
         rate(&setup, &begin, &rows, self.clock.now(), |index, part| whole.add(index, part));
-        let measured = measured(whole.into_intervals(), &setup.terms, windows, &stretches);
+        let measured = measured(whole.into_intervals(), &setup, windows, &stretches);
         if let Some(fault) = measured.fault {
             tracing::warn!(point = %of.point, month = %of.month, ?fault, "no demand can be told from these readings");
         }

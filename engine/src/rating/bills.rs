@@ -16,7 +16,7 @@ use kernel::component::{Charge, Component};
 use kernel::id::{AccountId, ServicePointId};
 use kernel::judge::Interval;
 use kernel::money::Amount;
-use kernel::time::LocalMonth;
+use kernel::time::{LocalMonth, MINUTE};
 
 use super::RatingError;
 use super::run::Rated;
@@ -43,7 +43,7 @@ pub struct Both {
 pub enum Lack {
     /// No reading tells of any demand: it counts as none.
     Demand,
-    /// Part of the time no reading covers: the maximum may have been higher.
+    /// For part of the time readings are missing, or lie more than 2 hours apart: the maximum may have been higher.
     PartOfDemand,
     /// The contract states no capacity: nothing is charged for it.
     Capacity,
@@ -201,7 +201,12 @@ impl<'a> Ledger<'a> {
         for line in lines {
             let lack = match line.why {
                 Why::NoDemand { .. } => Some(Lack::Demand),
-                Why::Maximum { .. } | Why::Beyond { .. } if demand.unknown > 0 => Some(Lack::PartOfDemand),
+                // As at a close: what is shorter than a window hides little.
+                Why::Maximum { window, .. } | Why::Beyond { window, .. }
+                    if demand.unknown >= i64::from(window.minutes) * MINUTE =>
+                {
+                    Some(Lack::PartOfDemand)
+                }
                 Why::NoCapacity => Some(Lack::Capacity),
                 Why::NoFactor => Some(Lack::PowerFactor),
                 _ => None,
@@ -233,7 +238,7 @@ fn demand(registry: &Registry, setup: &Setup, intervals: &[Interval], of: Accoun
     let windows: Vec<Window> = windows.into_iter().collect();
     let stretches = stretches(contracts.iter().map(|(contract, _)| *contract), span);
     let near = intervals.iter().filter(|one| one.to > span.0 && one.from < span.1).copied();
-    Some(measured(near, &setup.terms, &windows, &stretches))
+    Some(measured(near, setup, &windows, &stretches))
 }
 
 /// The components whose other service no contract of the month names.
