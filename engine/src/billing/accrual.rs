@@ -26,6 +26,10 @@ use super::rerate::{Sums, difference};
 /// One day, or one unit of a fixed charge.
 pub(super) const ONE: Quantity = Quantity(1_000);
 
+/// So many days charged at once, where days were charged before, may mean that nothing ran for long, or that the clock is
+/// ahead: nothing here can tell, so it is said.
+const LEAP_DAYS: i32 = 35;
+
 /// Up to which local day fixed charges are charged.
 #[derive(Debug)]
 pub struct Accruals {
@@ -125,6 +129,7 @@ impl Pricing {
             return;
         }
         self.accruals.due = Moment(i64::MAX);
+        let mut leaps = 0_u32;
         for id in std::mem::take(&mut self.accruals.points) {
             self.accruals.points.push(id);
             let Some(setup) = self.points.get(&id).map(|point| point.setup.clone()) else { continue };
@@ -135,9 +140,17 @@ impl Pricing {
             let Some(first) = known.or_else(|| first_day(&setup.terms)).filter(|first| *first <= yesterday) else {
                 continue;
             };
+            leaps += u32::from(known.is_some() && first.plus(LEAP_DAYS) < yesterday);
             self.accruals.through.insert(id, yesterday);
             self.accruals.changed.insert(id);
             self.add_difference(id, &fixed(&setup.terms, first..=yesterday), Sums::new());
+        }
+        if leaps > 0 {
+            tracing::warn!(
+                service_points = leaps, %now,
+                "fixed charges of more than {LEAP_DAYS} days are charged at once: where the clock is ahead, set it right and \
+                 take them back with `meterledger rerate`"
+            );
         }
     }
 

@@ -362,7 +362,8 @@ impl Writer {
                 let to = next.into_iter().chain(contract.valid_to).min();
                 let from = version.valid_from.max(contract.valid_from);
                 let owes = version.components.iter().any(|component| component.charge.is_owed_unused());
-                let begins = site.days.at(from).map_or(open, |day| day.date.month().max(open));
+                // A contract may be older than the table of days.
+                let begins = site.days.at(from).or(site.days.all().first())?.date.month().max(open);
                 // It may have ended within months that are closed.
                 let (start, _) = site.span(begins).filter(|_| owes)?;
                 to.is_none_or(|to| start < to && from < to).then_some(begins)

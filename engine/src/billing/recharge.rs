@@ -75,7 +75,9 @@ impl Writer {
         for point in points.iter().filter_map(|id| self.registry.service_point(*id)) {
             let Some(days) = self.registry.site(point.site).map(|site| &site.days) else { continue };
             let month = |moment| days.at(moment).map(|day| day.date.month());
-            let begins = point.contracts.iter().filter_map(|contract| month(contract.valid_from)).min();
+            // A contract may be older than the table of days.
+            let table = days.all().first().map(|day| day.date.month());
+            let begins = point.contracts.iter().filter_map(|contract| month(contract.valid_from).or(table)).min();
             first = first.into_iter().chain(begins).min();
             last = last.max(month(now));
         }
