@@ -204,6 +204,25 @@ async fn a_re_rate_shows_and_proposes_components_of_a_closed_month() {
 }
 
 #[test]
+fn demand_over_missing_readings_is_reviewed_and_closed_only_with_a_reason() {
+    let folder = Folder::with_site(SITE);
+    // Five hours of the second day are missing.
+    let all = registers(0, QUARTERS + 97);
+    let some: Vec<&str> =
+        all.lines().enumerate().filter(|(place, _)| !(100..119).contains(place)).map(|(_, row)| row).collect();
+    folder.write("power.csv", &(some.join("\n") + "\n"));
+    folder.import("power.csv");
+    let close = ["period", "close", "--month", "2026-01"];
+    let told = "filed/E of filed (5:00 h without readings";
+    folder.refused(&close, &[told, "--demand-as-measured"]);
+    let review = folder.ok(&["period", "review", "--month", "2026-01"]);
+    assert!(review.contains("is in review") && review.contains(told), "{review}");
+    folder.ok(&[close.as_slice(), &["--demand-as-measured", "the modem was changed"]].concat());
+    assert!(folder.sql("select state, reason from periods").contains("closed,the modem was changed"));
+    assert!(folder.ok(&["audit"]).contains("clean"));
+}
+
+#[test]
 fn the_sample_tariffs_with_components_are_proven_and_described() {
     let folder = Folder::new();
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/tariffs");

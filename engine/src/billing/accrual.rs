@@ -4,8 +4,9 @@
 //! charged once, when the day has ended, whatever was read. Up to which day a service point is charged is stored with the
 //! lines; a change of contracts or versions that reaches back posts the difference for the days between.
 //!
-//! **Not promised.** Days end by the clock: one that is ahead at the start charges days that have not begun. A re-rate of their
-//! span shows them once it is right again, and takes them back ([`super::reprice`]).
+//! **Not promised.** Days end by the clock: one that is ahead at the start charges days that have not begun. Nothing tells it from
+//! a long rest, so that many days at once are said and count for cut-off only after the notice time of a re-rate; and a re-rate of
+//! their span shows them once the clock is right again, and takes them back ([`super::reprice`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -27,7 +28,7 @@ use super::rerate::{Sums, difference};
 pub(super) const ONE: Quantity = Quantity(1_000);
 
 /// So many days charged at once, where days were charged before, may mean that nothing ran for long, or that the clock is
-/// ahead: nothing here can tell, so it is said.
+/// ahead: nothing here can tell, so it is said, and nobody is cut by it at once.
 const LEAP_DAYS: i32 = 35;
 
 /// Up to which local day fixed charges are charged.
@@ -123,13 +124,14 @@ pub fn fixed(terms: &Terms, days: RangeInclusive<LocalDate>) -> Sums {
 }
 
 impl Pricing {
-    /// Charges the fixed components of each local day that has ended and is not charged yet.
-    pub fn accrue(&mut self, now: Moment) {
+    /// Charges the fixed components of each local day that has ended and is not charged yet. Gives the accounts that were
+    /// charged so many days at once that the clock may be ahead: what they owe by that counts for cut-off after its own notice time.
+    pub fn accrue(&mut self, now: Moment) -> BTreeSet<AccountId> {
+        let mut leapt = BTreeSet::new();
         if now < self.accruals.due {
-            return;
+            return leapt;
         }
         self.accruals.due = Moment(i64::MAX);
-        let mut leaps = 0_u32;
         for id in std::mem::take(&mut self.accruals.points) {
             self.accruals.points.push(id);
             let Some(setup) = self.points.get(&id).map(|point| point.setup.clone()) else { continue };
@@ -140,18 +142,22 @@ impl Pricing {
             let Some(first) = known.or_else(|| first_day(&setup.terms)).filter(|first| *first <= yesterday) else {
                 continue;
             };
-            leaps += u32::from(known.is_some() && first.plus(LEAP_DAYS) < yesterday);
             self.accruals.through.insert(id, yesterday);
             self.accruals.changed.insert(id);
-            self.add_difference(id, &fixed(&setup.terms, first..=yesterday), Sums::new());
+            let days = fixed(&setup.terms, first..=yesterday);
+            if known.is_some() && first.plus(LEAP_DAYS) < yesterday {
+                leapt.extend(days.keys().map(|key| key.account));
+            }
+            self.add_difference(id, &days, Sums::new());
         }
-        if leaps > 0 {
+        if !leapt.is_empty() {
             tracing::warn!(
-                service_points = leaps, %now,
+                accounts = leapt.len(), %now,
                 "fixed charges of more than {LEAP_DAYS} days are charged at once: where the clock is ahead, set it right and \
                  take them back with `meterledger rerate`"
             );
         }
+        leapt
     }
 
     /// Charges the fixed components of an account's service points up to and with a local day that has not ended yet, where

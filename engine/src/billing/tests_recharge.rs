@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kernel::id::ServicePointId;
+use kernel::id::{AccountId, ServicePointId};
 use kernel::money::Amount;
 use kernel::reading::Reading;
 use kernel::time::{DAY, HOUR, LocalDate, Moment};
@@ -15,6 +15,7 @@ use super::periods::{approve_all, ask, close, close_as, pending};
 use super::{batch, clock, open, send};
 use crate::billing::lines::{LineKey, Sum};
 use crate::billing::reprice::{Repriced, RerateOrder};
+use crate::billing::supply::load_rerated;
 use crate::book::Book;
 use crate::engine::{Engine, Options};
 use crate::rating::Span;
@@ -214,4 +215,22 @@ async fn days_that_a_clock_ahead_has_charged_are_taken_back_and_charged_when_the
     assert_eq!(ask(&engine, sum).await, ahead, "each day once");
     proven(&engine).await;
     engine.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn many_days_charged_at_once_count_for_cut_off_only_after_their_notice_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = opened(folder.path(), &site("")).await;
+    send(&engine, &readings(0..ALL)).await;
+    engine.close().await.unwrap();
+    let opened_at = clock().now();
+    for (days, held) in [(30, false), (70, true)] {
+        let now = Clock::manual(opened_at.plus(days * DAY));
+        let engine = Engine::open(folder.path(), Options::new(now.clone())).await.unwrap();
+        let seq = engine.appender().append(batch(&readings(0..1), now.now())).await.unwrap();
+        engine.handle().settled(seq).await.unwrap().unwrap();
+        let rerated = load_rerated(engine.handle().book()).await.unwrap();
+        assert_eq!(rerated.get(&AccountId(1)) == Some(&now.now()), held, "{days} days later");
+        engine.close().await.unwrap();
+    }
 }
