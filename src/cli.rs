@@ -153,7 +153,7 @@ enum Command {
         #[command(subcommand)]
         command: AdjustmentCommand,
     },
-    /// Rate a span anew from its readings, show what was charged otherwise, and post the signed difference
+    /// Rate a span anew from its readings, components included, show what was charged otherwise, and post the signed difference
     Rerate {
         #[command(flatten)]
         asked: RerateArguments,
@@ -274,10 +274,16 @@ enum PeriodCommand {
         #[arg(long, default_value = "table")]
         format: Tabular,
     },
-    /// Mark a month as being looked at; charges go on as before
+    /// Mark a month as being looked at, and say what keeps it from being closed; charges go on as before
     Review(MonthArguments),
     /// Close a month that has ended: post all its charges and freeze its statements
-    Close(MonthArguments),
+    Close {
+        #[command(flatten)]
+        month: MonthArguments,
+        /// Charge demand by the readings that there are, though some are missing; why is kept in the audit log
+        #[arg(long, value_name = "WHY")]
+        demand_as_measured: Option<String>,
+    },
     /// Open the last closed month again and withdraw its statements
     Reopen {
         #[command(flatten)]
@@ -352,7 +358,7 @@ enum TariffCommand {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Show old against new bills: what accounts would have paid by a tariff that is not published
+    /// Show old against new bills, components included: what accounts would have paid by a tariff that is not published
     Simulate {
         #[command(flatten)]
         asked: SimulateArguments,
@@ -460,7 +466,9 @@ fn period_call(command: PeriodCommand) -> Call {
     match command {
         PeriodCommand::List { format } => Call::PeriodList { format },
         PeriodCommand::Review(month) => change(PeriodAction::Review, month, String::new()),
-        PeriodCommand::Close(month) => change(PeriodAction::Close, month, String::new()),
+        PeriodCommand::Close { month, demand_as_measured } => {
+            change(PeriodAction::Close, month, demand_as_measured.unwrap_or_default())
+        }
         PeriodCommand::Reopen { month, reason } => change(PeriodAction::Reopen, month, reason),
     }
 }

@@ -437,7 +437,7 @@ impl Handle {
         sites: Vec<SiteId>,
         month: LocalMonth,
         actor: &str,
-    ) -> Result<Result<(), Refused>, Stopped> {
+    ) -> Result<Result<Vec<String>, Refused>, Stopped> {
         let actor = actor.to_owned();
         self.change(move |writer| {
             Box::pin(async move { Ok((writer.review_period(&sites, month, &actor).await?, None)) })
@@ -445,7 +445,8 @@ impl Handle {
         .await
     }
 
-    /// Closes a month of some sites: posts all its lines and freezes its statements.
+    /// Closes a month of some sites: posts all its lines and freezes its statements. Demand that readings do not tell in
+    /// whole is charged `as_measured` only where somebody says why.
     ///
     /// # Errors
     /// [`Stopped`]; the inner one names everything that is missing.
@@ -454,10 +455,13 @@ impl Handle {
         sites: Vec<SiteId>,
         month: LocalMonth,
         actor: &str,
+        as_measured: Option<&str>,
     ) -> Result<Result<(), Refused>, Stopped> {
-        let actor = actor.to_owned();
+        let (actor, reason) = (actor.to_owned(), as_measured.map(str::to_owned));
         self.change(move |writer| {
-            Box::pin(async move { Ok(((), Some(writer.close_period(&sites, month, &actor).await?))) })
+            Box::pin(
+                async move { Ok(((), Some(writer.close_period(&sites, month, &actor, reason.as_deref()).await?))) },
+            )
         })
         .await
     }

@@ -30,14 +30,25 @@ pub(crate) async fn change(
         }
     };
     let ids = sites.iter().map(|site| site.id).collect();
+    let nothing = |()| Vec::new();
     let (changed, done) = match action {
         PeriodAction::Review => (node.engine.review_period(ids, month, actor).await, "is in review"),
-        PeriodAction::Close => (node.engine.close_period(ids, month, actor).await, "is closed"),
-        PeriodAction::Reopen => (node.engine.reopen_period(ids, month, actor, reason).await, "is open again"),
+        PeriodAction::Close => {
+            let as_measured = (!reason.is_empty()).then_some(reason);
+            let closed = node.engine.close_period(ids, month, actor, as_measured).await;
+            (closed.map(|closed| closed.map(nothing)), "is closed")
+        }
+        PeriodAction::Reopen => {
+            let opened = node.engine.reopen_period(ids, month, actor, reason).await;
+            (opened.map(|opened| opened.map(nothing)), "is open again")
+        }
     };
-    changed.map_err(failed)?.map_err(failed)?;
+    let missing = changed.map_err(failed)?.map_err(failed)?;
     for site in sites {
         say(events, format!("{}: {month} {done}", site.name)).await;
+    }
+    for reason in missing {
+        say(events, format!("it cannot be closed yet: {reason}")).await;
     }
     Ok(())
 }

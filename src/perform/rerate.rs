@@ -1,7 +1,9 @@
-//! `rerate`: what a span cost by its readings against what was charged, and the difference posted.
+//! `rerate`: what a span cost by its readings against what was charged, charges beside energy included, and the difference
+//! posted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::billing::names::ComponentName;
 use engine::billing::reprice::{Repriced, RerateOrder};
 use engine::rating::Span;
 use engine::rating::compare::Compared;
@@ -20,9 +22,12 @@ struct Row {
     points: BTreeSet<ServicePointId>,
     charged: Amount,
     difference: Amount,
+    /// Of energy alone.
     quantity: Quantity,
-    /// Of it in closed months.
+    /// Of the difference in closed months.
     closed: Amount,
+    /// Of the difference for charges beside energy.
+    beside: Amount,
 }
 
 pub(crate) async fn rerate(
@@ -72,7 +77,11 @@ fn rows(registry: &Registry, repriced: &Repriced) -> BTreeMap<AccountId, Row> {
             row.points.insert(point.id);
             row.charged += point.charged.get(key).map_or(Amount::ZERO, |sum| sum.amount);
             row.difference += sum.amount;
-            row.quantity += sum.quantity;
+            if key.component == ComponentName::ENERGY {
+                row.quantity += sum.quantity;
+            } else {
+                row.beside += sum.amount;
+            }
             if key.account != AccountId(0) && site.is_some_and(|site| site.is_closed(key.date)) {
                 row.closed += sum.amount;
             }
@@ -91,6 +100,7 @@ fn table(registry: &Registry, rows: &BTreeMap<AccountId, Row>) -> Table {
         "difference>",
         "of_closed_months>",
         "quantity>",
+        "of_components>",
         "currency",
     ]);
     for (id, row) in rows {
@@ -108,6 +118,7 @@ fn table(registry: &Registry, rows: &BTreeMap<AccountId, Row>) -> Table {
             row.difference.to_string(),
             row.closed.to_string(),
             row.quantity.to_string(),
+            row.beside.to_string(),
             account
                 .map_or_else(|| site.map_or("", |site| &site.currency), |account| registry.commodity_of(account.id))
                 .to_owned(),
@@ -120,9 +131,10 @@ fn summary(repriced: &Repriced, accounts: usize, span: Span, dry_run: bool) -> S
     let Repriced { points, readings, differences } = repriced;
     let rated = format!("{} to {}: {points} service points, {readings} readings rated", span.first, span.last);
     if differences.is_empty() {
-        return format!("{rated}; every charge is what its readings cost");
+        return format!("{rated}; every charge is what its readings cost, and every component what it comes to");
     }
-    let what = format!("{} service points of {accounts} accounts were charged otherwise", differences.len());
+    let differing: BTreeSet<ServicePointId> = differences.iter().map(|point| point.id).collect();
+    let what = format!("{} service points of {accounts} accounts were charged otherwise", differing.len());
     let done = match dry_run {
         true => "nothing was written",
         false => {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use engine::rating::bills::{Both, Lack};
 use engine::rating::simulate::{Against, Bills, Simulated, Simulation};
 use engine::rating::{RatingError, Span};
 use engine::registry::{Registry, Tariff};
@@ -46,7 +47,7 @@ pub(crate) async fn simulate(
     let simulated = simulated(&found, tariff, against, span, usize::MAX);
     check(&registry, tariff, &simulated, now)?;
     let simulation = node.engine.simulate(&simulated, now, threads()).await.map_err(failed)?;
-    if simulation.bills.values().all(|bills| *bills == Bills::default()) {
+    if !simulation.is_measured() {
         return Err(Failure(format!(
             "nothing was measured from {} to {} at the {} service points that --against names; choose other months with \
              --last and --until (`meterledger report monthly-use` shows which have readings)",
@@ -55,7 +56,14 @@ pub(crate) async fn simulate(
     }
     let by_month = asked.by.is_some();
     say(events, table(&registry, &simulation, by_month, format).render(format)).await;
-    for line in summary(&registry, tariff, &simulation, span, threshold) {
+    let mut told = summary(&registry, tariff, &simulation, span, threshold);
+    if last_month(&registry, now) < span.last.month() {
+        told.push(format!(
+            "{} has not ended: it has the energy so far, and all days of its components",
+            span.last.month()
+        ));
+    }
+    for line in told {
         match format {
             Tabular::Table => say(events, line).await,
             // Machines read the rows alone.
@@ -265,8 +273,14 @@ fn table(registry: &Registry, simulation: &Simulation, by_month: bool, format: T
             known.map_or_else(String::new, |account| account.holder.clone()),
         ];
         row.extend(month.map(|month| month.to_string()));
-        let (old, new) = (bills.old.amount, bills.new.amount);
-        row.extend([bills.new.quantity.to_string(), money(old), money(new), money(new - old), percent(old, new)]);
+        let (old, new) = (bills.old.amount(), bills.new.amount());
+        row.extend([
+            bills.new.energy.quantity.to_string(),
+            money(old),
+            money(new),
+            money(new - old),
+            percent(old, new),
+        ]);
         table.push(row);
     };
     if by_month {
@@ -283,9 +297,9 @@ fn totals(tariff: &TariffText, simulation: &Simulation, span: Span) -> String {
     let (mut old, mut new) = (Amount::ZERO, Amount::ZERO);
     let (mut more, mut less) = (0, 0);
     for bills in accounts.values() {
-        old += bills.old.amount;
-        new += bills.new.amount;
-        match bills.new.amount.cmp(&bills.old.amount) {
+        old += bills.old.amount();
+        new += bills.new.amount();
+        match bills.new.amount().cmp(&bills.old.amount()) {
             std::cmp::Ordering::Greater => more += 1,
             std::cmp::Ordering::Less => less += 1,
             std::cmp::Ordering::Equal => {}
@@ -322,7 +336,7 @@ fn summary(
     let mut lines = vec![totals(tariff, simulation, span)];
     let mut beyond: Vec<(i128, AccountId)> = by_account(simulation)
         .into_iter()
-        .filter_map(|(account, bills)| Some((change(bills.old.amount, bills.new.amount)?, account)))
+        .filter_map(|(account, bills)| Some((change(bills.old.amount(), bills.new.amount())?, account)))
         .filter(|(change, _)| change.abs() > threshold)
         .collect();
     beyond.sort_by_key(|(change, account)| (-change.abs(), *account));
@@ -339,11 +353,40 @@ fn summary(
         let limit = format!("{}.{:02}", threshold / 100, threshold % 100);
         lines.push(format!("{} accounts change by more than {limit} %: {}{more}", beyond.len(), named.join(", ")));
     }
+    lines.push(format!("of it {}", parts(simulation)));
+    lines.extend(simulation.lacks.iter().map(|((component, lack), months)| lacking(component, *lack, *months)));
     lines.push(
-        "energy alone, on both sides: no fixed or minimum charge, demand, power factor, tax or other component"
+        "whole bills on both sides: energy and every component of the tariff, as a close charges them; taxes within prices are \
+         not added"
             .to_owned(),
     );
     lines
+}
+
+/// `energy 10.00 -> 12.00, vat 1.30 -> 1.56`: what makes up the totals.
+fn parts(simulation: &Simulation) -> String {
+    let mut energy = Both::default();
+    for bills in simulation.bills.values() {
+        energy.old += bills.old.energy.amount;
+        energy.new += bills.new.energy.amount;
+    }
+    let cents = |amount: Amount| format!("{:.2}", amount.round(2, Rounding::HalfUp));
+    let part = |(name, both): (&str, &Both)| format!("{name} {} -> {}", cents(both.old), cents(both.new));
+    let beside = simulation.components.iter().map(|(name, both)| (name.as_str(), both));
+    let all: Vec<String> = std::iter::once((kernel::component::ENERGY, &energy)).chain(beside).map(part).collect();
+    all.join(", ")
+}
+
+/// A fact that is missing, in the words of a close.
+fn lacking(component: &str, lack: Lack, months: usize) -> String {
+    let what = match lack {
+        Lack::Demand => "no reading tells of any demand: it counts as none",
+        Lack::PartOfDemand => "readings are missing or more than 2 hours apart: the maximum may have been higher",
+        Lack::Capacity => "the contract states no capacity: nothing is charged for it",
+        Lack::PowerFactor => "active or reactive energy is not known, or there was none: no adjustment",
+        Lack::Source => "the contract does not say in `sources` where the other service is measured: it counts as none",
+    };
+    format!("{component}: in {months} months of accounts {what}")
 }
 
 fn sign(change: i128) -> &'static str {
@@ -382,13 +425,17 @@ fn said(
     span: Span,
 ) -> String {
     match tried {
-        Ok(Ok(simulation)) if simulation.bills.is_empty() => {
+        Ok(Ok(simulation)) if !simulation.is_measured() => {
             format!(
                 "{}: nothing was measured from {} to {} to try the new version on",
                 tariff.name, span.first, span.last
             )
         }
-        Ok(Ok(simulation)) => format!("{} (energy)", totals(tariff, &simulation, span)),
+        Ok(Ok(simulation)) => {
+            let lacks = simulation.lacks.iter().map(|((component, lack), months)| lacking(component, *lack, *months));
+            let told: Vec<String> = std::iter::once(totals(tariff, &simulation, span)).chain(lacks).collect();
+            told.join("; ")
+        }
         Ok(Err(error)) => format!("{}: the new version could not be tried: {error}", tariff.name),
         Err(_) => format!(
             "{}: trying the new version takes more than {} s; `meterledger tariff simulate` takes its time",

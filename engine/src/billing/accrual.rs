@@ -3,6 +3,10 @@
 //! What a day owes follows from the contract and the version in force at its first instant and from nothing else; so it is
 //! charged once, when the day has ended, whatever was read. Up to which day a service point is charged is stored with the
 //! lines; a change of contracts or versions that reaches back posts the difference for the days between.
+//!
+//! **Not promised.** Days end by the clock: one that is ahead at the start charges days that have not begun. Nothing tells it from
+//! a long rest, so that many days at once are said and count for cut-off only after the notice time of a re-rate; and a re-rate of
+//! their span shows them once the clock is right again, and takes them back ([`super::reprice`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -22,6 +26,10 @@ use super::rerate::{Sums, difference};
 
 /// One day, or one unit of a fixed charge.
 pub(super) const ONE: Quantity = Quantity(1_000);
+
+/// So many days charged at once, where days were charged before, may mean that nothing ran for long, or that the clock is
+/// ahead: nothing here can tell, so it is said, and nobody is cut by it at once.
+const LEAP_DAYS: i32 = 35;
 
 /// Up to which local day fixed charges are charged.
 #[derive(Debug)]
@@ -47,6 +55,21 @@ impl Accruals {
     /// Takes over what the book holds.
     pub fn load(&mut self, point: ServicePointId, through: LocalDate) {
         self.through.insert(point, through);
+    }
+
+    /// Up to which local day a service point is charged.
+    #[must_use]
+    pub fn through(&self, point: ServicePointId) -> Option<LocalDate> {
+        self.through.get(&point).copied()
+    }
+
+    /// Days after this one are charged no longer: they will be when they have ended.
+    pub fn withdraw(&mut self, point: ServicePointId, through: LocalDate) {
+        if let Some(known) = self.through.get_mut(&point).filter(|known| **known > through) {
+            *known = through;
+            self.changed.insert(point);
+            self.due = Moment(i64::MIN);
+        }
     }
 
     /// What the book does not know yet.
@@ -101,10 +124,12 @@ pub fn fixed(terms: &Terms, days: RangeInclusive<LocalDate>) -> Sums {
 }
 
 impl Pricing {
-    /// Charges the fixed components of each local day that has ended and is not charged yet.
-    pub fn accrue(&mut self, now: Moment) {
+    /// Charges the fixed components of each local day that has ended and is not charged yet. Gives the accounts that were
+    /// charged so many days at once that the clock may be ahead: what they owe by that counts for cut-off after its own notice time.
+    pub fn accrue(&mut self, now: Moment) -> BTreeSet<AccountId> {
+        let mut leapt = BTreeSet::new();
         if now < self.accruals.due {
-            return;
+            return leapt;
         }
         self.accruals.due = Moment(i64::MAX);
         for id in std::mem::take(&mut self.accruals.points) {
@@ -119,8 +144,20 @@ impl Pricing {
             };
             self.accruals.through.insert(id, yesterday);
             self.accruals.changed.insert(id);
-            self.add_difference(id, &fixed(&setup.terms, first..=yesterday), Sums::new());
+            let days = fixed(&setup.terms, first..=yesterday);
+            if known.is_some() && first.plus(LEAP_DAYS) < yesterday {
+                leapt.extend(days.keys().map(|key| key.account));
+            }
+            self.add_difference(id, &days, Sums::new());
         }
+        if !leapt.is_empty() {
+            tracing::warn!(
+                accounts = leapt.len(), %now,
+                "fixed charges of more than {LEAP_DAYS} days are charged at once: where the clock is ahead, set it right and \
+                 take them back with `meterledger rerate`"
+            );
+        }
+        leapt
     }
 
     /// Charges the fixed components of an account's service points up to and with a local day that has not ended yet, where

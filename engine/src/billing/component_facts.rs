@@ -12,7 +12,7 @@ use kernel::component::facts::{Facts, Segment};
 use kernel::component::month::{DayRun, versions};
 use kernel::id::{AccountId, ServicePointId};
 use kernel::money::{Amount, Quantity};
-use kernel::rate::Contract;
+use kernel::rate::{Contract, Terms};
 use kernel::time::{LocalDate, LocalMonth};
 
 use super::lines::{LineKey, Sum};
@@ -48,9 +48,16 @@ pub(super) fn of_point(charged: &Charged, point: ServicePointId) -> impl Iterato
 
 /// The contracts of an account at a service point that hold in a month, in order of time, with what each states.
 pub fn contracts_of(registry: &Registry, of: AccountMonth) -> Vec<(&Contract, &ContractFacts)> {
-    let Some((point, terms)) = registry.service_point(of.point).zip(registry.terms(of.point)) else {
-        return Vec::new();
-    };
+    registry.terms(of.point).map_or_else(Vec::new, |terms| contracts_by(registry, terms, of))
+}
+
+/// As [`contracts_of`], by other terms of the same contracts.
+pub fn contracts_by<'a>(
+    registry: &'a Registry,
+    terms: &'a Terms,
+    of: AccountMonth,
+) -> Vec<(&'a Contract, &'a ContractFacts)> {
+    let Some(point) = registry.service_point(of.point) else { return Vec::new() };
     let Some((start, end)) = registry.site(point.site).and_then(|site| site.span(of.month)) else { return Vec::new() };
     let holds = |contract: &Contract| contract.valid_from < end && contract.valid_to.is_none_or(|to| to > start);
     // Terms are made of the registry's contracts, in their order.
@@ -61,7 +68,7 @@ pub fn contracts_of(registry: &Registry, of: AccountMonth) -> Vec<(&Contract, &C
 }
 
 /// Which windows of demand the components of a month ask for.
-pub(super) fn windows_of(segments: &[Segment]) -> Vec<Window> {
+pub(crate) fn windows_of(segments: &[Segment]) -> Vec<Window> {
     let components = segments.iter().flat_map(|segment| &segment.version.components);
     let mut windows: Vec<Window> = components.filter_map(|component| component.charge.window()).collect();
     windows.sort_unstable();
@@ -69,11 +76,15 @@ pub(super) fn windows_of(segments: &[Segment]) -> Vec<Window> {
     windows
 }
 
-/// The versions of a month with days, energy and volumes; one for each stretch of days. None where the account has no
-/// contract with components in it, or the table of days ends before.
-pub(super) fn segments(registry: &Registry, charged: &Charged, of: AccountMonth) -> Option<Vec<Segment>> {
-    let contracts = contracts_of(registry, of);
-    let terms = registry.terms(of.point)?;
+/// The versions of a month with days, energy and volumes by some terms of its contracts; one for each stretch of days. None
+/// where the account has no contract with components in it, or the table of days ends before.
+pub(crate) fn segments(
+    registry: &Registry,
+    terms: &Terms,
+    charged: &Charged,
+    of: AccountMonth,
+) -> Option<Vec<Segment>> {
+    let contracts = contracts_by(registry, terms, of);
     let mut found: Vec<(Segment, &ContractFacts)> = Vec::new();
     for (contract, facts) in &contracts {
         for (version, days) in versions(terms, contract, of.month).ok()? {
@@ -150,7 +161,7 @@ fn volumes(registry: &Registry, charged: &Charged, of: AccountMonth, days: &[Day
 }
 
 /// All facts of a month. Capacity and reactive energy are the month's: the account's last contract in it states them.
-pub(super) fn facts(
+pub(crate) fn facts(
     registry: &Registry,
     charged: &Charged,
     of: AccountMonth,

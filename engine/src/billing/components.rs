@@ -10,7 +10,8 @@
 //! - a late reading of a closed month proposes their difference together with that of the energy: an adjustment that waits
 //!   counts as approved for those after it, and what one that was rejected had assumed is proposed back.
 //!
-//! Before a month is final they are a forecast, which statements show and no balance holds: it cuts nobody off.
+//! Before a month is final they are a forecast, which statements show and no balance holds: it cuts nobody off. What the close
+//! then charges at once, taxes included, counts for cut-off only after the notice time of a re-rate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,7 @@ use super::lines::{LineKey, Sum};
 use super::names::ComponentName;
 use super::rerate::{Sums, difference};
 use super::writer::Writer;
+use crate::rating::compare::PointDifference;
 use crate::registry::Registry;
 
 /// One line of an account's month, charged or to be expected.
@@ -43,7 +45,7 @@ pub struct ComponentLine {
 }
 
 /// The component of a version; also one that was superseded.
-fn component_of(registry: &Registry, version: TariffVersionId, name: ComponentName) -> Option<&Component> {
+pub(super) fn component_of(registry: &Registry, version: TariffVersionId, name: ComponentName) -> Option<&Component> {
     let (_, version) = registry.version(version)?;
     version.components.iter().find(|component| component.name == name.as_str())
 }
@@ -79,6 +81,10 @@ impl Writer {
             let charged = self.charged(&points, month).await?;
             for point in points {
                 let (difference, before) = self.component_difference(point, month, &charged).await?;
+                if let Some(recorded) = self.recorded.as_mut().filter(|_| !difference.is_empty()) {
+                    let (charged, difference) = (before.clone(), difference.clone());
+                    recorded.push(PointDifference { id: point, charged, difference });
+                }
                 self.pricing.add_difference(point, &difference, before);
             }
         }
@@ -94,7 +100,11 @@ impl Writer {
     }
 
     /// All lines of a month as they are in memory and book together; adjustments that wait count as approved.
-    async fn charged(&mut self, points: &BTreeSet<ServicePointId>, month: LocalMonth) -> Result<Charged, BillingError> {
+    pub(super) async fn charged(
+        &mut self,
+        points: &BTreeSet<ServicePointId>,
+        month: LocalMonth,
+    ) -> Result<Charged, BillingError> {
         let points = self.with_sources(points);
         let mut charged = Charged::new();
         let mut snapshot = self.book.snapshot().await?;
@@ -117,7 +127,7 @@ impl Writer {
     }
 
     /// What is to be charged more at a service point, and what those lines cost before.
-    async fn component_difference(
+    pub(super) async fn component_difference(
         &self,
         point: ServicePointId,
         month: LocalMonth,
@@ -155,8 +165,11 @@ impl Writer {
         charged: &Charged,
         closed: bool,
     ) -> Result<Vec<ComponentLine>, BillingError> {
-        let Some(segments) = component_facts::segments(&self.registry, charged, of) else { return Ok(Vec::new()) };
-        let maxima = self.maxima(of, &component_facts::windows_of(&segments)).await?;
+        let Some(terms) = self.registry.terms(of.point) else { return Ok(Vec::new()) };
+        let Some(segments) = component_facts::segments(&self.registry, terms, charged, of) else {
+            return Ok(Vec::new());
+        };
+        let maxima = self.maxima(of, &component_facts::windows_of(&segments)).await?.maxima;
         let last = |days: DayRun| days.first.plus(i32::from(days.count.max(1)) - 1);
         let dates: BTreeMap<TariffVersionId, LocalDate> =
             segments.iter().map(|segment| (segment.version.id, last(segment.days))).collect();

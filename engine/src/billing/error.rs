@@ -59,6 +59,9 @@ impl From<RatingError> for BillingError {
             RatingError::Book(error) => error.into(),
             RatingError::Lake(error) => error.into(),
             RatingError::State { point, fault } => BillingError::State { point, fault },
+            RatingError::Components { of, fault } => {
+                BillingError::Components { point: of.point, account: of.account, month: of.month, fault }
+            }
             RatingError::Stopped(_) => BillingError::Apart(error.to_string()),
         }
     }

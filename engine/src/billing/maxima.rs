@@ -1,41 +1,133 @@
 //! The month's maxima of demand, from stored readings, for charges beside energy ([`super::components`]).
+//!
+//! An account has the maxima of the time in which it paid. Where it left and came back within the month, what the tenant
+//! between took is not among them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kernel::component::demand::{Load, Maxima, Window};
+use kernel::component::demand::{Load, LoadFault, Maxima, Window};
+use kernel::gap::GAP_OVER;
 use kernel::id::MeterId;
 use kernel::judge::Interval;
 use kernel::money::Quantity;
+use kernel::rate::{Contract, Part, Terms};
 use kernel::reading::Verdict;
-use kernel::time::LocalDate;
+use kernel::time::{LocalDate, Moment};
 
 use super::component_facts::{AccountMonth, contracts_of};
 use super::corrections::truth;
 use super::error::BillingError;
 use super::late::stored_rows;
+use super::point::Setup;
 use super::rerate::{Start, rate};
 use super::writer::Writer;
 use crate::lake::read::StoredRow;
 
+/// A stretch of time, the end exclusive.
+pub type Stretch = (Moment, Moment);
+
+/// When within a span one of these contracts was in force, in order; those that follow each other are one stretch, because
+/// a window of demand may lie across the seam.
+#[must_use]
+pub fn stretches<'a>(contracts: impl Iterator<Item = &'a Contract>, (start, end): Stretch) -> Vec<Stretch> {
+    let mut found: Vec<Stretch> = Vec::new();
+    for contract in contracts {
+        let (from, to) = (contract.valid_from.max(start), contract.valid_to.unwrap_or(end).min(end));
+        match found.last_mut() {
+            Some((_, last)) if from <= *last => *last = to.max(*last),
+            _ if from < to => found.push((from, to)),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What readings tell of demand in a month.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// The maxima, for each way of averaging that was asked for.
+    pub maxima: Vec<(Window, Maxima)>,
+    /// How much of the stretches, in microseconds, no interval covers that is short enough to tell of demand: none at all, or
+    /// one of more than [`GAP_OVER`] without what is known of outages. A maximum may have been there.
+    pub unknown: i64,
+    /// Readings that contradict each other: then there is no maximum at all.
+    pub fault: Option<LoadFault>,
+}
+
+/// The maxima over some stretches of time, by the bands of a setup's terms.
+#[must_use]
+pub fn measured(
+    intervals: impl IntoIterator<Item = Interval>,
+    setup: &Setup,
+    windows: &[Window],
+    stretches: &[Stretch],
+) -> Measured {
+    let terms: &Terms = &setup.terms;
+    let intervals: Vec<Interval> = intervals.into_iter().filter(|interval| interval.from < interval.to).collect();
+    let outages = setup.point().outages;
+    let without =
+        |one: &Interval| -> i64 { outages.iter().map(|out| common((one.from, one.to), (out.from, out.to))).sum() };
+    let told = intervals.iter().filter(|one| one.to.since(one.from) - without(one) <= GAP_OVER);
+    let known: i64 = told.flat_map(|one| stretches.iter().map(|stretch| common((one.from, one.to), *stretch))).sum();
+    let load = Load::of_intervals(intervals.iter().copied());
+    let (load, fault) = match load {
+        Ok(load) => (load, None),
+        Err(fault) => (Load::default(), Some(fault)),
+    };
+    let over = |window: Window| {
+        let mut all = Maxima::default();
+        for (from, to) in stretches {
+            all.join(&load.maxima(window, terms, *from, *to).ok()?);
+        }
+        Some((window, all))
+    };
+    let maxima: Vec<(Window, Maxima)> = windows.iter().filter_map(|window| over(*window)).collect();
+    let whole: i64 = stretches.iter().map(|(from, to)| to.since(*from)).sum();
+    Measured { maxima, unknown: (whole - known).max(0), fault }
+}
+
+/// For how long two stretches of time are both under way.
+fn common(one: Stretch, other: Stretch) -> i64 {
+    one.1.min(other.1).since(one.0.max(other.0)).max(0)
+}
+
+/// Puts the parts into which intervals were divided together again: demand knows what a reading measured, not how that was
+/// divided by bands, tiers or like days.
+#[derive(Debug, Default)]
+pub struct Whole(BTreeMap<(Option<usize>, Option<LocalDate>), Interval>);
+
+impl Whole {
+    /// Adds a part of what the reading of that number brought about; a closing count has none, and ends one interval for
+    /// each day at most.
+    pub fn add(&mut self, reading: Option<usize>, part: &Part) {
+        let part_of = (reading, reading.is_none().then_some(part.date));
+        let whole = Interval { from: part.from, to: part.to, quantity: Quantity::ZERO };
+        let whole = self.0.entry(part_of).or_insert(whole);
+        whole.from = whole.from.min(part.from);
+        whole.to = whole.to.max(part.to);
+        whole.quantity += part.quantity;
+    }
+
+    /// The intervals.
+    pub fn into_intervals(self) -> impl Iterator<Item = Interval> {
+        self.0.into_values()
+    }
+}
+
 impl Writer {
-    /// The month's maxima of demand while the account paid, by measured intervals: one that bridges a gap counts as what it
-    /// is, a single interval.
-    pub(super) async fn maxima(
-        &self,
-        of: AccountMonth,
-        windows: &[Window],
-    ) -> Result<Vec<(Window, Maxima)>, BillingError> {
+    /// What is measured of demand in a month while the account paid: one interval that bridges a gap counts as what it is,
+    /// a single interval.
+    pub(super) async fn maxima(&self, of: AccountMonth, windows: &[Window]) -> Result<Measured, BillingError> {
         let contracts = contracts_of(&self.registry, of);
         let span =
             self.registry.service_point(of.point).and_then(|point| self.registry.site(point.site)?.span(of.month));
-        let (Some((start, end)), Some((first, _)), false) = (span, contracts.first(), windows.is_empty()) else {
-            return Ok(Vec::new());
-        };
-        let until = contracts.iter().map(|(contract, _)| contract.valid_to.unwrap_or(end)).max().unwrap_or(end);
-        let (from, to) = (start.max(first.valid_from), end.min(until));
-        let Some(setup) = self.pricing.points.get(&of.point).map(|point| Arc::clone(&point.setup)) else {
-            return Ok(Vec::new());
+        let (Some(span), false) = (span, windows.is_empty()) else { return Ok(Measured::default()) };
+        let stretches = stretches(contracts.iter().map(|(contract, _)| *contract), span);
+        let (Some((from, _)), Some(setup)) =
+            (stretches.first().copied(), self.pricing.points.get(&of.point).map(|point| Arc::clone(&point.setup)))
+        else {
+            return Ok(Measured::default());
         };
         let (state, after) = self.checkpoint_before(of.point, &setup, from.plus(-1)).await?;
         // How a gap is divided does not matter: its parts belong together again below.
@@ -44,28 +136,12 @@ impl Writer {
         let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
         let mut rows: Vec<StoredRow> = truth(by_meter.into_values().flatten(), &self.corrections, &meters, after);
         rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
-        // The parts of one reading's interval belong together again; a closing count ends one for each day at most.
-        let mut intervals: BTreeMap<(Option<usize>, Option<LocalDate>), Interval> = BTreeMap::new();
-        rate(&setup, &begin, &rows, self.clock.now(), |index, part| {
-            let part_of = (index, index.is_none().then_some(part.date));
-            let whole = Interval { from: part.from, to: part.to, quantity: Quantity::ZERO };
-            let whole = intervals.entry(part_of).or_insert(whole);
-            whole.from = whole.from.min(part.from);
-            whole.to = whole.to.max(part.to);
-            whole.quantity += part.quantity;
-        });
-        let intervals = intervals.into_values().filter(|interval| interval.from < interval.to);
-        let load = match Load::of_intervals(intervals) {
-            Ok(load) => load,
-            Err(fault) => {
-                tracing::warn!(point = %of.point, month = %of.month, ?fault, "no demand can be told from these readings");
-                Load::default()
-            }
-        };
-        let maxima = windows.iter().filter_map(|window| {
-            let maxima = load.maxima(*window, &setup.terms, from, to).ok()?;
-            Some((*window, maxima))
-        });
-        Ok(maxima.collect())
+        let mut whole = Whole::default();
+        rate(&setup, &begin, &rows, self.clock.now(), |index, part| whole.add(index, part));
+        let measured = measured(whole.into_intervals(), &setup, windows, &stretches);
+        if let Some(fault) = measured.fault {
+            tracing::warn!(point = %of.point, month = %of.month, ?fault, "no demand can be told from these readings");
+        }
+        Ok(measured)
     }
 }

@@ -12,9 +12,9 @@
 //!
 //! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`lines`] what it
 //! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`corrections`] and [`correct`] what
-//! people say instead, [`outages`] when they say that nothing flowed, [`reprice`] what a re-rate finds and posts, [`posting`]
+//! people say instead, [`outages`] when they say that nothing flowed, [`reprice`] what a re-rate finds and posts (and `recharge`, beside energy), [`posting`]
 //! lines to transfers, [`adjustments`], [`approval`], [`periods`] and [`statements`] what is closed, [`accrual`],
-//! [`components`], [`charging`], [`component_facts`] and `maxima` charges beside energy, [`charged`] what the book and the lake say was charged,
+//! [`components`], [`charging`], [`component_facts`] and [`maxima`] charges beside energy, [`charged`] what the book and the lake say was charged,
 //! [`settlement`] and [`packed`] what is written,
 //! [`writer`] the whole, [`money`] orders that move money, [`apply`] changes of the registry (and `contradiction`, what
 //! readings say against stated counts), [`closing`] those that end an account or hand a service point over,
@@ -40,7 +40,7 @@ pub mod filing;
 pub mod hot;
 pub mod late;
 pub mod lines;
-mod maxima;
+pub mod maxima;
 pub(crate) mod money;
 pub mod names;
 pub mod outages;
@@ -49,6 +49,7 @@ pub mod periods;
 pub mod point;
 pub mod posting;
 pub mod pricing;
+mod recharge;
 pub mod recovery;
 pub mod reprice;
 pub mod rerate;

@@ -8,12 +8,15 @@
 
 use std::sync::Arc;
 
-use kernel::id::SiteId;
-use kernel::time::{LocalMonth, Moment};
+use kernel::id::{ServicePointId, SiteId};
+use kernel::money::Amount;
+use kernel::time::{LocalMonth, MINUTE, Moment};
 use sqlx::Row as _;
 
+use super::component_facts::{self, AccountMonth, Charged};
 use super::error::BillingError;
 use super::settlement::Settlement;
+use super::supply::Rerated;
 use super::writer::{Writer, setups};
 use crate::book::bulk;
 use crate::book::chain::{self, Entry};
@@ -84,7 +87,7 @@ struct Change<'a> {
 }
 
 impl Writer {
-    /// Marks a month as being looked at. Charges go on as in an open one.
+    /// Marks a month as being looked at. Charges go on as in an open one. Gives what a close would be refused for.
     ///
     /// # Errors
     /// [`Refused`] where it is closed.
@@ -93,7 +96,7 @@ impl Writer {
         sites: &[SiteId],
         month: LocalMonth,
         actor: &str,
-    ) -> Result<(), Refused> {
+    ) -> Result<Vec<String>, Refused> {
         let registry = Arc::clone(&self.registry);
         let at = self.clock.now();
         let mut tx = self.book.begin().await?;
@@ -103,10 +106,16 @@ impl Writer {
             }
             write(&mut tx, site, month, Change { state: PeriodState::Review, actor, reason: None, at }).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        let mut missing = Vec::new();
+        for site in sites {
+            missing.extend(self.missing(*site, month, false).await?);
+        }
+        Ok(missing)
     }
 
-    /// Closes a month of some sites; each refusal names what is missing. Gives the registry as it is then.
+    /// Closes a month of some sites; each refusal names what is missing. Gives the registry as it is then. Where demand is
+    /// charged and readings do not tell all of it, somebody must say why it is charged `as_measured`.
     ///
     /// # Errors
     /// [`Refused`].
@@ -115,10 +124,14 @@ impl Writer {
         sites: &[SiteId],
         month: LocalMonth,
         actor: &str,
+        as_measured: Option<&str>,
     ) -> Result<Arc<Registry>, Refused> {
+        if as_measured.is_some_and(|reason| reason.trim().is_empty()) {
+            return because("demand is not charged as measured without a reason; it is kept in the audit log");
+        }
         let mut reasons = Vec::new();
         for site in sites {
-            reasons.extend(self.missing(*site, month).await?);
+            reasons.extend(self.missing(*site, month, as_measured.is_some()).await?);
         }
         if !reasons.is_empty() {
             return Err(Refused::Because(reasons));
@@ -127,7 +140,7 @@ impl Writer {
             let mut tx = self.book.begin().await?;
             // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
             self.closing = Some((*id, month));
-            let written = self.close_one(&mut tx, *id, month, actor).await;
+            let written = self.close_one(&mut tx, *id, month, (actor, as_measured)).await;
             let committed = match written {
                 Ok(settlement) => tx.commit().await.map(|()| settlement).map_err(BillingError::from),
                 Err(error) => Err(error),
@@ -148,14 +161,22 @@ impl Writer {
         tx: &mut Tx,
         id: SiteId,
         month: LocalMonth,
-        actor: &str,
+        (actor, reason): (&str, Option<&str>),
     ) -> Result<Settlement, BillingError> {
         let at = self.clock.now();
         // It posts every line of the month, and charges what is worked out for the whole of it.
-        let settlement = self.prepare().await?;
+        self.recorded = Some(Vec::new());
+        let prepared = self.prepare().await;
+        let recorded = self.recorded.take().unwrap_or_default();
+        let mut settlement = prepared?;
+        // A month's demand and taxes come as one debit: it counts for cut-off after its own notice time, as an adjustment's.
+        let debited = recorded.iter().flat_map(|point| &point.difference).filter(|(_, sum)| sum.amount > Amount::ZERO);
+        let debited: Rerated = debited.map(|(key, _)| (key.account, at)).collect();
+        self.rerated.extend(debited.iter().map(|(account, at)| (*account, *at)));
+        settlement.rerated.extend(debited);
         self.write_in(tx, &settlement).await?;
         if let Some(site) = self.registry.site(id) {
-            write(tx, site, month, Change { state: PeriodState::Closed, actor, reason: None, at }).await?;
+            write(tx, site, month, Change { state: PeriodState::Closed, actor, reason, at }).await?;
         }
         self.freeze(tx, id, month, at).await?;
         self.take_registry(Arc::new(load_from(tx.conn()).await?), at);
@@ -208,7 +229,7 @@ impl Writer {
     }
 
     /// Everything that keeps a month from being closed.
-    async fn missing(&self, id: SiteId, month: LocalMonth) -> Result<Vec<String>, Refused> {
+    async fn missing(&self, id: SiteId, month: LocalMonth, as_measured: bool) -> Result<Vec<String>, Refused> {
         let Some(site) = self.registry.site(id) else { return Ok(Vec::new()) };
         let name = &site.name;
         if site.closed_through.is_some_and(|closed| month <= closed) {
@@ -221,7 +242,8 @@ impl Writer {
             return Ok(vec![format!("{name}: {month} has not ended; close it after {end}")]);
         }
         let mut reasons = Vec::new();
-        if let Some(earlier) = self.open_before(site, month).await? {
+        let owed = self.owed_before(site, month);
+        if let Some(earlier) = self.open_before(site, month).await?.into_iter().chain(owed).min() {
             reasons.push(format!("{name}: {earlier} is still open; months are closed in order: close it first"));
         }
         let (unread, doubtful) = self.missing_reads(site, start, end);
@@ -239,6 +261,14 @@ impl Writer {
                 named(&doubtful)
             ));
         }
+        let unclear = if as_measured { Vec::new() } else { self.unclear_demand(site, month).await? };
+        if !unclear.is_empty() {
+            reasons.push(format!(
+                "{name}: demand is charged, and readings do not tell all of it: {}; import or correct the readings, or close \
+                 it with --demand-as-measured \"WHY\"",
+                named(&unclear)
+            ));
+        }
         let waiting: Vec<String> = self
             .adjustments
             .pending
@@ -254,6 +284,39 @@ impl Writer {
             ));
         }
         Ok(reasons)
+    }
+
+    /// The service points at which demand is charged for a month and not known for one of its windows or longer.
+    async fn unclear_demand(&self, site: &Site, month: LocalMonth) -> Result<Vec<String>, BillingError> {
+        let mut unclear = Vec::new();
+        let here = |id: &&ServicePointId| self.registry.service_point(**id).is_some_and(|point| point.site == site.id);
+        for id in self.charging.points().iter().filter(here).filter(|id| self.measures_demand(**id)) {
+            let (Some(point), Some(terms)) = (self.registry.service_point(*id), self.registry.terms(*id)) else {
+                continue;
+            };
+            for account in self.payers(*id) {
+                let of = AccountMonth { point: *id, account, month };
+                let segments =
+                    component_facts::segments(&self.registry, terms, &Charged::new(), of).unwrap_or_default();
+                let windows = component_facts::windows_of(&segments);
+                let Some(shortest) = windows.iter().map(|window| i64::from(window.minutes) * MINUTE).min() else {
+                    continue;
+                };
+                let measured = self.maxima(of, &windows).await?;
+                let owner = self.registry.account(account).map_or("?", |account| account.name.as_str());
+                if let Some(fault) = measured.fault {
+                    unclear.push(format!("{} of {owner} (readings contradict each other: {fault:?})", point.name));
+                } else if measured.unknown >= shortest {
+                    let minutes = measured.unknown / MINUTE;
+                    let hours = format!("{}:{:02} h", minutes / 60, minutes % 60);
+                    unclear.push(format!(
+                        "{} of {owner} ({hours} without readings, or with more than 2 h between them)",
+                        point.name
+                    ));
+                }
+            }
+        }
+        Ok(unclear)
     }
 
     /// The serial numbers of a site's meters that are not read up to `end`, and the names of its service points in doubt.
@@ -285,6 +348,28 @@ impl Writer {
             }
         }
         (unread, doubtful)
+    }
+
+    /// The first month before `month` that is not closed and in which a contract owes a component whether or not anything is
+    /// used: a close that left it out would never charge its minimum.
+    fn owed_before(&self, site: &Site, month: LocalMonth) -> Option<LocalMonth> {
+        let open = site.closed_through.map_or(LocalMonth(i32::MIN), |closed| LocalMonth(closed.0 + 1));
+        let points = self.registry.service_points().filter(|point| point.site == site.id);
+        let contracts = points.filter_map(|point| self.registry.terms(point.id)).flat_map(|terms| &terms.contracts);
+        let first = contracts.flat_map(|contract| {
+            contract.versions.iter().enumerate().filter_map(|(place, version)| {
+                let next = contract.versions.get(place + 1).map(|next| next.valid_from);
+                let to = next.into_iter().chain(contract.valid_to).min();
+                let from = version.valid_from.max(contract.valid_from);
+                let owes = version.components.iter().any(|component| component.charge.is_owed_unused());
+                // A contract may be older than the table of days.
+                let begins = site.days.at(from).or(site.days.all().first())?.date.month().max(open);
+                // It may have ended within months that are closed.
+                let (start, _) = site.span(begins).filter(|_| owes)?;
+                to.is_none_or(|to| start < to && from < to).then_some(begins)
+            })
+        });
+        first.min().filter(|first| *first < month)
     }
 
     /// The first month before `month` that has charges and is not closed.

@@ -114,6 +114,7 @@ impl Writer {
             control: None,
             origin: None,
             closing: None,
+            recorded: None,
             approval: None,
             charging: Charging::default(),
             closed_until: Moment(i64::MIN),

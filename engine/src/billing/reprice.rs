@@ -6,6 +6,9 @@
 //! move, and posts what differs then in one transaction for each [`POINTS_AT_ONCE`] of them. So a reading that came meanwhile
 //! is priced as ever and never twice, wherever it is dated. A second run finds nothing.
 //!
+//! Charges beside energy follow (`recharge`): what the energy that differs brings about is shown and posted with it,
+//! and all others of the span's months are worked out once more against what was charged for them.
+//!
 //! An open month gets signed, linked differences like those of late readings; a closed one an adjustment, posted at once
 //! within the site's limit, else when another person approves it. While it is being worked out nobody among the accounts is cut.
 
@@ -22,9 +25,12 @@ use super::supply::Rerated;
 use super::writer::{Writer, setups};
 use crate::book::chain::{self, Entry};
 use crate::engine::{Handle, Stopped};
-use crate::rating::POINTS_AT_ONCE;
 use crate::rating::compare::{Compared, PointDifference, compare};
+use crate::rating::{POINTS_AT_ONCE, Span};
+use crate::registry::Registry;
 
+/// Service points whose charges beside energy are worked out in one visit of the writer, which prices nothing meanwhile.
+const COMPONENTS_AT_ONCE: usize = 256;
 /// Threads that the writer itself compares on; it waits meanwhile.
 const WRITER_THREADS: usize = 2;
 
@@ -65,6 +71,19 @@ impl Rerating {
     }
 }
 
+fn has_components(setup: &Setup) -> bool {
+    let versions = setup.terms.contracts.iter().flat_map(|contract| &contract.versions);
+    versions.into_iter().any(|version| !version.components.is_empty())
+}
+
+/// The service points whose charges rest on the use of those that differ.
+fn resting_on(registry: &Registry, energy: &[PointDifference]) -> BTreeSet<ServicePointId> {
+    let differing: BTreeSet<ServicePointId> = energy.iter().map(|point| point.id).collect();
+    let rests = |contract: i64| registry.facts_of(contract).points().any(|source| differing.contains(&source));
+    let points = registry.service_points().filter(|point| point.contracts.iter().any(|contract| rests(contract.id)));
+    points.map(|point| point.id).collect()
+}
+
 impl Handle {
     /// Compares charges with what the readings cost, on `threads` threads; with an order, posts what differs.
     ///
@@ -92,6 +111,8 @@ impl Handle {
             })
             .collect();
         let mut repriced = Repriced { points: wanted.len(), ..Repriced::default() };
+        let mut beside: BTreeSet<ServicePointId> =
+            wanted.iter().filter(|setup| has_components(setup)).map(|setup| setup.id).collect();
         for some in wanted.chunks(compared.points_at_once()) {
             let accounts: BTreeSet<AccountId> =
                 some.iter().flat_map(|setup| &setup.terms.contracts).map(|contract| contract.account).collect();
@@ -109,7 +130,36 @@ impl Handle {
                 return Ok(Err(refused));
             }
         }
+        let energy = Arc::new(std::mem::take(&mut repriced.differences));
+        beside.extend(resting_on(&registry, &energy));
+        let points: Vec<ServicePointId> = beside.into_iter().collect();
+        repriced.differences.extend(energy.iter().cloned());
+        for some in points.chunks(COMPONENTS_AT_ONCE) {
+            match self.recharge(some.to_vec(), compared, &energy, order).await? {
+                Ok(found) => repriced.differences.extend(found),
+                Err(refused) => return Ok(Err(refused)),
+            }
+        }
         Ok(Ok(repriced))
+    }
+
+    /// Charges beside energy. What is posted has followed the energy already: `energy` counts where nothing is.
+    async fn recharge(
+        &self,
+        points: Vec<ServicePointId>,
+        compared: &Compared,
+        energy: &Arc<Vec<PointDifference>>,
+        order: Option<&RerateOrder>,
+    ) -> Result<Result<Vec<PointDifference>, Refused>, Stopped> {
+        let (span, energy, order) = (compared.span, Arc::clone(energy), order.cloned());
+        self.change(move |writer| {
+            Box::pin(async move {
+                let energy = if order.is_some() { &[] } else { energy.as_slice() };
+                let found = writer.components_of(&points, span, energy).await?;
+                Ok((writer.post_differences(found, span, order.as_ref()).await?, None))
+            })
+        })
+        .await
     }
 
     async fn rerate_some(
@@ -194,13 +244,23 @@ impl Writer {
         let setups: Vec<Arc<Setup>> =
             points.iter().filter_map(|id| self.pricing.points.get(id)).map(|point| Arc::clone(&point.setup)).collect();
         let (found, _) = compare(handle, setups, compared, self.closed_until, WRITER_THREADS).await?;
+        self.post_differences(found, compared.span, order).await
+    }
+
+    /// Posts what differs where there is an order; gives it with what it brought about for charges beside energy.
+    async fn post_differences(
+        &mut self,
+        mut found: Vec<PointDifference>,
+        span: Span,
+        order: Option<&RerateOrder>,
+    ) -> Result<Vec<PointDifference>, Refused> {
         let Some(order) = order.filter(|_| !found.is_empty()) else { return Ok(found) };
         let now = self.clock.now();
         let mut tx = self.book.begin().await?;
         let accounts = found.iter().flat_map(|point| point.difference.keys()).map(|key| key.account);
         let rerated: Rerated = accounts.map(|account| (account, now)).collect();
         super::supply::write_rerated(&mut tx, &rerated).await?;
-        let (first, last) = (compared.span.first, compared.span.last);
+        let (first, last) = (span.first, span.last);
         let total: Amount = found.iter().flat_map(|point| point.difference.values()).map(|sum| sum.amount).sum();
         let detail = serde_json::json!({
             "from": first.to_string(), "to": last.to_string(), "reason": order.reason, "difference": total.to_string(),
@@ -218,11 +278,15 @@ impl Writer {
         for point in &found {
             self.pricing.add_difference(point.id, &point.difference, point.charged.clone());
         }
+        self.withdraw_days(&found);
         self.rerated.extend(rerated);
         let detail = format!("re-rate of {first} to {last}: {}", order.reason);
         self.origin = Some(Origin { cause: Cause::Rerate, actor: order.actor.clone(), detail });
         self.registry_changed(now);
-        self.settle_change(tx).await?;
+        self.recorded = Some(Vec::new());
+        let settled = self.settle_change(tx).await;
+        found.extend(self.recorded.take().into_iter().flatten());
+        settled?;
         Ok(found)
     }
 }

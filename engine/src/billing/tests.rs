@@ -323,6 +323,18 @@ mod tariffs;
 #[path = "tests_components.rs"]
 mod components;
 
+#[path = "tests_bills.rs"]
+mod bills;
+
+#[path = "tests_component_audits.rs"]
+mod component_audits;
+
+#[path = "tests_demand.rs"]
+mod demand;
+
+#[path = "tests_recharge.rs"]
+mod recharge;
+
 #[path = "tests_gaps.rs"]
 mod gaps;
 

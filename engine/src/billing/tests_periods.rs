@@ -10,15 +10,20 @@ use super::{MARCH, audited, balance, open, readings, send, site};
 use crate::engine::Engine;
 use crate::query::{self, QuerySession};
 
-const SITE: SiteId = SiteId(1);
+pub(super) const SITE: SiteId = SiteId(1);
 
-fn month(text: &str) -> LocalMonth {
+pub(super) fn month(text: &str) -> LocalMonth {
     LocalMonth::parse(text).unwrap()
 }
 
 /// Why not; empty where it is done.
 pub(super) async fn close(engine: &Engine, text: &str) -> String {
-    let closed = engine.handle().close_period(vec![SITE], month(text), "finance").await.unwrap();
+    close_as(engine, text, None).await
+}
+
+/// As [`close`], with demand as it is measured for a reason.
+pub(super) async fn close_as(engine: &Engine, text: &str, as_measured: Option<&str>) -> String {
+    let closed = engine.handle().close_period(vec![SITE], month(text), "finance", as_measured).await.unwrap();
     closed.err().map_or_else(String::new, |error| error.to_string())
 }
 

@@ -88,6 +88,8 @@ pub struct Writer {
     pub(super) closing: Option<(SiteId, LocalMonth)>,
     /// Which charges beside energy must be worked out anew.
     pub(super) charging: Charging,
+    /// What settlements charge beside energy, where somebody wants to be told.
+    pub(super) recorded: Option<Vec<crate::rating::compare::PointDifference>>,
     /// What the next settlement posts because a person approved it.
     pub(super) approval: Option<(i64, Decision)>,
     /// Installations that ended by then are billed up to their closing counts in what the last settlement wrote.
@@ -212,7 +214,7 @@ impl Writer {
         overrides.append(&mut self.filed);
         overrides.extend(self.apply_changed_verdicts());
         self.overrides.extend(overrides.iter().map(|(key, verdict)| (*key, *verdict)));
-        self.pricing.accrue(now);
+        let leapt: Rerated = self.pricing.accrue(now).into_iter().map(|account| (account, now)).collect();
         self.charge_components().await?;
         let (apart, stored) = self.pricing.set_apart_closed();
         let Pricing { points, points_of, .. } = &mut self.pricing;
@@ -226,7 +228,12 @@ impl Writer {
             wallet.unposted -= transfer.amount;
         }
         posting.removed.extend(stored);
-        let (adjustments, rerated) = self.adjust(apart, now, &mut posting);
+        let (adjustments, mut rerated) = self.adjust(apart, now, &mut posting);
+        if !leapt.is_empty() {
+            self.rerated.extend(leapt.iter().map(|(account, at)| (*account, *at)));
+            self.registry_changed(now);
+            rerated.extend(leapt);
+        }
         let mut settlement =
             Settlement { applied: self.priced.0, posting, adjustments, rerated, ..Settlement::default() };
         for (id, point) in &mut self.pricing.points {

@@ -41,19 +41,23 @@ audits![
     "fixed_charges_recomputed",
     "shares_recomputed",
     "minimums_recomputed",
+    "demand_recomputed",
+    "power_factors_recomputed",
+    "derived_charges_recomputed",
     "readings_count_once",
     "one_open_command",
     "lake_files_hold_their_rows",
 ];
 
 /// The queries that prove something of each service point by itself, by all its readings: they run slice by slice.
-const BY_SERVICE_POINT: [&str; 6] = [
+const BY_SERVICE_POINT: [&str; 7] = [
     "conservation_of_energy",
     "charges_equal_intervals",
     "charges_equal_intervals_by_band",
     "charges_equal_intervals_by_tier",
     "gaps_divided_as_like_days",
     "divided_intervals_add_up",
+    "demand_recomputed",
 ];
 
 /// Rows shown of a query that found something.

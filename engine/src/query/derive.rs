@@ -15,7 +15,7 @@ use kernel::tariff::{Band, MINUTES, MonthDay, TariffVersion};
 use serde::de::DeserializeOwned;
 
 use super::columns::{self, Kind};
-use super::{QueryError, tariffs};
+use super::{QueryError, parts, tariffs};
 use crate::lake::schema::timestamp;
 
 /// A table made from one table of the book.
@@ -36,7 +36,7 @@ pub(crate) fn table(name: &str) -> Option<&'static Derived> {
 }
 
 /// All derived tables. `epochs` takes the place of the book's own.
-pub(crate) static TABLES: [Derived; 10] = [
+pub(crate) static TABLES: [Derived; 13] = [
     Derived { name: "epochs", base: "epochs", derive: epochs, schema: epochs_schema },
     Derived { name: "tariff_prices", base: "tariff_versions", derive: tariff_prices, schema: prices_schema },
     Derived { name: "tariff_switches", base: "tariff_versions", derive: tariff_switches, schema: switches_schema },
@@ -50,6 +50,14 @@ pub(crate) static TABLES: [Derived; 10] = [
         schema: tariffs::components_schema,
     },
     Derived { name: "component_bases", base: "tariff_versions", derive: tariffs::bases, schema: tariffs::bases_schema },
+    Derived {
+        name: "component_demands",
+        base: "tariff_versions",
+        derive: parts::demands,
+        schema: parts::demands_schema,
+    },
+    Derived { name: "derived_tiers", base: "tariff_versions", derive: parts::tiers, schema: parts::tiers_schema },
+    Derived { name: "factor_steps", base: "tariff_versions", derive: parts::factors, schema: parts::factors_schema },
     Derived { name: "named_dates", base: "calendars", derive: tariffs::named_dates, schema: tariffs::named_schema },
     Derived { name: "measured_until", base: "service_point_states", derive: measured_until, schema: measured_schema },
 ];

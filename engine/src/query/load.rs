@@ -52,8 +52,9 @@ pub struct HotVerdict {
 /// Reads what `tables` names, the list of files and the progress, in one read transaction of the pool.
 ///
 /// Names: the book's tables ([`columns::TABLES`]); those derived from them: `epochs` (with its JSON in real columns),
-/// `tariff_prices`, `tariff_switches`, `tariff_tiers`, `tier_bounds`, `price_steps`, `tariff_components`, `component_bases`, `named_dates`, `measured_until`; [`READINGS`] (hot verdicts, overrides, corrections). [`SITE_DAYS`] is passed
-/// over: it is not in the book.
+/// `tariff_prices`, `tariff_switches`, `tariff_tiers`, `tier_bounds`, `price_steps`, `tariff_components`, `component_bases`,
+/// `component_demands`, `derived_tiers`, `factor_steps`, `named_dates`, `measured_until`; [`READINGS`] (hot verdicts, overrides,
+/// corrections). [`SITE_DAYS`] is passed over: it is not in the book.
 ///
 /// # Errors
 /// [`QueryError::Book`] and [`QueryError::BookValue`] name the table; [`QueryError::Missing`] an unknown name.

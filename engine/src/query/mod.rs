@@ -19,6 +19,7 @@ mod error;
 pub mod header;
 mod lake_table;
 mod load;
+mod parts;
 pub mod quality_rules;
 mod session;
 pub mod site_days;

@@ -22,16 +22,16 @@ fn month_day(on: MonthDay) -> i32 {
     i32::from(on.month) * 100 + i32::from(on.day)
 }
 
-fn number(name: &str) -> Field {
+pub(super) fn number(name: &str) -> Field {
     Field::new(name, DataType::Int32, false)
 }
 
-fn long(name: &str, nullable: bool) -> Field {
+pub(super) fn long(name: &str, nullable: bool) -> Field {
     Field::new(name, DataType::Int64, nullable)
 }
 
 /// The versions of a batch with their identifiers.
-fn versions(base: &RecordBatch) -> Result<Vec<(i32, TariffVersion)>, QueryError> {
+pub(super) fn versions(base: &RecordBatch) -> Result<Vec<(i32, TariffVersion)>, QueryError> {
     let versions: Vec<TariffVersion> = definitions(base, "tariff_versions")?;
     let ids = base.column(0).as_primitive::<Int32Type>();
     Ok(ids.values().iter().copied().zip(versions).collect())

@@ -20,8 +20,9 @@
 //!
 //! Modules in reading order: [`work`] what is asked for, [`snapshot`] what it is rated from, [`files`] readings of some
 //! meters month by month, [`run`] the rating itself, [`table`] the operator, [`compare`] what
-//! was charged against what it gives, [`simulate`] what another tariff would have charged.
+//! was charged against what it gives, [`simulate`] what another tariff would have charged, and [`bills`] its charges beside energy.
 
+pub mod bills;
 pub mod compare;
 pub mod files;
 pub mod run;

@@ -1,7 +1,10 @@
-//! What a tariff would have charged: accounts' past use rated by the terms that were in force and, beside it, by one version
-//! of another tariff as if it had always been in force. Nothing is written.
+//! What a tariff would have charged: accounts' past months billed by the terms that were in force and, beside it, by one
+//! version of another tariff as if it had always been in force. Nothing is written.
 //!
-//! **What it includes.** Energy (or volume) by band and tier; charges of other components are on neither side.
+//! **What it includes.** Whole bills ([`super::bills`]): energy (or volume) by band and tier, and on both sides every component
+//! of the tariff, worked out from the same facts as at a close: usage, maxima of demand, reactive energy, capacity, other
+//! services' volumes, days of the contract. A fact that is missing counts as a close counts it, and is named
+//! ([`Lack`](super::bills::Lack)).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use kernel::tariff::TariffVersion;
 use kernel::time::{LocalMonth, Moment};
 use kernel::unit::Unit;
 
+use super::bills::{Both, Lack, Ledger, Party};
 use super::{Pair, RatingError, Span, rate_span};
 use crate::billing::lines::Sum;
 use crate::billing::point::Setup;
@@ -43,19 +47,42 @@ pub struct Simulated {
     pub calendar: Calendar,
     /// Whose bills.
     pub against: Against,
-    /// Of which local days.
+    /// Of which local days: whole months, because components are the month's.
     pub span: Span,
     /// No more service points than this, the first by number.
     pub points_max: usize,
+}
+
+/// One side of an account's month.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bill {
+    /// Energy, or volume.
+    pub energy: Sum,
+    /// Everything beside it, as a close would charge it; taxes within prices are not added.
+    pub components: kernel::money::Amount,
+}
+
+impl Bill {
+    /// The whole of it.
+    #[must_use]
+    pub fn amount(&self) -> kernel::money::Amount {
+        self.energy.amount + self.components
+    }
+
+    /// Adds another.
+    pub fn add(&mut self, other: Bill) {
+        self.energy.add(other.energy);
+        self.components += other.components;
+    }
 }
 
 /// An account's month by both tariffs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bills {
     /// By the terms that were in force.
-    pub old: Sum,
+    pub old: Bill,
     /// By the version that is tried.
-    pub new: Sum,
+    pub new: Bill,
 }
 
 /// What a simulation gives.
@@ -65,10 +92,23 @@ pub struct Simulation {
     pub points: usize,
     /// ... of how many.
     pub points_of: usize,
-    /// Readings that were rated.
+    /// Readings that were rated, those of other services on which charges rest included.
     pub readings: u64,
     /// Bills by account and month.
     pub bills: BTreeMap<(AccountId, LocalMonth), Bills>,
+    /// What each component comes to in all, by its name.
+    pub components: BTreeMap<String, Both>,
+    /// What facts were missing, by component, each with the number of months of accounts at service points.
+    pub lacks: BTreeMap<(String, Lack), usize>,
+}
+
+impl Simulation {
+    /// Whether any energy was measured; without, bills hold only what is owed for days.
+    #[must_use]
+    pub fn is_measured(&self) -> bool {
+        let nothing = Sum::default();
+        self.bills.values().any(|bills| bills.old.energy != nothing || bills.new.energy != nothing)
+    }
 }
 
 impl Simulated {
@@ -123,10 +163,10 @@ impl Simulated {
 }
 
 impl Handle {
-    /// Rates the span by both tariffs, on `threads` threads.
+    /// Bills the span by both tariffs, on `threads` threads.
     ///
     /// # Errors
-    /// [`RatingError`] where book or lake cannot be read.
+    /// [`RatingError`] where book or lake cannot be read, or components are beyond their bounds.
     pub async fn simulate(&self, asked: &Simulated, now: Moment, threads: usize) -> Result<Simulation, RatingError> {
         let registry = self.registry();
         let mut version = asked.version.clone();
@@ -135,28 +175,38 @@ impl Handle {
         let version = Arc::new(version);
         let touched = asked.points(&registry, now);
         let all = setups(&registry);
-        let pairs: Vec<Pair> = touched
+        let parties: BTreeMap<ServicePointId, Party> = touched
             .iter()
             .take(asked.points_max)
             .filter_map(|(id, accounts)| {
-                let (_, setup) = all.get(id)?;
-                Some(Pair::between(Arc::clone(setup), Arc::new(asked.tried(setup, accounts, &version))))
+                let (_, old) = all.get(id)?;
+                let new = Arc::new(asked.tried(old, accounts, &version));
+                Some((*id, Party { old: Arc::clone(old), new, accounts: accounts.clone() }))
             })
             .collect();
-        let mut simulation = Simulation { points: pairs.len(), points_of: touched.len(), ..Simulation::default() };
+        let sources: BTreeSet<ServicePointId> = parties.values().flat_map(|party| party.sources(&registry)).collect();
+        let mut pairs: Vec<Pair> = parties.values().map(Party::pair).collect();
+        let beside = sources.iter().filter(|id| !parties.contains_key(id));
+        pairs.extend(beside.filter_map(|id| Some(Pair::of(Arc::clone(&all.get(id)?.1)))));
+        let mut simulation = Simulation { points: parties.len(), points_of: touched.len(), ..Simulation::default() };
+        let mut ledger = Ledger::new(&registry, &parties, &sources, asked.span);
         let mut rated = rate_span(self, pairs, asked.span, now, threads).await?;
         while let Some(rated) = rated.next().await {
             let rated = rated?;
             simulation.readings += rated.readings;
-            let Some(accounts) = touched.get(&rated.id) else { continue };
-            let mut add = |sums: &Sums, side: fn(&mut Bills) -> &mut Sum| {
-                for (key, sum) in sums.iter().filter(|(key, _)| accounts.contains(&key.account)) {
-                    side(simulation.bills.entry((key.account, key.date.month())).or_default()).add(*sum);
-                }
-            };
-            add(&rated.new, |bills| &mut bills.new);
-            rated.old.iter().for_each(|old| add(old, |bills| &mut bills.old));
+            if let Some(party) = parties.get(&rated.id) {
+                let mut add = |sums: &Sums, side: fn(&mut Bills) -> &mut Bill| {
+                    for (key, sum) in sums.iter().filter(|(key, _)| party.accounts.contains(&key.account)) {
+                        let bills = simulation.bills.entry((key.account, key.date.month())).or_default();
+                        side(bills).energy.add(*sum);
+                    }
+                };
+                add(&rated.new, |bills| &mut bills.new);
+                rated.old.iter().for_each(|old| add(old, |bills| &mut bills.old));
+            }
+            ledger.take(rated);
         }
+        ledger.bill(&mut simulation)?;
         Ok(simulation)
     }
 }

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use kernel::component::facts::FactFault;
 use kernel::id::ServicePointId;
 use kernel::point::{PointState, StateFault};
 use kernel::time::{LocalMonth, Moment};
 use sqlx::{AnyConnection, Row as _};
 
 use super::work::{Pair, Span, Work};
+use crate::billing::component_facts::AccountMonth;
 use crate::billing::corrections::{self, Corrections};
 use crate::billing::hot::HotFrame;
 use crate::billing::recovery::lake_files;
@@ -37,6 +39,16 @@ pub enum RatingError {
         point: ServicePointId,
         /// Why.
         fault: StateFault,
+    },
+    /// Charges beside energy of a month are beyond the kernel's bounds.
+    #[error(
+        "the components of account {} at service point {} in {} cannot be worked out ({fault:?}): correct the tariff, or the readings", of.account, of.point, of.month
+    )]
+    Components {
+        /// Whose month.
+        of: AccountMonth,
+        /// Why.
+        fault: FactFault,
     },
     /// A thread of the rating panicked.
     #[error("rating has stopped: {0}; its last message in the log says why")]

@@ -45,19 +45,21 @@ pub struct Pair {
     pub old: Option<Arc<Setup>>,
     /// The terms to rate by.
     pub new: Arc<Setup>,
+    /// Whether the intervals themselves are wanted, as measured: what demand is told from.
+    pub intervals: bool,
 }
 
 impl Pair {
     /// One set of terms: what it charges.
     #[must_use]
     pub fn of(setup: Arc<Setup>) -> Pair {
-        Pair { old: None, new: setup }
+        Pair { old: None, new: setup, intervals: false }
     }
 
     /// Two sets of terms: what `new` charges more than `old`.
     #[must_use]
     pub fn between(old: Arc<Setup>, new: Arc<Setup>) -> Pair {
-        Pair { old: Some(old), new }
+        Pair { old: Some(old), new, intervals: false }
     }
 
     /// Which service point.

@@ -213,6 +213,20 @@ fn average(energy: i128, micros: i64) -> Quantity {
 }
 
 impl Maxima {
+    /// Joins the maxima of a later span, such as that of an account that left and came back: what lies between the two
+    /// is nobody's maximum here.
+    pub fn join(&mut self, later: &Maxima) {
+        let pairs = [(&mut self.whole, later.whole)].into_iter().chain(self.by_band.iter_mut().zip(later.by_band));
+        for (known, peak) in pairs {
+            if let Some(peak) = peak
+                && known.is_none_or(|known| known.demand < peak.demand)
+            {
+                *known = Some(peak);
+            }
+        }
+        self.known = self.known.saturating_add(later.known);
+    }
+
     fn raise(&mut self, band: Band, peak: Peak) {
         for known in [&mut self.whole, &mut self.by_band[band as usize]] {
             if known.is_none_or(|known| known.demand < peak.demand) {

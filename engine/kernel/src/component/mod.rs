@@ -129,6 +129,12 @@ impl Charge {
         matches!(self, Charge::Daily(_) | Charge::Monthly(_))
     }
 
+    /// Whether a contract owes it in a month in which nothing is used.
+    #[must_use]
+    pub const fn is_owed_unused(&self) -> bool {
+        matches!(self, Charge::Daily(_) | Charge::Monthly(_) | Charge::Minimum { .. } | Charge::Capacity { .. })
+    }
+
     /// Whether it is a tax on top of prices.
     #[must_use]
     pub const fn is_added_tax(&self) -> bool {

@@ -136,6 +136,29 @@ fn spans_clip_blocks_and_hold_sliding_windows_whole() {
 }
 
 #[test]
+fn joined_spans_leave_out_what_lies_between_them() {
+    let load =
+        load(&[("10:00", "10:15", 500), ("10:15", "10:30", 2_000), ("10:30", "10:45", 750), ("10:45", "11:00", 750)]);
+    let over = |from: &str, to: &str| load.maxima(BLOCK, &china(), at(from), at(to)).unwrap();
+    let joined = |spans: &[(&str, &str)]| {
+        let mut all = Maxima::default();
+        spans.iter().for_each(|(from, to)| all.join(&over(from, to)));
+        let peak = all.whole.map(|peak| (peak.start.since(at("00:00")) / MINUTE, peak.demand.0));
+        (peak, all.known / MINUTE)
+    };
+    assert_eq!(joined(&[("10:00", "11:00")]), (Some((615, 8_000)), 60));
+    // The earliest of equal maxima is told, and what is known adds up.
+    assert_eq!(joined(&[("10:00", "10:15"), ("10:30", "11:00")]), (Some((630, 3_000)), 45));
+    assert_eq!(joined(&[("10:00", "10:15"), ("10:30", "10:45"), ("10:45", "11:00")]), (Some((630, 3_000)), 45));
+    assert_eq!(joined(&[("11:00", "12:00"), ("10:00", "10:15")]), (Some((600, 2_000)), 15));
+    assert_eq!(joined(&[]), (None, 0));
+    let mut twice = over("10:00", "10:15");
+    twice.join(&over("10:30", "10:45"));
+    let bands: Vec<_> = twice.by_band.iter().flatten().map(|peak| peak.demand.0).collect();
+    assert_eq!(bands, [3_000], "each band has its own");
+}
+
+#[test]
 fn blocks_begin_at_local_midnight_on_days_of_every_shape() {
     let lord_howe = Zone::with(660, &[("2026-04-04 15:00", 630), ("2026-10-03 15:30", 660)]);
     let kathmandu = Zone::fixed(345);
