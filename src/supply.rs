@@ -60,7 +60,7 @@ pub(crate) fn ports(registry: &Registry, now: Moment) -> Result<Vec<MeterPort>, 
             let ((host, port), unit) = (meter.bus.clone()?, meter.unit?);
             Some(profile::find(&meter.profile).map_err(failed).map(|profile| MeterPort {
                 meter: meter.id,
-                serial: meter.serial.clone(),
+                serial: meter.serial.to_string(),
                 profile,
                 host,
                 port,

@@ -135,7 +135,7 @@ async fn measure(folder: &Path) {
     let answered = real.now().since(began);
     let sum: Amount = balances.values().map(|balance| balance.balance).sum();
     let seconds = |micros: i64| format!("{}.{:03} s", micros / 1_000_000, micros / 1_000 % 1_000);
-    println!("open in {}, {} balances after {}; {sum:.2}", seconds(opened), balances.len(), seconds(answered));
+    println!("open in {}, {} balances after {}; {sum:.2}", seconds(opened), balances.values().len(), seconds(answered));
     drop(balances);
     engine.close().await.expect("the engine closes");
 }

@@ -19,7 +19,7 @@ use super::hot::Hot;
 use super::lines::{ComponentName, LineKey, Sum};
 use super::posting::Numbers;
 use super::pricing::{Pricing, Wallet};
-use super::writer::{Writer, setups};
+use super::writer::Writer;
 use crate::book::ledger::{self, LedgerAccounts};
 use crate::book::pages::{self, Select, unhex};
 use crate::book::{Book, BookError, closings, holds};
@@ -120,7 +120,7 @@ impl Writer {
             broken: None,
         };
         writer.charging.follow(&writer.registry);
-        writer.pricing.replace_setups(&setups(&writer.registry));
+        writer.pricing.follow(&writer.registry);
         writer.pricing.held = writer.adjustments.waiting().collect();
         writer.load_points().await?;
         writer.replay(applied, lake_seq, log.last_seq.0).await?;

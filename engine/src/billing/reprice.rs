@@ -19,7 +19,7 @@ use super::adjustments::{Cause, Origin};
 use super::periods::{Refused, because};
 use super::point::Setup;
 use super::supply::Rerated;
-use super::writer::{Writer, setups};
+use super::writer::Writer;
 use crate::book::chain::{self, Entry};
 use crate::engine::{Handle, Stopped};
 use crate::rating::POINTS_AT_ONCE;
@@ -83,13 +83,13 @@ impl Handle {
             ));
         }
         let registry = self.registry();
-        let wanted: Vec<Arc<Setup>> = setups(&registry)
-            .into_values()
-            .map(|(_, setup)| setup)
+        let wanted: Vec<Arc<Setup>> = registry
+            .setups()
             .filter(|setup| match &compared.accounts {
                 None => true,
                 Some(accounts) => setup.terms.contracts.iter().any(|contract| accounts.contains(&contract.account)),
             })
+            .cloned()
             .collect();
         let mut repriced = Repriced { points: wanted.len(), ..Repriced::default() };
         for some in wanted.chunks(compared.points_at_once()) {

@@ -17,7 +17,6 @@ use super::{Pair, RatingError, Span, rate_span};
 use crate::billing::lines::Sum;
 use crate::billing::point::Setup;
 use crate::billing::rerate::Sums;
-use crate::billing::writer::setups;
 use crate::engine::Handle;
 use crate::registry::{Registry, TariffId};
 
@@ -100,9 +99,9 @@ impl Simulated {
     /// The terms of a service point with the contracts of `accounts` by the version that is tried.
     fn tried(&self, setup: &Setup, accounts: &BTreeSet<AccountId>, version: &Arc<TariffVersion>) -> Setup {
         let mut tried = setup.clone();
-        let terms = Arc::make_mut(&mut tried.terms);
+        let terms = &mut tried.terms;
         let contracts = terms.contracts.iter_mut().filter(|contract| accounts.contains(&contract.account));
-        contracts.for_each(|contract| contract.versions = vec![Arc::clone(version)]);
+        contracts.for_each(|contract| contract.versions = [Arc::clone(version)].into());
         if !self.calendar.exceptions.is_empty() || !self.calendar.named.is_empty() {
             terms.calendar = Arc::new(self.calendar_over(&terms.calendar));
         }
@@ -134,12 +133,11 @@ impl Handle {
         (version.id, version.valid_from) = (TariffVersionId(u32::MAX), Moment(i64::MIN));
         let version = Arc::new(version);
         let touched = asked.points(&registry, now);
-        let all = setups(&registry);
         let pairs: Vec<Pair> = touched
             .iter()
             .take(asked.points_max)
             .filter_map(|(id, accounts)| {
-                let (_, setup) = all.get(id)?;
+                let setup = registry.setup(*id)?;
                 Some(Pair::between(Arc::clone(setup), Arc::new(asked.tried(setup, accounts, &version))))
             })
             .collect();

@@ -121,7 +121,7 @@ async fn readings(
                 let within = contract.valid_from < end && contract.valid_to.is_none_or(|to| to > start);
                 within && accounts.contains(&contract.account)
             });
-            let meters = point.epochs.iter().filter(|_| paid).filter_map(|epoch| registry.meter(epoch.meter));
+            let meters = point.epochs().iter().filter(|_| paid).filter_map(|epoch| registry.meter(epoch.meter));
             serials.extend(meters.map(|meter| meter.serial.as_str()));
         }
         if serials.is_empty() {
@@ -189,11 +189,11 @@ impl Found {
         let Some(point) = registry.service_point_named(&self.point) else { return };
         let Some(meter) = registry.meter_by_serial(&self.serial) else { return };
         let at = |moment: Moment| crate::perform::explain::wall_time(site, moment);
-        let epoch = point.epochs.iter().rev().find(|epoch| epoch.meter == meter.id && epoch.valid_from <= self.to.0);
+        let epoch = point.epochs().iter().rev().find(|epoch| epoch.meter == meter.id && epoch.valid_from <= self.to.0);
         let reading = Reading {
-            point: point.name.clone(),
+            point: point.name.to_string(),
             utility: point.utility.name(),
-            meter: meter.serial.clone(),
+            meter: meter.serial.to_string(),
             from: (at(self.from.0), shown(meter, self.from.1)),
             to: (at(self.to.0), shown(meter, self.to.1)),
             factor: epoch.map_or_else(String::new, |epoch| {

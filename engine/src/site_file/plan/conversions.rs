@@ -224,7 +224,7 @@ impl Planner<'_> {
     pub(super) fn conversions_fit(&self) {
         for item in &self.file.points {
             let Some(point) = self.names.points.get(&item.name) else { continue };
-            let known = self.registry.service_point(point.id).into_iter().flat_map(|point| point.epochs.iter());
+            let known = self.registry.service_point(point.id).into_iter().flat_map(|point| point.epochs().iter());
             let planned = self.rows.new_epochs.iter().filter(|epoch| epoch.service_point == point.id);
             let converting = known.chain(planned).filter(|epoch| epoch.converts);
             let Some(since) = converting.map(|epoch| epoch.valid_from).min() else { continue };
