@@ -8,7 +8,7 @@ use kernel::batch::Batch;
 use kernel::control::FieldCommand;
 use kernel::control::evidence::{AccountFacts, BalanceFacts, Mode};
 use kernel::control::policy::Policy;
-use kernel::id::AccountId;
+use kernel::id::{AccountId, MeterId};
 use kernel::money::Amount;
 use kernel::reading::{Observation, Verdict};
 use kernel::time::{MINUTE, Moment};
@@ -286,10 +286,12 @@ pub fn setup(registry: &Registry, rerated: &Rerated, now: Moment) -> Setup {
     });
     // Who pays for each meter now: by the contract of the service point where it is installed.
     let mut payers = BTreeMap::new();
+    let mut meters_of: BTreeMap<AccountId, Vec<MeterId>> = BTreeMap::new();
     for meter in registry.meters() {
         let point = registry.epoch_at(meter.id, now).map(|epoch| epoch.service_point);
         if let Some(account) = point.and_then(|point| registry.payer_at(point, now)) {
             payers.insert(meter.id, account.id);
+            meters_of.entry(account.id).or_default().push(meter.id);
         }
     }
     let accounts = registry.accounts().map(|account| {
@@ -309,7 +311,7 @@ pub fn setup(registry: &Registry, rerated: &Rerated, now: Moment) -> Setup {
                 changed_at: changed_at(registry, rerated, account.id, now),
             },
             policy: account.policy.and_then(|id| policies.get(&id).cloned()),
-            meters: payers.iter().filter(|(_, payer)| **payer == account.id).map(|(meter, _)| *meter).collect(),
+            meters: meters_of.remove(&account.id).unwrap_or_default(),
             unit: account.unit,
         };
         (account.id, setup)

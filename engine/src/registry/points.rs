@@ -62,7 +62,7 @@ impl<T> Runs<T> {
 
 async fn contracts(connection: &mut AnyConnection) -> Result<Runs<Contract>, BookError> {
     let columns =
-        &["id", "service_point_id", "account_id", "tariff_id", "valid_from", "valid_to", "persons", "households"];
+        &["id", "account_id", "tariff_id", "valid_from", "valid_to", "persons", "households", "service_point_id"];
     let select = Select { condition: "superseded_at IS NULL", ..Select::all("contracts", columns) };
     let mut rows = Vec::new();
     each(connection, &select, |line| {
@@ -85,7 +85,7 @@ async fn contracts(connection: &mut AnyConnection) -> Result<Runs<Contract>, Boo
 }
 
 async fn epochs(connection: &mut AnyConnection) -> Result<Runs<Epoch>, BookError> {
-    let columns = &["id", "meter_id", "service_point_id", "valid_from", "valid_to", "definition"];
+    let columns = &["definition", "id", "meter_id", "service_point_id", "valid_from", "valid_to"];
     let select = Select { condition: "superseded_at IS NULL", ..Select::all("epochs", columns) };
     let mut rows = Vec::new();
     each(connection, &select, |line| {
@@ -161,7 +161,7 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
     let mut conversions = conversions::load(registry, connection).await?;
     let outages = outages(connection).await?;
     let mut versions = Versions::default();
-    let select = Select::all("service_points", &["id", "site_id", "name", "utility", "location_id", "unit"]);
+    let select = Select::all("service_points", &["id", "site_id", "utility", "name", "unit", "location_id"]);
     each(connection, &select, |line| {
         let id = ServicePointId(line.id("id")?);
         let site = kernel::id::SiteId(line.id("site_id")?);
