@@ -1,11 +1,10 @@
 //! What every account has left at one moment.
 
-use std::ops::Index;
-
 use kernel::id::AccountId;
 use kernel::money::Amount;
 use kernel::time::Moment;
 
+use super::pricing::Wallet;
 use super::writer::Writer;
 
 /// An account's balance, with the time of the oldest reading that it rests on.
@@ -23,32 +22,37 @@ pub struct Balance {
     pub in_doubt: bool,
 }
 
-/// The balances of all accounts: two lists side by side, 84 bytes an account.
+/// The balances of all accounts: lists side by side, 69 bytes an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Balances {
     /// Ascending.
     accounts: Vec<AccountId>,
-    balances: Vec<Balance>,
+    wallets: Vec<Wallet>,
+    as_of: Vec<Option<Moment>>,
+    in_doubt: Vec<bool>,
 }
 
 impl Balances {
     /// That of an account.
     #[must_use]
-    pub fn get(&self, account: &AccountId) -> Option<&Balance> {
-        self.balances.get(self.accounts.binary_search(account).ok()?)
+    pub fn get(&self, account: &AccountId) -> Option<Balance> {
+        self.at(self.accounts.binary_search(account).ok()?)
     }
 
     /// All of them, by account.
-    pub fn values(&self) -> impl ExactSizeIterator<Item = &Balance> {
-        self.balances.iter()
+    pub fn iter(&self) -> impl Iterator<Item = (AccountId, Balance)> {
+        self.accounts.iter().enumerate().filter_map(|(place, account)| Some((*account, self.at(place)?)))
     }
-}
 
-impl Index<&AccountId> for Balances {
-    type Output = Balance;
-
-    fn index(&self, account: &AccountId) -> &Balance {
-        self.get(account).expect("an account of the registry")
+    fn at(&self, place: usize) -> Option<Balance> {
+        let wallet = self.wallets.get(place)?;
+        Some(Balance {
+            balance: wallet.balance(),
+            unposted: wallet.unposted,
+            held: wallet.held,
+            as_of: *self.as_of.get(place)?,
+            in_doubt: *self.in_doubt.get(place)?,
+        })
     }
 }
 
@@ -57,12 +61,9 @@ impl Writer {
     pub(crate) fn balances(&self) -> Balances {
         let now = self.clock.now();
         let accounts: Vec<AccountId> = self.registry.accounts().map(|account| account.id).collect();
-        let balance = |id: &AccountId| {
-            let wallet = self.pricing.wallets.get(id).copied().unwrap_or_default();
-            let (as_of, in_doubt) = self.pricing.evidence(*id, now);
-            Balance { balance: wallet.balance(), unposted: wallet.unposted, held: wallet.held, as_of, in_doubt }
-        };
-        let balances = accounts.iter().map(balance).collect();
-        Balances { accounts, balances }
+        let wallet = |id| self.pricing.wallets.get(id).copied().unwrap_or_default();
+        let wallets = accounts.iter().map(wallet).collect();
+        let (as_of, in_doubt) = accounts.iter().map(|id| self.pricing.evidence(*id, now)).unzip();
+        Balances { accounts, wallets, as_of, in_doubt }
     }
 }

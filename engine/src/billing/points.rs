@@ -57,3 +57,27 @@ impl Points {
         self.0.iter_mut()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::billing::lines::Line;
+    use crate::billing::pricing::Wallet;
+    use crate::registry::{Account, Meter, ServicePoint, Setup};
+
+    /// With a million service points each byte is a megabyte: 1 GiB is to hold all of it (the benchmark `start`).
+    #[test]
+    fn what_a_million_of_each_are_kept_of_stays_small() {
+        for (what, bytes, most) in [
+            ("account", size_of::<Account>(), 112),
+            ("meter", size_of::<Meter>(), 80),
+            ("service point", size_of::<ServicePoint>(), 120),
+            ("setup", size_of::<Setup>(), 232),
+            ("service point in billing", size_of::<PointRuntime>(), 224),
+            ("line", size_of::<Line>(), 48),
+            ("wallet", size_of::<Wallet>(), 48),
+        ] {
+            assert!(bytes <= most, "{what}: {bytes} bytes");
+        }
+    }
+}

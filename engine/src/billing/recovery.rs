@@ -120,6 +120,8 @@ impl Writer {
             broken: None,
         };
         writer.charging.follow(&writer.registry);
+        // Before the service points: what building a map takes for a moment is gone when they come.
+        writer.load_wallets().await?;
         writer.pricing.follow(&writer.registry);
         writer.pricing.held = writer.adjustments.waiting().collect();
         writer.load_points().await?;
@@ -131,6 +133,16 @@ impl Writer {
         }
         writer.settle().await?;
         Ok(writer)
+    }
+
+    async fn load_wallets(&mut self) -> Result<(), BookError> {
+        let wallet = |posted| Wallet { posted, ..Wallet::default() };
+        let posted = ledger::wallets(&self.book).await?;
+        self.pricing.wallets = posted.into_iter().map(|(account, posted)| (account, wallet(posted))).collect();
+        for hold in self.holds.values() {
+            self.pricing.wallets.entry(hold.account).or_default().held += hold.amount;
+        }
+        Ok(())
     }
 
     async fn load_points(&mut self) -> Result<(), BillingError> {
@@ -161,12 +173,6 @@ impl Writer {
             Ok(())
         })
         .await?;
-        let wallet = |posted| Wallet { posted, ..Wallet::default() };
-        self.pricing.wallets =
-            ledger::wallets(&self.book).await?.into_iter().map(|(account, posted)| (account, wallet(posted))).collect();
-        for hold in self.holds.values() {
-            self.pricing.wallets.entry(hold.account).or_default().held += hold.amount;
-        }
         let select = Select {
             table: "usage_lines",
             key: "service_point_id",
@@ -262,14 +268,14 @@ async fn overrides(book: &Book) -> Result<super::late::Overrides, BookError> {
     Ok(overrides)
 }
 
-async fn posted_until(book: &Book) -> Result<std::collections::BTreeMap<AccountId, i64>, BookError> {
+async fn posted_until(book: &Book) -> Result<std::collections::BTreeMap<AccountId, LocalDate>, BookError> {
     // One text for all accounts, 16 MB for a million: see `book::pages`.
     let sql = "SELECT json_group_array(json_array(account_id, until)) FROM \
                (SELECT account_id, MAX(local_date) AS until FROM transfers WHERE kind = 'usage' GROUP BY account_id)";
     let row = sqlx::query(sql).fetch_one(book.reader()).await?;
-    let all: Vec<(u32, i64)> = serde_json::from_str(row.try_get(0)?)
+    let all: Vec<(u32, i32)> = serde_json::from_str(row.try_get(0)?)
         .map_err(|error| crate::book::malformed(format!("transfers, account_id and local_date: {error}")))?;
-    Ok(all.into_iter().map(|(account, until)| (AccountId(account), until)).collect())
+    Ok(all.into_iter().map(|(account, until)| (AccountId(account), LocalDate(until))).collect())
 }
 
 /// All files of the lake as one connection sees them, oldest first.

@@ -226,7 +226,7 @@ async fn a_silent_meter_is_estimated_by_like_days_for_display_and_nothing_else_s
         rows.push(reading(2, MARCH + (hour + 1) * HOUR, count, None));
     }
     send(&engine, &rows).await;
-    let evidence = |balances: Balances| balances[&super::ACCOUNT];
+    let evidence = |balances: Balances| balances.get(&super::ACCOUNT).unwrap();
     let before = evidence(engine.handle().balances().await.unwrap());
     let session = QuerySession::new(Arc::new(engine.handle()), query::Options::default()).unwrap();
     let sql = "SELECT allocation_quality, energy_quality, count(*) AS n, sum(quantity) AS q, min(quantity) AS a, max(quantity) AS b, \

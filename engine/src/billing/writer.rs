@@ -99,7 +99,7 @@ pub struct Writer {
     /// What accounts that were closed by command owe.
     pub(super) closed: BTreeMap<AccountId, Amount>,
     /// The last day for which each account has a usage transfer: later ones cannot be differences.
-    pub(super) posted_until: BTreeMap<AccountId, i64>,
+    pub(super) posted_until: BTreeMap<AccountId, LocalDate>,
 }
 
 /// Where adjustments are posted: at each account's site, on the day of now.
@@ -268,8 +268,8 @@ impl Writer {
         }
         self.unsettled_rows = 0;
         for transfer in &settlement.posting.transfers {
-            let until = self.posted_until.entry(transfer.account).or_insert(i64::MIN);
-            *until = (*until).max(i64::from(transfer.date.0));
+            let until = self.posted_until.entry(transfer.account).or_insert(transfer.date);
+            *until = transfer.date.max(*until);
         }
         self.pricing.points.iter_mut().filter(|point| point.changed).for_each(PointRuntime::settled);
     }
@@ -284,7 +284,7 @@ impl Writer {
         for transfer in usage {
             let date = i64::from(transfer.date.0);
             if transfer.adjustment.is_some()
-                || self.posted_until.get(&transfer.account).is_some_and(|until| date <= *until)
+                || self.posted_until.get(&transfer.account).is_some_and(|until| transfer.date <= *until)
             {
                 let first = oldest.entry(transfer.account).or_insert(date);
                 *first = (*first).min(date);

@@ -17,11 +17,11 @@ use super::{BookError, Tx};
 pub const FILE: &str = "book.sqlite";
 
 /// `synchronous = FULL` makes a commit wait for the disk. The writer has a large cache; readers mostly read whole tables,
-/// each page once, and what they read stands in the system's cache (3 connections x 8 MiB at most).
+/// each page once, and what they read stands in the system's cache (3 connections x 2 MiB at most).
 const WRITER_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; \
     PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;";
 const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 5000; \
-    PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;";
+    PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048;";
 const READERS: u32 = 3;
 
 /// Which database answers; the SQL is the same, the way in is not.

@@ -133,6 +133,7 @@ mod tests {
             assert_eq!(matches!(name.0, Held::Short { .. }), text.len() <= 22, "{text:?}");
         }
         assert_eq!(size_of::<Name>(), size_of::<String>());
-        assert!(Name::from("a") != "b");
+        let (a, b) = (Name::from("a"), Name::from("b"));
+        assert!(a == a.clone() && a != b && a != "b" && a == "a");
     }
 }
