@@ -122,7 +122,7 @@ impl Node {
 fn meters(registry: &Registry) -> Result<Meters, Failure> {
     let all = registry.meters().map(|meter| MeterRef {
         id: meter.id,
-        serial: meter.serial.clone(),
+        serial: meter.serial.to_string(),
         utility: meter.utility,
         kind: match meter.kind {
             MeterKind::Register => intake::MeterKind::Register,

@@ -60,9 +60,9 @@ pub(crate) fn ports(registry: &Registry, now: Moment) -> Result<Vec<MeterPort>, 
             let ((host, port), unit) = (meter.bus.clone()?, meter.unit?);
             Some(profile::find(&meter.profile).map_err(failed).map(|profile| MeterPort {
                 meter: meter.id,
-                serial: meter.serial.clone(),
+                serial: meter.serial.to_string(),
                 profile,
-                host,
+                host: host.to_string(),
                 port,
                 unit,
                 poll_every: meter.poll_micros.unwrap_or(POLL),

@@ -19,6 +19,7 @@ use wal::{Appender, LogId, RealDisk, Wal};
 use crate::billing::acknowledge::Acknowledgement;
 use crate::billing::adjustments::Proposal;
 use crate::billing::apply::ApplyError;
+use crate::billing::balances::Balances;
 use crate::billing::closing::{CloseAccount, ClosedAccount, ClosingError};
 use crate::billing::components::ComponentLine;
 use crate::billing::correct::CorrectReading;
@@ -28,7 +29,7 @@ use crate::billing::hot::Hot;
 use crate::billing::outages::StateOutage;
 use crate::billing::periods::Refused;
 use crate::billing::recovery::Places;
-use crate::billing::service::{Balance, FRAMES, LocalFuture, REQUESTS, Request, Service};
+use crate::billing::service::{FRAMES, LocalFuture, REQUESTS, Request, Service};
 use crate::billing::supply::Doors;
 use crate::billing::writer::Writer;
 use crate::book::orders::{self, OrderError, Outcome};
@@ -346,7 +347,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Stopped`].
-    pub async fn balances(&self) -> Result<BTreeMap<AccountId, Balance>, Stopped> {
+    pub async fn balances(&self) -> Result<Balances, Stopped> {
         self.ask(Request::Balances).await
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use engine::billing::balances::Balances;
 use engine::billing::explain::Explained;
-use engine::billing::service::Balance;
 use engine::book::payments::TopUp;
 use engine::registry::{AccountKind, Registry};
 use kernel::id::{AccountId, MeterId, Utility};
@@ -30,7 +30,7 @@ pub(super) struct Actor {
 
 /// Three prepaid tenants that may be cut, each with one electricity meter and nothing else, those that owe most for their
 /// history: the first pays when he is cut, the second stays cut, the third's relay is welded.
-fn three(registry: &Registry, balances: &BTreeMap<AccountId, Balance>, now: Moment) -> Result<[Actor; 3], Failure> {
+fn three(registry: &Registry, balances: &Balances, now: Moment) -> Result<[Actor; 3], Failure> {
     let mut found = Vec::new();
     for account in registry.accounts() {
         let may_be_cut = account.kind == AccountKind::Prepaid
@@ -52,7 +52,7 @@ fn three(registry: &Registry, balances: &BTreeMap<AccountId, Balance>, now: Mome
             && meter.utility == Utility::Electricity
             && meter.has_relay
         {
-            let (name, holder) = (account.name.clone(), account.holder.clone());
+            let (name, holder) = (account.name.to_string(), account.holder.to_string());
             found.push(Actor { account: account.id, name, holder, meter: meter.id });
         }
     }

@@ -75,7 +75,7 @@ pub(crate) async fn simulate(node: &Node) -> Result<SimulatedField, Failure> {
     }
     let metered = history::metered(&node.engine.registry(), node.clock.now());
     let with_counts = metered.into_iter().map(|item| {
-        let count = counts.get(&item.meter.serial).copied().unwrap_or(0);
+        let count = counts.get(item.meter.serial.as_str()).copied().unwrap_or(0);
         (item, count)
     });
     scene::field(&with_counts.collect::<Vec<_>>(), &node.clock).await

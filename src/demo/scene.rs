@@ -60,7 +60,7 @@ pub(super) async fn field(metered: &[(Metered, i64)], clock: &Clock) -> Result<S
     let meters = metered.iter().map(|(item, count)| {
         Ok(SimulatedMeter {
             meter: item.meter.id,
-            serial: item.meter.serial.clone(),
+            serial: item.meter.serial.to_string(),
             profile: ingest::profile::find(&item.meter.profile).map_err(failed)?,
             unit: 1,
             load: item.load.clone(),
@@ -90,7 +90,7 @@ async fn watch(node: &Node, payer: &Actor, cut: &Actor, welded: &Actor) -> Resul
         if !paid && pay_at.is_some_and(|at| node.clock.now() >= at) {
             paid = true;
             let call = Call::TopUp {
-                account: payer.name.clone(),
+                account: payer.name.to_string(),
                 amount: "800".into(),
                 key: format!("demo-{}", payer.name),
                 channel: "wechat".into(),

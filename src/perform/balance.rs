@@ -15,8 +15,8 @@ pub(crate) async fn balance(node: &Node, only: Option<&str>, format: Tabular, ev
         let Some(wallet) = balances.get(&account.id) else { continue };
         let figure = |amount| money::figure(account, amount);
         table.push([
-            account.name.clone(),
-            account.holder.clone(),
+            account.name.to_string(),
+            account.holder.to_string(),
             figure(wallet.balance),
             figure(wallet.unposted),
             registry.commodity_of(account.id).to_owned(),

@@ -104,7 +104,7 @@ pub(super) async fn beside(
         };
         table.push(vec![
             format!("{}{band}{tier}{standing}", line.component),
-            registry.service_point(*point).map(|point| point.name.clone()).unwrap_or_default(),
+            registry.service_point(*point).map(|point| point.name.to_string()).unwrap_or_default(),
             version.map_or_else(String::new, |(tariff, _)| tariff.name.clone()),
             version.map_or_else(String::new, |(_, version)| wall_time(site, version.valid_from)),
             worked_out(line),
@@ -192,8 +192,8 @@ pub(super) fn row(
     };
     let version = part.version.and_then(|id| registry.version(id));
     vec![
-        point.map(|point| point.name.clone()).unwrap_or_default(),
-        meter.map(|meter| meter.serial.clone()).unwrap_or_default(),
+        point.map(|point| point.name.to_string()).unwrap_or_default(),
+        meter.map(|meter| meter.serial.to_string()).unwrap_or_default(),
         wall(part.from),
         wall(part.to),
         counts,

@@ -74,7 +74,7 @@ pub(crate) async fn acknowledge(node: &Node, actor: &str, words: &Words<'_>, eve
     }
     let acknowledged = Acknowledgement {
         meter: meter.id,
-        serial: meter.serial.clone(),
+        serial: meter.serial.to_string(),
         issue: issue.to_owned(),
         since,
         reason: reason.trim().to_owned(),

@@ -269,8 +269,8 @@ fn table(registry: &Registry, simulation: &Simulation, by_month: bool, format: T
     let mut push = |account: AccountId, month: Option<LocalMonth>, bills: &Bills| {
         let known = registry.account(account);
         let mut row = vec![
-            known.map_or_else(String::new, |account| account.name.clone()),
-            known.map_or_else(String::new, |account| account.holder.clone()),
+            known.map_or_else(String::new, |account| account.name.to_string()),
+            known.map_or_else(String::new, |account| account.holder.to_string()),
         ];
         row.extend(month.map(|month| month.to_string()));
         let (old, new) = (bills.old.amount(), bills.new.amount());

@@ -12,7 +12,6 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use engine::billing::point::Setup;
-use engine::billing::writer::setups;
 use engine::engine::{Engine, Options};
 use engine::rating::{Pair, Rated, Span, by_account, rate_span};
 use futures::StreamExt as _;
@@ -83,8 +82,8 @@ async fn fill(folder: &Path, meters: u32, days: i64) -> u64 {
 /// The same terms with every price a tenth dearer.
 fn dearer(setup: &Setup) -> Arc<Setup> {
     let mut other = setup.clone();
-    for contract in &mut Arc::make_mut(&mut other.terms).contracts {
-        for version in &mut contract.versions {
+    for contract in &mut other.terms.contracts {
+        for version in Arc::make_mut(&mut contract.versions) {
             let version = Arc::make_mut(version);
             version.prices.iter_mut().flatten().flatten().for_each(|price| *price = Price(price.0 + price.0 / 10));
         }
@@ -100,7 +99,7 @@ async fn measure(folder: &Path) {
     let two = |setup: Arc<Setup>| Pair::between(Arc::clone(&setup), dearer(&setup));
     for (name, pair) in [("re-rate", &one as &dyn Fn(Arc<Setup>) -> Pair), ("old against new prices", &two)] {
         for _ in 0..ROUNDS {
-            let pairs: Vec<Pair> = setups(&handle.registry()).into_values().map(|(_, setup)| pair(setup)).collect();
+            let pairs: Vec<Pair> = handle.registry().setups().cloned().map(pair).collect();
             let began = clock.now();
             let mut stream =
                 rate_span(&handle, pairs, Span::ALL, clock.now(), THREADS).await.expect("the lake can be read");

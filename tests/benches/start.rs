@@ -93,7 +93,7 @@ async fn fill(folder: &Path, meters: u32) {
         let state = PointState {
             watermark: Some(at),
             last_meter: Some(MeterId(id)),
-            epochs: vec![EpochState { epoch: EpochId(id), last_seen: at, register }],
+            epochs: [EpochState { epoch: EpochId(id), last_seen: at, register }].into(),
             counter: TierCounter { period: today.month().0, used: Quantity(57_600) },
             fine_day: i32::try_from(at.0 / DAY).expect("a day"),
         };
@@ -133,9 +133,9 @@ async fn measure(folder: &Path) {
     let opened = real.now().since(began);
     let balances = engine.handle().balances().await.expect("billing runs");
     let answered = real.now().since(began);
-    let sum: Amount = balances.values().map(|balance| balance.balance).sum();
+    let sum: Amount = balances.iter().map(|(_, balance)| balance.balance).sum();
     let seconds = |micros: i64| format!("{}.{:03} s", micros / 1_000_000, micros / 1_000 % 1_000);
-    println!("open in {}, {} balances after {}; {sum:.2}", seconds(opened), balances.len(), seconds(answered));
+    println!("open in {}, {} balances after {}; {sum:.2}", seconds(opened), balances.iter().count(), seconds(answered));
     drop(balances);
     engine.close().await.expect("the engine closes");
 }

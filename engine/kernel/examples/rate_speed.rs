@@ -64,11 +64,16 @@ fn terms(bands: &[(u16, u16, Band)], bounds: &[i64]) -> Terms {
         source: String::new(),
     };
     version.check().expect("a sound tariff");
-    let versions = vec![Arc::new(version)];
+    let versions = [Arc::new(version)].into();
     let household = Household::default();
     let contract = Contract { account: AccountId(1), valid_from: Moment(0), valid_to: None, household, versions };
     let days = Arc::new(SiteDays::new(days.collect()).expect("consecutive days"));
-    Terms { days, calendar: Arc::new(Calendar::default()), contracts: vec![contract], conversion: Default::default() }
+    Terms {
+        days,
+        calendar: Arc::new(Calendar::default()),
+        contracts: [contract].into(),
+        conversion: Default::default(),
+    }
 }
 
 fn epoch(id: u32) -> Epoch {

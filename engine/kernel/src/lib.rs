@@ -8,7 +8,7 @@
 //!
 //! **Survives a crash:** nothing. State that must survive is a value that the engine stores in the book.
 //!
-//! Modules in reading order: [`id`], [`unit`], [`time`], [`money`], [`reading`] and [`batch`] are the words; [`epoch`],
+//! Modules in reading order: [`id`], [`unit`], [`time`], [`money`], [`few`], [`reading`] and [`batch`] are the words; [`epoch`],
 //! [`judge`], [`conversion`], [`calendar`], [`tariff`], [`rate`], [`gap`], [`history`] and [`point`] price what meters
 //! read; [`component`] and [`statement`] make bills of it, [`sale`] keeps wallets
 //! in units; [`control`] cuts off and reconnects.
@@ -24,6 +24,7 @@ pub mod component;
 pub mod control;
 pub mod conversion;
 pub mod epoch;
+pub mod few;
 pub mod gap;
 pub mod history;
 pub mod id;

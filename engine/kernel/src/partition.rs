@@ -2,7 +2,6 @@
 //! rating that charges use.
 
 use alloc::sync::Arc;
-use alloc::vec;
 
 use crate::calendar::Calendar;
 use crate::id::AccountId;
@@ -51,12 +50,12 @@ pub fn prove(
         valid_from: version.valid_from,
         valid_to: None,
         household: Household::default(),
-        versions: vec![Arc::clone(version)],
+        versions: [Arc::clone(version)].into(),
     };
     let terms = Terms {
         days: Arc::clone(days),
         calendar: Arc::clone(calendar),
-        contracts: vec![contract],
+        contracts: [contract].into(),
         conversion: Default::default(),
     };
     let first = days.all().first().map_or(version.valid_from, |day| day.start);

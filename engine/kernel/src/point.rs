@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::epoch::Epoch;
+use crate::few::Few;
 use crate::gap::{self, GAP_OVER, Outage, Spread};
 use crate::history::{History, LOOK_BACK_DAYS};
 use crate::id::{EpochId, MeterId};
@@ -33,7 +34,7 @@ pub struct PointState {
     /// Whose reading that was: at one moment meters are judged in the order of their identifiers.
     pub last_meter: Option<MeterId>,
     /// Each installation that was read, by its epoch.
-    pub epochs: Vec<EpochState>,
+    pub epochs: Few<EpochState>,
     /// What was used in the tier period.
     pub counter: TierCounter,
     /// The day of UTC, since 1970, in which the last fine interval ended; 0 where there was none. Where it is long past, a
@@ -46,7 +47,7 @@ pub struct PointState {
 struct PointState1 {
     watermark: Option<Moment>,
     last_meter: Option<MeterId>,
-    epochs: Vec<EpochState>,
+    epochs: Few<EpochState>,
     counter: TierCounter,
 }
 

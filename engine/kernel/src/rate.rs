@@ -4,12 +4,12 @@
 //! quantity exactly. The tier counter alone saturates where 64 bits end (9.2e15 billing units in one period).
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Calendar;
 use crate::conversion::Conversion;
+use crate::few::Few;
 use crate::id::{AccountId, TariffVersionId};
 use crate::judge::Interval;
 use crate::money::{Amount, Price, Quantity};
@@ -27,8 +27,8 @@ pub struct Contract {
     pub valid_to: Option<Moment>,
     /// Who lives there: it moves the thresholds of tiers.
     pub household: Household,
-    /// The tariff's versions, by `valid_from`.
-    pub versions: Vec<Arc<TariffVersion>>,
+    /// The tariff's versions, by `valid_from`; contracts of one tariff share them.
+    pub versions: Arc<[Arc<TariffVersion>]>,
 }
 
 /// All that pricing of one service point reads.
@@ -39,7 +39,7 @@ pub struct Terms {
     /// The site's day types.
     pub calendar: Arc<Calendar>,
     /// By `valid_from`, without overlaps.
-    pub contracts: Vec<Contract>,
+    pub contracts: Few<Contract>,
     /// What a m3 of gas is worth, where it is billed as energy.
     pub conversion: Conversion,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kernel::control::policy::Policy;
 use kernel::epoch::ProfileFacts;
+use kernel::few::Few;
 use kernel::id::ServicePointId;
 use kernel::time::Moment;
 
@@ -14,7 +15,7 @@ use super::late::{Task, agree, resolve};
 use super::point::Setup;
 use super::settlement::Settlement;
 use super::supply::Rerated;
-use super::writer::{Writer, setups};
+use super::writer::Writer;
 use crate::book::{BookError, Tx};
 use crate::registry::{Registry, load_from};
 use crate::site_file::{self, Checks, Fault, Plan, RegisterEdit, SiteText, WriteError};
@@ -145,14 +146,13 @@ impl Writer {
         origin: Origin,
     ) -> Result<(), BillingError> {
         let registry = Arc::new(load_from(tx.conn()).await?);
-        let new_setups = setups(&registry);
         let mut work = Vec::new();
         for (id, since) in dirty {
-            let Some((_, new)) = new_setups.get(id) else { continue };
+            let Some(new) = registry.setup(*id) else { continue };
             // Where there was no service point, nothing was charged: its meters' earlier readings are now.
             let old = match self.pricing.points.get(id) {
                 Some(point) => Arc::clone(&point.setup),
-                None => Arc::new(Setup { epochs: Arc::default(), ..new.as_ref().clone() }),
+                None => Arc::new(Setup { epochs: Few::default(), ..new.as_ref().clone() }),
             };
             let start = self.start_before(*id, &old, old.rated_from(*since)).await?;
             work.push((*id, old, Arc::clone(new), start));
@@ -182,7 +182,7 @@ impl Writer {
         let charging = self.charging.points().clone();
         self.registry = Arc::clone(&registry);
         self.charging.follow(&registry);
-        self.pricing.replace_setups(&new_setups);
+        self.pricing.follow(&registry);
         for outcome in outcomes {
             self.take_outcome(outcome);
         }

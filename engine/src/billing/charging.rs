@@ -76,13 +76,14 @@ impl Writer {
         let now = self.clock.now();
         let Writer { charging, pricing, registry, .. } = self;
         let mut marked = BTreeSet::new();
-        for (id, point) in pricing.points.iter_mut().filter(|(id, point)| point.changed && charging.concerns(**id)) {
-            let setup = Arc::clone(&point.setup);
-            for (key, line) in point.lines.all().iter() {
+        for point in pricing.points.iter_mut().filter(|point| point.changed && charging.concerns(point.id)) {
+            let (id, setup) = (point.id, Arc::clone(&point.setup));
+            for line in point.lines.all().iter() {
+                let key = line.key;
                 let ended = || registry.account(key.account).is_some_and(|account| account.has_ended(now));
                 let energy = line.changed && key.component == ComponentName::ENERGY;
                 if energy && (setup.is_closed(key.date) || ended()) {
-                    marked.insert((*id, key.date.month()));
+                    marked.insert((id, key.date.month()));
                 }
             }
         }
@@ -121,7 +122,8 @@ impl Writer {
     /// Whether anything that is charged at a service point rests on its demand.
     pub(super) fn measures_demand(&self, point: ServicePointId) -> bool {
         let terms = self.registry.terms(point).filter(|_| self.charging.points.contains(&point));
-        let versions = terms.into_iter().flat_map(|terms| &terms.contracts).flat_map(|contract| &contract.versions);
+        let versions =
+            terms.into_iter().flat_map(|terms| &terms.contracts).flat_map(|contract| contract.versions.iter());
         versions.flat_map(|version| &version.components).any(|component| component.charge.window().is_some())
     }
 

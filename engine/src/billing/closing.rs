@@ -161,7 +161,7 @@ impl Writer {
         order: &CloseAccount,
         now: Moment,
     ) -> Result<(), ClosingError> {
-        let account = owner.name.clone();
+        let account = owner.name.to_string();
         let known = self.registry.account(order.account).ok_or(OrderError::UnknownAccount(order.account))?;
         if let Some(since) = known.closed_at {
             return Err(ClosingError::Already { account, since });
@@ -175,7 +175,7 @@ impl Writer {
         for point in self.registry.points_of_account(order.account) {
             let later = |from: Moment, payer| payer == order.account && from >= order.at;
             if point.contracts.iter().any(|contract| later(contract.valid_from, contract.account)) {
-                return Err(ClosingError::Later { account, point: point.name.clone() });
+                return Err(ClosingError::Later { account, point: point.name.to_string() });
             }
             let ends = |contract: &Contract| {
                 contract.account == order.account && contract.valid_to.is_none_or(|to| to > order.at)
@@ -214,7 +214,7 @@ impl Writer {
                 let end = contract.valid_to.unwrap_or(at).min(at);
                 let here =
                     |from: Moment, to: Option<Moment>| from < end && to.is_none_or(|to| to > contract.valid_from);
-                let epochs = point.epochs.iter().filter(|epoch| here(epoch.valid_from, epoch.valid_to));
+                let epochs = point.epochs().iter().filter(|epoch| here(epoch.valid_from, epoch.valid_to));
                 let Some(last) = epochs.max_by_key(|epoch| epoch.valid_from) else { continue };
                 let needed = last.valid_to.unwrap_or(end).min(end);
                 let read = self.pricing.points.get(&point.id).and_then(|runtime| runtime.state.measured_until());

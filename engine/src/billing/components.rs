@@ -119,8 +119,8 @@ impl Writer {
         }
         for id in &points {
             let Some(point) = self.pricing.points.get_mut(id) else { continue };
-            for (key, line) in point.lines.all().iter().filter(|(key, _)| key.date.month() == month) {
-                charged.entry((*id, *key)).or_default().add(line.sum);
+            for line in point.lines.all().iter().filter(|line| line.key.date.month() == month) {
+                charged.entry((*id, line.key)).or_default().add(line.sum());
             }
         }
         Ok(charged)
@@ -195,8 +195,7 @@ impl Writer {
     /// # Errors
     /// [`BillingError`] where book or lake cannot be read.
     pub async fn components(&self, account: AccountId, month: LocalMonth) -> Result<Vec<ComponentLine>, BillingError> {
-        let points: BTreeSet<ServicePointId> =
-            self.pricing.points_of.get(&account).into_iter().flatten().copied().collect();
+        let points: BTreeSet<ServicePointId> = self.registry.paid_by(account).collect();
         let concerned: BTreeSet<ServicePointId> =
             points.iter().copied().filter(|point| self.charging.points.contains(point)).collect();
         let mut charged = Charged::new();
@@ -227,8 +226,8 @@ impl Writer {
     ) -> Result<Vec<ComponentLine>, BillingError> {
         let mut lines = self.components(account, date.month()).await?;
         lines.retain(|line| line.line.why != Why::Days && line.date == date);
-        for id in self.pricing.points_of.get(&account).into_iter().flatten() {
-            let Some(point) = self.pricing.points.get(id) else { continue };
+        for id in self.registry.paid_by(account) {
+            let Some(point) = self.pricing.points.get(&id) else { continue };
             let day = DayRun { first: date, count: 1 };
             for key in super::accrual::fixed(&point.setup.terms, date..=date).into_keys() {
                 let component = component_of(&self.registry, key.version, key.component);
@@ -249,7 +248,7 @@ impl Writer {
                     standing: Standing::Final,
                     why: Why::Days,
                 };
-                lines.push(ComponentLine { point: *id, date, line });
+                lines.push(ComponentLine { point: id, date, line });
             }
         }
         Ok(lines)

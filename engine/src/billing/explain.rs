@@ -104,12 +104,12 @@ impl Writer {
     /// [`BillingError`] where a stored state or a file of the lake cannot be read.
     pub async fn explain(&self, asked: &Explained) -> Result<Vec<ExplainedPart>, BillingError> {
         let mut explained = Vec::new();
-        for id in self.pricing.points_of.get(&asked.account).into_iter().flatten() {
-            let Some(point) = self.pricing.points.get(id) else { continue };
+        for id in self.registry.paid_by(asked.account) {
+            let Some(point) = self.pricing.points.get(&id) else { continue };
             let setup: Arc<Setup> = Arc::clone(&point.setup);
             let Some(day) = setup.terms.days.on(*asked.days.start()).copied() else { continue };
             // One moment earlier, so that the reading before the day's first instant is among the rows.
-            let start = self.start_before(*id, &setup, day.start.plus(-1)).await?;
+            let start = self.start_before(id, &setup, day.start.plus(-1)).await?;
             let after = start.read_after();
             let meters: BTreeSet<MeterId> = setup.meters().collect();
             let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
@@ -118,7 +118,7 @@ impl Writer {
             rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
             let mut parts: Vec<(Option<usize>, Part)> = Vec::new();
             let rated = rate(&setup, &start, &rows, self.clock.now(), |index, part| {
-                if asked.holds(*id, part) {
+                if asked.holds(id, part) {
                     parts.push((index, *part));
                 }
             });
@@ -146,7 +146,7 @@ impl Writer {
                 let epoch = setup.epochs.iter().find(holds).cloned();
                 let converts = epoch.as_ref().filter(|epoch| epoch.converts);
                 let converted = converts.and_then(|epoch| converted(&setup, epoch, (reading, previous), &part));
-                explained.push(ExplainedPart { point: *id, reading, previous, epoch, part, converted });
+                explained.push(ExplainedPart { point: id, reading, previous, epoch, part, converted });
             }
         }
         Ok(explained)

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kernel::id::{Seq, Utility};
+use kernel::id::{MeterId, Seq, ServicePointId, Utility};
 use sqlx::Row as _;
 
 use super::error::BillingError;
@@ -46,16 +46,17 @@ impl Writer {
         let through = self.settled.0;
         self.flushing_through = through;
         let (book, root, listed) = (self.book.clone(), self.lake.clone(), self.files.clone());
-        let (meters, points) = self.pricing.utilities();
+        let registry = Arc::clone(&self.registry);
         let (_, mut frames) = self.hot.snapshot();
         frames.retain(|frame| frame.seq.0 <= through);
         async move {
             let (rows, lines) = posted_lines(&book).await?;
             let stamp = next_file(&book).await?;
             let work = move || -> Result<(Flushed, Flushed), LakeError> {
-                let utility = |of: Option<&Utility>| of.copied().unwrap_or(Utility::Electricity);
-                let filed = readings(&root, &listed, stamp, &frames, |meter| utility(meters.get(&meter)))?;
-                let charged = charges(&root, &listed, stamp, &rows, |point| utility(points.get(&point)))?;
+                let of_point = |id| registry.service_point(id).map_or(Utility::Electricity, |point| point.utility);
+                let of_meter = |id| registry.points_of(id).first().copied().map_or(Utility::Electricity, of_point);
+                let filed = readings(&root, &listed, stamp, &frames, |meter| of_meter(MeterId(meter)))?;
+                let charged = charges(&root, &listed, stamp, &rows, |point| of_point(ServicePointId(point)))?;
                 Ok((filed, charged))
             };
             let written = tokio::task::spawn_blocking(work).await;

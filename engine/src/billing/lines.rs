@@ -1,5 +1,6 @@
 //! Usage lines: rated usage and other charges added up by day, component, band, tier and tariff version, until posted.
 
+use kernel::few::Few;
 use kernel::id::{AccountId, TariffVersionId};
 use kernel::money::{Amount, Quantity};
 use kernel::rate::Part;
@@ -62,61 +63,55 @@ impl Sum {
     }
 }
 
-/// A line that is not posted yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A line that is not posted yet; flat, because a million service points have some each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What it adds up to.
-    pub sum: Sum,
+    /// Which.
+    pub key: LineKey,
+    quantity: Quantity,
+    amount: Amount,
     /// The book holds a row of it (with an older sum when `changed`).
     pub stored: bool,
     /// The book does not know the present sum.
     pub changed: bool,
 }
 
-/// Lines in order of their keys: a sorted list, because a million service points have a few lines each, and the smallest
-/// tree takes the room of eleven.
+impl Line {
+    /// What it adds up to.
+    #[must_use]
+    pub fn sum(&self) -> Sum {
+        Sum { quantity: self.quantity, amount: self.amount }
+    }
+}
+
+/// Lines in order of their keys: a sorted list, because the smallest tree takes the room of eleven.
 #[derive(Clone, Debug, Default)]
-pub struct Sorted(Vec<(LineKey, Line)>);
+pub struct Sorted(Few<Line>);
 
 impl Sorted {
-    fn insert(&mut self, key: LineKey, line: Line) {
-        *self.at(key) = line;
-    }
-
     /// The line of a key, which is there from now on.
     fn at(&mut self, key: LineKey) -> &mut Line {
-        let place = match self.0.binary_search_by_key(&key, |(key, _)| *key) {
-            Ok(place) => place,
-            Err(place) => {
-                if self.0.is_empty() {
-                    // One at a time would round up to four.
-                    self.0.reserve_exact(1);
-                }
-                self.0.insert(place, (key, Line::default()));
-                place
-            }
-        };
-        &mut self.0[place].1
+        let place = self.0.binary_search_by_key(&key, |line| line.key).unwrap_or_else(|place| {
+            let (quantity, amount) = (Quantity::ZERO, Amount::ZERO);
+            self.0.insert(place, Line { key, quantity, amount, stored: false, changed: false });
+            place
+        });
+        &mut self.0[place]
     }
 
     /// All lines, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&LineKey, &Line)> {
-        self.0.iter().map(|(key, line)| (key, line))
-    }
-
-    /// Their keys, in order.
-    pub fn keys(&self) -> impl ExactSizeIterator<Item = &LineKey> {
-        self.0.iter().map(|(key, _)| key)
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Line> {
+        self.0.iter()
     }
 
     /// All lines, to be changed.
-    pub fn values_mut(&mut self) -> impl ExactSizeIterator<Item = &mut Line> {
-        self.0.iter_mut().map(|(_, line)| line)
+    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = &mut Line> {
+        self.0.iter_mut()
     }
 
     /// Keeps the lines that `keep` says.
-    pub fn retain(&mut self, mut keep: impl FnMut(&LineKey, &mut Line) -> bool) {
-        self.0.retain_mut(|(key, line)| keep(key, line));
+    pub fn retain(&mut self, mut keep: impl FnMut(&Line) -> bool) {
+        self.0.retain(|line| keep(line));
     }
 }
 
@@ -124,49 +119,71 @@ impl Sorted {
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
     lines: Sorted,
-    /// What the last parts added to one line: consecutive parts mostly share it.
+    /// Only where something was added of late.
+    added: Option<Box<Added>>,
+}
+
+/// What was added since it was asked for last.
+#[derive(Clone, Debug, Default)]
+struct Added {
+    /// To one line: consecutive parts mostly share it.
     recent: Option<(LineKey, Sum)>,
-    /// What was added since [`Lines::take_owed`], by account.
+    /// To what accounts owe, since [`Lines::take_owed`].
     owed: Vec<(AccountId, Amount)>,
 }
 
 impl Lines {
     /// A line as the book holds it.
     pub fn load(&mut self, key: LineKey, sum: Sum) {
-        self.lines.insert(key, Line { sum, stored: true, changed: false });
+        let line = self.lines.at(key);
+        *line = Line { key, quantity: sum.quantity, amount: sum.amount, stored: true, changed: false };
     }
 
     /// Adds to a line.
     pub fn add(&mut self, key: LineKey, sum: Sum) {
-        match &mut self.recent {
+        let added = self.added.get_or_insert_default();
+        match &mut added.recent {
             Some((recent, total)) if *recent == key => total.add(sum),
-            _ => {
-                self.fold();
-                self.recent = Some((key, sum));
+            recent => {
+                if let Some(earlier) = recent.replace((key, sum)) {
+                    fold(&mut self.lines, earlier);
+                }
             }
         }
-        match self.owed.last_mut() {
+        match added.owed.last_mut() {
             Some((account, amount)) if *account == key.account => *amount += sum.amount,
-            _ => self.owed.push((key.account, sum.amount)),
-        }
-    }
-
-    fn fold(&mut self) {
-        if let Some((key, sum)) = self.recent.take() {
-            let line = self.lines.at(key);
-            line.sum.add(sum);
-            line.changed = true;
+            _ => added.owed.push((key.account, sum.amount)),
         }
     }
 
     /// What accounts owe more (or less) since this was asked last.
     pub fn take_owed(&mut self) -> Vec<(AccountId, Amount)> {
-        std::mem::take(&mut self.owed)
+        self.added.as_mut().map(|added| std::mem::take(&mut added.owed)).unwrap_or_default()
+    }
+
+    /// The keys of all lines, in order but for the one that was added to last.
+    pub fn keys(&self) -> impl Iterator<Item = LineKey> {
+        let recent = self.added.as_ref().and_then(|added| added.recent).map(|(key, _)| key);
+        self.lines.iter().map(|line| line.key).chain(recent)
     }
 
     /// All lines, in order.
     pub fn all(&mut self) -> &mut Sorted {
-        self.fold();
+        if let Some(added) = &mut self.added {
+            if let Some(recent) = added.recent.take() {
+                fold(&mut self.lines, recent);
+            }
+            if added.owed.is_empty() {
+                self.added = None;
+            }
+        }
         &mut self.lines
     }
+}
+
+fn fold(lines: &mut Sorted, (key, sum): (LineKey, Sum)) {
+    let line = lines.at(key);
+    line.quantity += sum.quantity;
+    line.amount += sum.amount;
+    line.changed = true;
 }

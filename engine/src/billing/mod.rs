@@ -10,8 +10,8 @@
 //!
 //! **Survives a crash:** what was settled, and every frame of the log. Files that no settlement listed are swept.
 //!
-//! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`lines`] what it
-//! adds up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`corrections`] and [`correct`] what
+//! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`points`] all of
+//! them, [`lines`] what they add up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`corrections`] and [`correct`] what
 //! people say instead, [`outages`] when they say that nothing flowed, [`reprice`] what a re-rate finds and posts (and `recharge`, beside energy), [`posting`]
 //! lines to transfers, [`adjustments`], [`approval`], [`periods`] and [`statements`] what is closed, [`accrual`],
 //! [`components`], [`charging`], [`component_facts`] and [`maxima`] charges beside energy, [`charged`] what the book and the lake say was charged,
@@ -19,13 +19,14 @@
 //! [`writer`] the whole, [`money`] orders that move money, [`apply`] changes of the registry (and `contradiction`, what
 //! readings say against stated counts), [`closing`] those that end an account or hand a service point over,
 //! [`acknowledge`] findings looked at, [`filing`] the lake, [`supply`] control at its side, [`recovery`] the start,
-//! [`service`] the running task, [`explain`] the way back.
+//! [`service`] the running task, [`balances`] its first answer, [`explain`] the way back.
 
 pub mod accrual;
 pub mod acknowledge;
 pub mod adjustments;
 pub mod apply;
 pub mod approval;
+pub mod balances;
 pub mod charged;
 pub mod charging;
 pub mod closing;
@@ -47,6 +48,7 @@ pub mod outages;
 pub(crate) mod packed;
 pub mod periods;
 pub mod point;
+pub mod points;
 pub mod posting;
 pub mod pricing;
 mod recharge;

@@ -17,7 +17,7 @@ use super::component_facts::{self, AccountMonth, Charged};
 use super::error::BillingError;
 use super::settlement::Settlement;
 use super::supply::Rerated;
-use super::writer::{Writer, setups};
+use super::writer::Writer;
 use crate::book::bulk;
 use crate::book::chain::{self, Entry};
 use crate::book::{BookError, Tx};
@@ -222,7 +222,7 @@ impl Writer {
     }
 
     fn take_registry(&mut self, registry: Arc<Registry>, at: Moment) {
-        self.pricing.replace_setups(&setups(&registry));
+        self.pricing.follow(&registry);
         self.charging.follow(&registry);
         self.registry = registry;
         self.registry_changed(at);
@@ -332,7 +332,7 @@ impl Writer {
                 continue;
             };
             let until = last.map_or(end, |to| to.min(end));
-            for epoch in point.epochs.iter() {
+            for epoch in point.epochs() {
                 let stands = epoch.valid_from < until && epoch.valid_to.is_none_or(|to| to >= until);
                 let state = runtime.state.epochs.iter().find(|known| known.epoch == epoch.id);
                 let read = state.and_then(|known| known.register.measured_until());
@@ -341,9 +341,9 @@ impl Writer {
                     continue;
                 }
                 if state.is_some_and(|known| known.register.in_doubt()) {
-                    doubtful.push(point.name.clone());
+                    doubtful.push(point.name.to_string());
                 } else {
-                    unread.extend(self.registry.meter(epoch.meter).map(|meter| meter.serial.clone()));
+                    unread.extend(self.registry.meter(epoch.meter).map(|meter| meter.serial.to_string()));
                 }
             }
         }

@@ -1,38 +1,20 @@
-//! One service point in memory: its terms, its state, its open lines.
+//! One service point in memory: its state, its open lines, and the news of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kernel::epoch::Epoch;
-use kernel::gap::Outage;
-use kernel::id::{AccountId, MeterId, ServicePointId, SiteId};
+use kernel::id::{AccountId, MeterId, ServicePointId};
 use kernel::judge::Mark;
 use kernel::money::Amount;
 use kernel::point::{Point, PointState, Row, Sink, Step};
-use kernel::rate::{Cell, Part, Terms};
+use kernel::rate::{Cell, Part};
 use kernel::reading::{Value, Verdict};
 use kernel::time::{LocalDate, LocalMonth, Moment};
 
 use super::lines::{LineKey, Lines, Sum};
 use super::rerate::Sums;
 use crate::lake::read::StoredRow;
-
-/// What a service point is rated by; replaced as a whole when the registry changes.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// Which.
-    pub id: ServicePointId,
-    /// Its installations, by `valid_from`; the registry's own.
-    pub epochs: Arc<[Epoch]>,
-    /// Contracts, tariffs, local days, day types; the registry's own.
-    pub terms: Arc<Terms>,
-    /// Its site.
-    pub site: SiteId,
-    /// The site's last closed month.
-    pub closed_through: Option<LocalMonth>,
-    /// When its meters had no supply, by the beginning; none for nearly all.
-    pub outages: Option<Arc<Vec<Outage>>>,
-}
+pub use crate::registry::Setup;
 
 impl Setup {
     /// As the kernel takes it.
@@ -139,14 +121,23 @@ impl MonthMarks {
 /// One service point in memory.
 #[derive(Debug)]
 pub struct PointRuntime {
+    /// Which.
+    pub id: ServicePointId,
+    /// Something here differs from the book.
+    pub changed: bool,
     /// What it is rated by.
     pub setup: Arc<Setup>,
     /// What must survive.
     pub state: PointState,
     /// Lines that are not posted yet.
     pub lines: Lines,
-    /// Something here differs from the book.
-    pub changed: bool,
+    /// Only where something happened since the last settlement.
+    pub news: Option<Box<News>>,
+}
+
+/// What happened at a service point since the last settlement, and what makes its next reading cheap.
+#[derive(Debug, Default)]
+pub struct News {
     /// Checkpoints that the book does not hold yet.
     pub checkpoints: Checkpoints,
     /// The book's checkpoints from this month on were made by readings or terms that have changed since.
@@ -161,42 +152,54 @@ pub struct PointRuntime {
     cell: Option<Cell>,
 }
 
+impl News {
+    /// Whether nothing of it is still to be written or resolved.
+    fn is_old(&self) -> bool {
+        let News { checkpoints, stale_from, late, verdicts, before, marks: _, cell: _ } = self;
+        let resolved = late.is_empty() && verdicts.is_empty() && before.is_empty();
+        resolved && checkpoints.is_empty() && stale_from.is_none()
+    }
+}
+
 impl PointRuntime {
-    /// A service point as the book holds it.
+    /// A service point of which nothing is known yet.
     #[must_use]
-    pub fn new(setup: Arc<Setup>, state: PointState) -> PointRuntime {
-        PointRuntime {
-            setup,
-            state,
-            lines: Lines::default(),
-            changed: false,
-            checkpoints: Checkpoints::new(),
-            stale_from: None,
-            late: Vec::new(),
-            verdicts: Vec::new(),
-            before: Sums::new(),
-            marks: MonthMarks::default(),
-            cell: None,
-        }
+    pub fn new(setup: Arc<Setup>) -> PointRuntime {
+        let (id, state) = (setup.id, PointState::default());
+        PointRuntime { id, changed: false, setup, state, lines: Lines::default(), news: None }
+    }
+
+    /// Where something new is added.
+    pub fn news(&mut self) -> &mut News {
+        self.news.get_or_insert_default()
+    }
+
+    /// Readings that arrived late.
+    #[must_use]
+    pub fn late(&self) -> &[StoredRow] {
+        self.news.as_ref().map_or(&[], |news| &news.late)
     }
 
     /// Rates by other terms from now on.
     pub fn replace_setup(&mut self, setup: Arc<Setup>) {
         self.setup = setup;
-        self.cell = None;
+        if let Some(news) = &mut self.news {
+            news.cell = None;
+        }
     }
 
     /// Replaces the state after readings later than `after` were rated anew. Checkpoints of months that begin later
     /// hold no longer, also those of months without a reading.
     pub fn replace_state(&mut self, state: PointState, checkpoints: Checkpoints, after: Moment) {
         let first = self.setup.month_of(after).map_or(LocalMonth(i32::MIN), |month| LocalMonth(month.month.0 + 1));
-        self.stale_from = Some(self.stale_from.map_or(first, |earlier| earlier.min(first)));
-        self.checkpoints.retain(|month, _| *month < first);
-        self.checkpoints.extend(checkpoints);
         self.state = state;
         self.changed = true;
-        self.marks = MonthMarks::default();
-        self.cell = None;
+        let news = self.news();
+        news.stale_from = Some(news.stale_from.map_or(first, |earlier| earlier.min(first)));
+        news.checkpoints.retain(|month, _| *month < first);
+        news.checkpoints.extend(checkpoints);
+        news.marks = MonthMarks::default();
+        news.cell = None;
     }
 
     /// Takes the next reading; [`Step::Late`] changes nothing: the settlement rates it, with a history of the days before.
@@ -204,11 +207,12 @@ impl PointRuntime {
         if (self.state.watermark, self.state.last_meter) >= (Some(row.time), Some(row.meter)) {
             return Step::Late;
         }
-        let begun = self.marks.before(&self.setup, &self.state, row.time);
-        let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
+        let news = self.news.get_or_insert_default();
+        let begun = news.marks.before(&self.setup, &self.state, row.time);
+        let mut sink = Collect { lines: &mut self.lines, verdicts: &mut news.verdicts };
         self.changed = true;
-        let step = self.setup.point().advance(&mut self.state, &mut self.cell, None, row, &mut sink);
-        self.marks.after(begun, &self.state, row.time, &mut self.checkpoints);
+        let step = self.setup.point().advance(&mut self.state, &mut news.cell, None, row, &mut sink);
+        news.marks.after(begun, &self.state, row.time, &mut news.checkpoints);
         step
     }
 
@@ -219,21 +223,44 @@ impl PointRuntime {
             return;
         }
         let before = self.state.clone();
-        let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
-        let waiting = self.setup.point().close(&mut self.state, &mut self.cell, None, until, &mut sink);
+        let news = self.news.get_or_insert_default();
+        let mut sink = Collect { lines: &mut self.lines, verdicts: &mut news.verdicts };
+        let waiting = self.setup.point().close(&mut self.state, &mut news.cell, None, until, &mut sink);
         self.changed |= self.state != before;
         if let Some((meter, time)) = waiting
-            && !self.late.iter().any(waits)
+            && !news.late.iter().any(waits)
         {
             let (value, verdict) = (Value::Register(0), Verdict::Pending);
             let row = StoredRow { meter, time, value, received_at: time, seq: 0, row: None, verdict, correction: None };
-            self.late.push(row);
+            news.late.push(row);
+        }
+        if !self.changed {
+            self.rest();
         }
     }
 
     /// What accounts owe more since this was asked last.
     pub fn take_owed(&mut self) -> Vec<(AccountId, Amount)> {
         self.lines.take_owed()
+    }
+
+    /// To be called once the book holds everything that is here.
+    pub fn settled(&mut self) {
+        self.changed = false;
+        for line in self.lines.all().iter_mut() {
+            (line.stored, line.changed) = (true, false);
+        }
+        if let Some(news) = &mut self.news {
+            news.checkpoints.clear();
+            news.stale_from = None;
+        }
+        self.rest();
+    }
+
+    fn rest(&mut self) {
+        if self.news.as_ref().is_some_and(|news| news.is_old()) {
+            self.news = None;
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! Lines of a closed month do not wait for anything; those that somebody owes never come here after the close (see
 //! [`super::adjustments`]). Lines that move no money (nobody owes them, or they sum to zero) are settled under a negative number.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use kernel::id::{AccountId, ServicePointId, SiteId, Utility};
 use kernel::money::Amount;
@@ -13,6 +13,8 @@ use kernel::time::{DAY, LocalDate, LocalMonth, Moment};
 
 use super::lines::{ComponentName, LineKey, Sum};
 use super::point::PointRuntime;
+use super::points::Points;
+use crate::registry::Registry;
 
 /// A usage transfer to be booked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +61,6 @@ pub struct Posting {
     pub removed: Vec<(ServicePointId, LineKey)>,
 }
 
-/// Which service points an account pays for.
-pub type PointsOf = BTreeMap<AccountId, Vec<ServicePointId>>;
-
 /// The next numbers to settle under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Numbers {
@@ -71,54 +70,41 @@ pub struct Numbers {
     pub unmoved: i64,
 }
 
+/// An account's day at a service point, and when it ended.
+type Ended = (AccountId, LocalDate, Moment);
+
 /// Takes the lines of complete days out of the open ones. Days of closed months, and of the one
 /// that is `closing`, are complete whatever was read.
 pub fn post(
-    points: &mut BTreeMap<ServicePointId, Box<PointRuntime>>,
-    points_of: &PointsOf,
-    utility_of: impl Fn(ServicePointId) -> Utility,
+    points: &mut Points,
+    registry: &Registry,
     closing: Option<(SiteId, LocalMonth)>,
     now: Moment,
     numbers: &mut Numbers,
 ) -> Posting {
-    let read_until: BTreeMap<ServicePointId, Option<Moment>> =
-        points.iter().map(|(id, point)| (*id, point.state.watermark)).collect();
+    // All of it is found before anything is taken: a day waits for all service points that its account pays for.
+    let complete: Vec<(ServicePointId, Vec<Ended>)> = points
+        .iter()
+        .map(|point| (point.id, complete(point, points, registry, closing, now)))
+        .filter(|(_, days)| !days.is_empty())
+        .collect();
     let mut posting = Posting::default();
     let mut days: BTreeMap<(AccountId, LocalDate, Utility, ComponentName), (Amount, Moment)> = BTreeMap::new();
-    let mut taken: Vec<(ServicePointId, LineKey, Sum)> = Vec::new();
-    for (id, point) in points.iter_mut() {
-        let mut complete: BTreeMap<(AccountId, LocalDate), Option<Moment>> = BTreeMap::new();
-        let day_end = |date: LocalDate, point: &PointRuntime| point.setup.terms.days.on(date).map(|day| day.end);
-        let dates: BTreeSet<(AccountId, LocalDate)> =
-            point.lines.all().keys().map(|key| (key.account, key.date)).collect();
-        for (account, date) in dates {
-            let end = day_end(date, point).filter(|end| {
-                let beyond = |watermark: Option<Moment>| watermark.is_some_and(|watermark| watermark >= *end);
-                let mut others = points_of.get(&account).into_iter().flatten();
-                let passed = now.since(*end);
-                let setup = &point.setup;
-                let closes = closing.is_some_and(|(site, month)| setup.site == site && date.month() <= month);
-                if closes || setup.is_closed(date) {
-                    true
-                } else if beyond(point.state.watermark) {
-                    passed >= DAY || others.all(|other| beyond(read_until.get(other).copied().flatten()))
-                } else {
-                    // Its meter has fallen silent; while its readings are still coming in, the day waits for them.
-                    passed >= 2 * DAY && !point.changed
-                }
-            });
-            complete.insert((account, date), end);
-        }
-        point.lines.all().retain(|key, line| {
-            let Some(end) = complete.get(&(key.account, key.date)).copied().flatten() else { return true };
+    let mut taken: Vec<(ServicePointId, Utility, LineKey, Sum)> = Vec::new();
+    for (id, ended) in complete {
+        let Some(point) = points.get_mut(&id) else { continue };
+        let utility = point.setup.utility;
+        point.lines.all().retain(|line| {
+            let key = line.key;
+            let end = ended.iter().find(|(account, date, _)| (*account, *date) == (key.account, key.date));
+            let Some((_, _, end)) = end else { return true };
             if line.stored {
-                posting.removed.push((*id, *key));
+                posting.removed.push((id, key));
             }
-            taken.push((*id, *key, line.sum));
+            taken.push((id, utility, key, line.sum()));
             if key.account != AccountId(0) {
-                let day =
-                    days.entry((key.account, key.date, utility_of(*id), key.component)).or_insert((Amount::ZERO, end));
-                day.0 += line.sum.amount;
+                let day = days.entry((key.account, key.date, utility, key.component)).or_insert((Amount::ZERO, *end));
+                day.0 += line.sum().amount;
             }
             false
         });
@@ -134,11 +120,46 @@ pub fn post(
             posting.transfers.push(transfer);
         }
     }
-    for (point, key, sum) in taken {
-        let day = (key.account, key.date, utility_of(point), key.component);
+    for (point, utility, key, sum) in taken {
+        let day = (key.account, key.date, utility, key.component);
         let transfer = ids.get(&day).copied().unwrap_or(numbers.unmoved);
         posting.lines.push(SettledLine { transfer, point, key, sum });
     }
     numbers.unmoved -= 1;
     posting
+}
+
+/// The days of a service point's open lines that are complete.
+fn complete(
+    point: &PointRuntime,
+    points: &Points,
+    registry: &Registry,
+    closing: Option<(SiteId, LocalMonth)>,
+    now: Moment,
+) -> Vec<Ended> {
+    let setup = &point.setup;
+    let mut complete = Vec::new();
+    let mut last = None;
+    for LineKey { account, date, .. } in point.lines.keys() {
+        if last.replace((account, date)) == Some((account, date)) {
+            continue;
+        }
+        let Some(end) = setup.terms.days.on(date).map(|day| day.end) else { continue };
+        let beyond = |point: &PointRuntime| point.state.watermark.is_some_and(|watermark| watermark >= end);
+        let others_are_beyond = || registry.paid_by(account).all(|other| points.get(&other).is_some_and(beyond));
+        let passed = now.since(end);
+        let closes = closing.is_some_and(|(site, month)| setup.site == site && date.month() <= month);
+        let is_complete = if closes || setup.is_closed(date) {
+            true
+        } else if beyond(point) {
+            passed >= DAY || others_are_beyond()
+        } else {
+            // Its meter has fallen silent; while its readings are still coming in, the day waits for them.
+            passed >= 2 * DAY && !point.changed
+        };
+        if is_complete {
+            complete.push((account, date, end));
+        }
+    }
+    complete
 }

@@ -4,20 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kernel::batch::Batch;
-use kernel::id::{AccountId, MeterId, Seq, ServicePointId, Utility};
+use kernel::id::{AccountId, MeterId, Seq, ServicePointId};
 use kernel::money::Amount;
-use kernel::point::{PointState, Row, Step};
+use kernel::point::{Row, Step};
 use kernel::reading::Verdict;
 use kernel::time::Moment;
 
 use super::accrual::Accruals;
 use super::adjustments::{AdjustedLine, SetApart};
 use super::lines::LineKey;
-use super::point::{PointRuntime, Setup};
-use super::posting::PointsOf;
+use super::point::PointRuntime;
+use super::points::Points;
 use super::reprice::Rerating;
 use super::rerate::Sums;
 use crate::lake::read::StoredRow;
+use crate::registry::Registry;
 
 /// A wallet in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,23 +39,13 @@ impl Wallet {
     }
 }
 
-/// Where a meter's readings belong, and when.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    from: Moment,
-    to: Option<Moment>,
-    point: ServicePointId,
-}
-
 /// Everything that pricing holds in memory.
 #[derive(Debug, Default)]
 pub struct Pricing {
-    /// All service points; boxed, because a tree's nodes stand half empty.
-    pub points: BTreeMap<ServicePointId, Box<PointRuntime>>,
+    /// All service points.
+    pub points: Points,
     /// All wallets.
     pub wallets: BTreeMap<AccountId, Wallet>,
-    /// Which service points each account pays for, ever.
-    pub points_of: PointsOf,
     /// Service points with readings that wait to be resolved.
     pub late: BTreeSet<ServicePointId>,
     /// Accounts for which an adjustment waits: nobody is cut meanwhile.
@@ -65,53 +56,21 @@ pub struct Pricing {
     pub rerating: Rerating,
     /// Accounts whose balance or evidence changed since control looked.
     pub touched: BTreeSet<AccountId>,
-    utilities: BTreeMap<ServicePointId, Utility>,
-    meter_utilities: BTreeMap<u32, Utility>,
-    /// By meter, and by service point where it has several.
-    places: Vec<(MeterId, Place)>,
+    /// Where meters are, who pays for service points.
+    registry: Arc<Registry>,
 }
 
 impl Pricing {
     /// Takes over a registry: service points keep their state and lines, and are rated by the new terms from now on.
-    pub fn replace_setups(&mut self, setups: &BTreeMap<ServicePointId, (Utility, Arc<Setup>)>) {
-        self.accruals.follow(setups.iter().map(|(id, (_, setup))| (*id, setup.terms.as_ref())));
-        self.places.clear();
-        self.points_of.clear();
-        for (id, (utility, setup)) in setups {
-            self.utilities.insert(*id, *utility);
-            for epoch in setup.epochs.iter() {
-                self.meter_utilities.insert(epoch.meter.0, *utility);
-                let place = Place { from: epoch.valid_from, to: epoch.valid_to, point: *id };
-                self.places.push((epoch.meter, place));
-            }
-            for contract in &setup.terms.contracts {
-                let points = self.points_of.entry(contract.account).or_default();
-                if points.last() != Some(id) {
-                    points.push(*id);
-                }
-            }
-            match self.points.get_mut(id) {
-                Some(point) => point.replace_setup(setup.clone()),
-                None => {
-                    self.points.insert(*id, Box::new(PointRuntime::new(setup.clone(), PointState::default())));
-                }
-            }
-        }
-        // Stable: the places of one meter stay in the order of its service points.
-        self.places.sort_by_key(|(meter, _)| *meter);
-        self.places.shrink_to_fit();
+    pub fn follow(&mut self, registry: &Arc<Registry>) {
+        self.registry = Arc::clone(registry);
+        self.accruals.follow(registry.service_points().map(|point| (point.id, &point.setup.terms)));
+        self.points.follow(registry);
     }
 
-    /// What a service point delivers.
-    #[must_use]
-    pub fn utility_of(&self, point: ServicePointId) -> Utility {
-        self.utilities.get(&point).copied().unwrap_or(Utility::Electricity)
-    }
-
-    /// The utility of each meter and of each service point, for the lake's folders.
-    #[must_use]
-    pub fn utilities(&self) -> (BTreeMap<u32, Utility>, BTreeMap<u32, Utility>) {
-        (self.meter_utilities.clone(), self.utilities.iter().map(|(id, utility)| (id.0, *utility)).collect())
+    /// The service points that an account ever paid for.
+    pub fn points_paid_by(&self, account: AccountId) -> impl Iterator<Item = ServicePointId> {
+        self.registry.paid_by(account)
     }
 
     /// Prices a frame's readings in order; gives each row's verdict, [`Verdict::Pending`] for those that were late.
@@ -123,37 +82,33 @@ impl Pricing {
             // Rows of one meter mostly come together.
             let meter = batch.meter[row];
             let end = batch.meter[row..].iter().position(|next| *next != meter).map_or(batch.len(), |run| row + run);
-            let places = places_of(&self.places, MeterId(meter));
-            let only = places.first().filter(|(_, first)| places.iter().all(|(_, place)| place.point == first.point));
-            if let Some((_, only)) = only
-                && let Some(point) = self.points.get_mut(&only.point)
+            let places = self.registry.points_of(MeterId(meter));
+            if let [only] = places
+                && let Some(point) = self.points.get_mut(only)
             {
                 for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
                     *verdict = take(point, batch, at, seq, received_at);
                 }
                 settle_owed(&mut self.wallets, &mut self.touched, point);
-                if !point.late.is_empty() {
-                    self.late.insert(only.point);
+                if !point.late().is_empty() {
+                    self.late.insert(*only);
                 }
             } else {
                 for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
                     let time = Moment(batch.time[at]);
-                    let holds = |place: &&Place| place.from <= time && place.to.is_none_or(|end| time <= end);
-                    let mut asked: Option<ServicePointId> = None;
-                    // At the moment of a move a reading closes the one place and opens the other. Two installations at
-                    // one service point are one place: it takes a reading once.
-                    for place in places.iter().map(|(_, place)| place).filter(holds) {
-                        if asked.replace(place.point) == Some(place.point) {
+                    // At the moment of a move a reading closes the one place and opens the other.
+                    for place in places {
+                        let Some(point) = self.points.get_mut(place) else { continue };
+                        if !point.setup.holds_at(MeterId(meter), time) {
                             continue;
                         }
-                        let Some(point) = self.points.get_mut(&place.point) else { continue };
                         let taken = take(point, batch, at, seq, received_at);
                         if matches!(*verdict, Verdict::NoEpoch | Verdict::Opening) {
                             *verdict = taken;
                         }
                         settle_owed(&mut self.wallets, &mut self.touched, point);
-                        if !point.late.is_empty() {
-                            self.late.insert(place.point);
+                        if !point.late().is_empty() {
+                            self.late.insert(*place);
                         }
                     }
                 }
@@ -166,8 +121,10 @@ impl Pricing {
     /// Adds a difference to a service point's open lines; `before` is what those lines cost before.
     pub fn add_difference(&mut self, id: ServicePointId, difference: &Sums, before: Sums) {
         let Some(point) = self.points.get_mut(&id) else { return };
-        let closed = before.into_iter().filter(|(key, _)| point.setup.is_closed(key.date));
-        point.before.extend(closed);
+        let closed: Sums = before.into_iter().filter(|(key, _)| point.setup.is_closed(key.date)).collect();
+        if !closed.is_empty() {
+            point.news().before.extend(closed);
+        }
         for (key, sum) in difference {
             point.lines.add(*key, *sum);
             point.changed = true;
@@ -179,23 +136,24 @@ impl Pricing {
     /// those that the book holds as not posted.
     pub fn set_apart_closed(&mut self) -> (SetApart, Vec<(ServicePointId, LineKey)>) {
         let (mut apart, mut stored) = (SetApart::new(), Vec::new());
-        let Pricing { points, wallets, utilities, .. } = self;
-        for (id, point) in points.iter_mut().filter(|(_, point)| point.changed) {
-            let before = std::mem::take(&mut point.before);
+        let Pricing { points, wallets, .. } = self;
+        for point in points.iter_mut().filter(|point| point.changed) {
+            let before = point.news.as_mut().map(|news| std::mem::take(&mut news.before)).unwrap_or_default();
             let Some(closed) = point.setup.closed_through else { continue };
-            let utility = utilities.get(id).copied().unwrap_or(Utility::Electricity);
-            point.lines.all().retain(|key, line| {
+            let (id, utility) = (point.id, point.setup.utility);
+            point.lines.all().retain(|line| {
+                let key = line.key;
                 let month = key.date.month();
                 if key.account == AccountId(0) || month > closed {
                     return true;
                 }
                 if line.stored {
-                    stored.push((*id, *key));
+                    stored.push((id, key));
                 }
-                wallets.entry(key.account).or_default().unposted -= line.sum.amount;
+                wallets.entry(key.account).or_default().unposted -= line.sum().amount;
                 let adjusted =
-                    AdjustedLine { before: before.get(key).copied().unwrap_or_default(), difference: line.sum };
-                apart.entry((key.account, utility, month)).or_default().insert((*id, *key), adjusted);
+                    AdjustedLine { before: before.get(&key).copied().unwrap_or_default(), difference: line.sum() };
+                apart.entry((key.account, utility, month)).or_default().insert((id, key), adjusted);
                 false
             });
         }
@@ -204,10 +162,10 @@ impl Pricing {
 
     /// Bills the installations that ended with a stated closing count.
     pub fn close(&mut self, until: Moment) {
-        for (id, point) in &mut self.points {
+        for point in self.points.iter_mut() {
             point.close(until);
-            if !point.late.is_empty() {
-                self.late.insert(*id);
+            if !point.late().is_empty() {
+                self.late.insert(point.id);
             }
             settle_owed(&mut self.wallets, &mut self.touched, point);
         }
@@ -219,12 +177,12 @@ impl Pricing {
     pub fn evidence(&self, account: AccountId, now: Moment) -> (Option<Moment>, bool) {
         let mut as_of = None;
         let mut doubt = false;
-        for id in self.points_of.get(&account).into_iter().flatten() {
-            let Some(point) = self.points.get(id) else { continue };
+        for id in self.points_paid_by(account) {
+            let Some(point) = self.points.get(&id) else { continue };
             if point.setup.terms.contract_at(now).is_none_or(|contract| contract.account != account) {
                 continue;
             }
-            doubt |= point.state.in_doubt() || !point.late.is_empty();
+            doubt |= point.state.in_doubt() || !point.late().is_empty();
             match point.state.measured_until() {
                 Some(until) => as_of = Some(as_of.map_or(until, |known: Moment| known.min(until))),
                 None => doubt = true,
@@ -232,13 +190,6 @@ impl Pricing {
         }
         (as_of, doubt)
     }
-}
-
-/// Where one meter's readings belong.
-fn places_of(places: &[(MeterId, Place)], meter: MeterId) -> &[(MeterId, Place)] {
-    let first = places.partition_point(|(other, _)| *other < meter);
-    let count = places[first..].iter().take_while(|(other, _)| *other == meter).count();
-    &places[first..first + count]
 }
 
 fn take(point: &mut PointRuntime, batch: &Batch, at: usize, seq: Seq, received_at: Moment) -> Verdict {
@@ -249,7 +200,7 @@ fn take(point: &mut PointRuntime, batch: &Batch, at: usize, seq: Seq, received_a
         Step::Late => {
             let Row { time, value, .. } = row;
             let verdict = Verdict::Pending;
-            point.late.push(StoredRow {
+            point.news().late.push(StoredRow {
                 meter,
                 time,
                 value,

@@ -19,7 +19,7 @@ use super::hot::Hot;
 use super::lines::{ComponentName, LineKey, Sum};
 use super::posting::Numbers;
 use super::pricing::{Pricing, Wallet};
-use super::writer::{Writer, setups};
+use super::writer::Writer;
 use crate::book::ledger::{self, LedgerAccounts};
 use crate::book::pages::{self, Select, unhex};
 use crate::book::{Book, BookError, closings, holds};
@@ -121,7 +121,9 @@ impl Writer {
             broken: None,
         };
         writer.charging.follow(&writer.registry);
-        writer.pricing.replace_setups(&setups(&writer.registry));
+        // Before the service points: what building a map takes for a moment is gone when they come.
+        writer.load_wallets().await?;
+        writer.pricing.follow(&writer.registry);
         writer.pricing.held = writer.adjustments.waiting().collect();
         writer.load_points().await?;
         writer.replay(applied, lake_seq, log.last_seq.0).await?;
@@ -132,6 +134,16 @@ impl Writer {
         }
         writer.settle().await?;
         Ok(writer)
+    }
+
+    async fn load_wallets(&mut self) -> Result<(), BookError> {
+        let wallet = |posted| Wallet { posted, ..Wallet::default() };
+        let posted = ledger::wallets(&self.book).await?;
+        self.pricing.wallets = posted.into_iter().map(|(account, posted)| (account, wallet(posted))).collect();
+        for hold in self.holds.values() {
+            self.pricing.wallets.entry(hold.account).or_default().held += hold.amount;
+        }
+        Ok(())
     }
 
     async fn load_points(&mut self) -> Result<(), BillingError> {
@@ -162,25 +174,19 @@ impl Writer {
             Ok(())
         })
         .await?;
-        let wallet = |posted| Wallet { posted, ..Wallet::default() };
-        self.pricing.wallets =
-            ledger::wallets(&self.book).await?.into_iter().map(|(account, posted)| (account, wallet(posted))).collect();
-        for hold in self.holds.values() {
-            self.pricing.wallets.entry(hold.account).or_default().held += hold.amount;
-        }
         let select = Select {
             table: "usage_lines",
             key: "service_point_id",
             columns: &[
-                "service_point_id",
                 "account_id",
                 "local_date",
+                "tariff_version_id",
                 "band",
                 "tier",
-                "tariff_version_id",
-                "quantity",
-                "amount",
                 "component",
+                "amount",
+                "quantity",
+                "service_point_id",
             ],
             condition: "transfer_id = 0",
         };
@@ -263,14 +269,14 @@ async fn overrides(book: &Book) -> Result<super::late::Overrides, BookError> {
     Ok(overrides)
 }
 
-async fn posted_until(book: &Book) -> Result<std::collections::BTreeMap<AccountId, i64>, BookError> {
+async fn posted_until(book: &Book) -> Result<std::collections::BTreeMap<AccountId, LocalDate>, BookError> {
     // One text for all accounts, 16 MB for a million: see `book::pages`.
     let sql = "SELECT json_group_array(json_array(account_id, until)) FROM \
                (SELECT account_id, MAX(local_date) AS until FROM transfers WHERE kind = 'usage' GROUP BY account_id)";
     let row = sqlx::query(sql).fetch_one(book.reader()).await?;
-    let all: Vec<(u32, i64)> = serde_json::from_str(row.try_get(0)?)
+    let all: Vec<(u32, i32)> = serde_json::from_str(row.try_get(0)?)
         .map_err(|error| crate::book::malformed(format!("transfers, account_id and local_date: {error}")))?;
-    Ok(all.into_iter().map(|(account, until)| (AccountId(account), until)).collect())
+    Ok(all.into_iter().map(|(account, until)| (AccountId(account), LocalDate(until))).collect())
 }
 
 /// All files of the lake as one connection sees them, oldest first.

@@ -22,7 +22,7 @@ use super::adjustments::{Cause, Origin};
 use super::periods::{Refused, because};
 use super::point::Setup;
 use super::supply::Rerated;
-use super::writer::{Writer, setups};
+use super::writer::Writer;
 use crate::book::chain::{self, Entry};
 use crate::engine::{Handle, Stopped};
 use crate::rating::compare::{Compared, PointDifference, compare};
@@ -102,13 +102,13 @@ impl Handle {
             ));
         }
         let registry = self.registry();
-        let wanted: Vec<Arc<Setup>> = setups(&registry)
-            .into_values()
-            .map(|(_, setup)| setup)
+        let wanted: Vec<Arc<Setup>> = registry
+            .setups()
             .filter(|setup| match &compared.accounts {
                 None => true,
                 Some(accounts) => setup.terms.contracts.iter().any(|contract| accounts.contains(&contract.account)),
             })
+            .cloned()
             .collect();
         let mut repriced = Repriced { points: wanted.len(), ..Repriced::default() };
         let mut beside: BTreeSet<ServicePointId> =

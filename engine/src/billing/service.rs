@@ -1,18 +1,16 @@
 //! The writer as a running service: one task that takes requests, frames and the settlement's tick in turn.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::batch::Payload;
-use kernel::id::{AccountId, Seq};
-use kernel::money::Amount;
-use kernel::time::Moment;
+use kernel::id::Seq;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::balances::Balances;
 use super::error::BillingError;
 use super::filing::Filed;
 use super::writer::Writer;
@@ -34,25 +32,10 @@ const FILE_AFTER: Duration = Duration::from_secs(60);
 /// How long a filing that failed waits before it is tried again.
 const FILE_RETRY: Duration = Duration::from_secs(10);
 
-/// An account's balance, with the time of the oldest reading that it rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Balance {
-    /// Posted transfers minus rated usage minus holds.
-    pub balance: Amount,
-    /// Rated usage that is not posted yet.
-    pub unposted: Amount,
-    /// Money that is set aside.
-    pub held: Amount,
-    /// The oldest of the last readings of the account's service points; none while one has never been read.
-    pub as_of: Option<Moment>,
-    /// A reading is suspended, in quarantine or in exception.
-    pub in_doubt: bool,
-}
-
 /// What is asked of the writer.
 pub(crate) enum Request {
     TopUp(TopUp, oneshot::Sender<Result<TopUpOutcome, PaymentError>>),
-    Balances(oneshot::Sender<BTreeMap<AccountId, Balance>>),
+    Balances(oneshot::Sender<Balances>),
     /// Settle now; answers with the last frame that the book includes.
     Settle(oneshot::Sender<Result<Seq, BillingError>>),
     /// Settle and file everything that has arrived.
@@ -390,16 +373,5 @@ impl Writer {
             self.pricing.wallets.entry(account).or_default().posted += amount;
         }
         Ok(outcome)
-    }
-
-    /// All balances, as of now.
-    pub(crate) fn balances(&self) -> BTreeMap<AccountId, Balance> {
-        let now = self.clock.now();
-        let balance = |id: AccountId| {
-            let wallet = self.pricing.wallets.get(&id).copied().unwrap_or_default();
-            let (as_of, in_doubt) = self.pricing.evidence(id, now);
-            Balance { balance: wallet.balance(), unposted: wallet.unposted, held: wallet.held, as_of, in_doubt }
-        };
-        self.registry.accounts().map(|account| (account.id, balance(account.id))).collect()
     }
 }

@@ -306,7 +306,7 @@ impl Writer {
         }
         // Months that are still open before it are rounded as they would be.
         let points: BTreeSet<ServicePointId> =
-            open.keys().filter_map(|account| self.pricing.points_of.get(account)).flatten().copied().collect();
+            open.keys().flat_map(|account| self.registry.paid_by(*account)).collect();
         let only = if open.len() == 1 { open.keys().next().copied() } else { None };
         let mut carries = carries(&mut snapshot, only).await?;
         let charged = self.files.iter().filter(|file| file.table == "charges").map(|file| file.month).min();

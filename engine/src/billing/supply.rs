@@ -8,7 +8,7 @@ use kernel::batch::Batch;
 use kernel::control::FieldCommand;
 use kernel::control::evidence::{AccountFacts, BalanceFacts, Mode};
 use kernel::control::policy::Policy;
-use kernel::id::AccountId;
+use kernel::id::{AccountId, MeterId};
 use kernel::money::Amount;
 use kernel::reading::{Observation, Verdict};
 use kernel::time::{MINUTE, Moment};
@@ -97,7 +97,7 @@ fn facts(pricing: &Pricing, id: AccountId, now: Moment) -> BalanceFacts {
         measured: !in_doubt,
         rerate_pending: pricing.held.contains(&id)
             || pricing.rerating.holds(id)
-            || pricing.points_of.get(&id).into_iter().flatten().any(|point| pricing.late.contains(point)),
+            || pricing.points_paid_by(id).any(|point| pricing.late.contains(&point)),
         uncounted_debits: Amount::ZERO,
     }
 }
@@ -231,7 +231,7 @@ fn next_change(registry: &Registry, now: Moment) -> Option<Moment> {
     let points = registry.service_points();
     let moments = points.flat_map(|point| {
         let contracts = point.contracts.iter().map(|contract| (contract.valid_from, contract.valid_to));
-        contracts.chain(point.epochs.iter().map(|epoch| (epoch.valid_from, epoch.valid_to)))
+        contracts.chain(point.epochs().iter().map(|epoch| (epoch.valid_from, epoch.valid_to)))
     });
     let moments = moments.flat_map(|(from, to)| [Some(from), to]).flatten();
     let versions = registry.tariffs().flat_map(|tariff| &tariff.versions).map(|version| version.valid_from);
@@ -249,7 +249,7 @@ fn changed_at(registry: &Registry, rerated: &Rerated, account: AccountId, now: M
         }
         let tariff = registry.tariff(contract.tariff);
         let versions = tariff.into_iter().flat_map(|tariff| &tariff.versions).map(|version| version.valid_from);
-        let epochs = point.epochs.iter().map(|epoch| epoch.valid_from);
+        let epochs = point.epochs().iter().map(|epoch| epoch.valid_from);
         latest = latest.max(versions.chain(epochs).chain([contract.valid_from]).filter(|from| *from <= now).max());
     }
     latest
@@ -286,17 +286,19 @@ pub fn setup(registry: &Registry, rerated: &Rerated, now: Moment) -> Setup {
     });
     // Who pays for each meter now: by the contract of the service point where it is installed.
     let mut payers = BTreeMap::new();
+    let mut meters_of: BTreeMap<AccountId, Vec<MeterId>> = BTreeMap::new();
     for meter in registry.meters() {
         let point = registry.epoch_at(meter.id, now).map(|epoch| epoch.service_point);
         if let Some(account) = point.and_then(|point| registry.payer_at(point, now)) {
             payers.insert(meter.id, account.id);
+            meters_of.entry(account.id).or_default().push(meter.id);
         }
     }
     let accounts = registry.accounts().map(|account| {
         let setup = AccountSetup {
             site: account.site,
-            name: account.name.clone(),
-            holder: account.holder.clone(),
+            name: account.name.to_string(),
+            holder: account.holder.to_string(),
             facts: AccountFacts {
                 account: account.id,
                 prepaid: account.kind == AccountKind::Prepaid,
@@ -309,14 +311,14 @@ pub fn setup(registry: &Registry, rerated: &Rerated, now: Moment) -> Setup {
                 changed_at: changed_at(registry, rerated, account.id, now),
             },
             policy: account.policy.and_then(|id| policies.get(&id).cloned()),
-            meters: payers.iter().filter(|(_, payer)| **payer == account.id).map(|(meter, _)| *meter).collect(),
+            meters: meters_of.remove(&account.id).unwrap_or_default(),
             unit: account.unit,
         };
         (account.id, setup)
     });
     let meters = registry.meters().map(|meter| {
         let setup = MeterSetup {
-            serial: meter.serial.clone(),
+            serial: meter.serial.to_string(),
             account: payers.get(&meter.id).copied(),
             utility: meter.utility,
             has_relay: meter.has_relay,

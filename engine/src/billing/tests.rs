@@ -154,7 +154,7 @@ async fn audited(engine: &Engine) {
 }
 
 async fn balance(engine: &Engine) -> Amount {
-    engine.handle().balances().await.unwrap()[&ACCOUNT].balance
+    engine.handle().balances().await.unwrap().get(&ACCOUNT).unwrap().balance
 }
 
 /// Total of all postings, whatever came in which order.

@@ -104,7 +104,7 @@ pub(super) async fn opened(folder: &Path, text: &str) -> Engine {
 
 async fn balances(engine: &Engine) -> [Amount; 2] {
     let all = engine.handle().balances().await.unwrap();
-    [AccountId(1), AccountId(2)].map(|account| all[&account].balance)
+    [AccountId(1), AccountId(2)].map(|account| all.get(&account).unwrap().balance)
 }
 
 #[tokio::test]

@@ -196,7 +196,7 @@ fn whole() -> BTreeMap<String, String> {
 }
 
 async fn balance(engine: &Engine, account: u32) -> Amount {
-    engine.handle().balances().await.unwrap()[&AccountId(account)].balance
+    engine.handle().balances().await.unwrap().get(&AccountId(account)).unwrap().balance
 }
 
 /// The audits of charges beside energy, and of the money that they are part of; whole audits are costly.

@@ -69,11 +69,11 @@ async fn after(batches: &[Vec<Reading>], restart: bool) -> (Amount, String) {
 async fn agrees_with_the_operator(engine: &Engine) {
     use futures::StreamExt as _;
     let registry = engine.handle().registry();
-    let (_, setup) = crate::billing::writer::setups(&registry).remove(&ServicePointId(1)).unwrap();
+    let setup = registry.setup(ServicePointId(1)).unwrap();
     let day = |text: &str| kernel::time::LocalMonth::parse(text).unwrap().first_day();
     for span in [Span::ALL, Span { first: day("2026-03"), last: day("2026-04").plus(30) }] {
         let until = super::clock().now();
-        let mut rated = rate_span(&engine.handle(), vec![Pair::of(Arc::clone(&setup))], span, until, 1).await.unwrap();
+        let mut rated = rate_span(&engine.handle(), vec![Pair::of(Arc::clone(setup))], span, until, 1).await.unwrap();
         let mut sums = Vec::new();
         while let Some(point) = rated.next().await {
             sums.push(point.unwrap().new);

@@ -21,7 +21,7 @@ async fn order(engine: &Engine, clock: &Clock, key: &str, order: Order) -> Resul
 }
 
 async fn state(engine: &Engine) -> (Amount, Amount) {
-    let balance = engine.handle().balances().await.unwrap()[&ACCOUNT];
+    let balance = engine.handle().balances().await.unwrap().get(&ACCOUNT).unwrap();
     (balance.balance, balance.held)
 }
 

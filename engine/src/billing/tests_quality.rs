@@ -1,6 +1,5 @@
 //! Each check of the view `data_quality`, by readings that have just that wrong.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use kernel::time::{DAY, HOUR, MINUTE, Moment};
 
 use super::{MARCH, audited, clock, open, send, site};
 use crate::billing::acknowledge::Acknowledgement;
-use crate::billing::service::Balance;
+use crate::billing::balances::Balances;
 use crate::book::Book;
 use crate::engine::Engine;
 use crate::query::{self, QuerySession};
@@ -227,7 +226,7 @@ async fn a_silent_meter_is_estimated_by_like_days_for_display_and_nothing_else_s
         rows.push(reading(2, MARCH + (hour + 1) * HOUR, count, None));
     }
     send(&engine, &rows).await;
-    let evidence = |balances: BTreeMap<_, Balance>| balances[&super::ACCOUNT];
+    let evidence = |balances: Balances| balances.get(&super::ACCOUNT).unwrap();
     let before = evidence(engine.handle().balances().await.unwrap());
     let session = QuerySession::new(Arc::new(engine.handle()), query::Options::default()).unwrap();
     let sql = "SELECT allocation_quality, energy_quality, count(*) AS n, sum(quantity) AS q, min(quantity) AS a, max(quantity) AS b, \

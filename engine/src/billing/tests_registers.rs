@@ -80,7 +80,7 @@ fn counts(meter: u32, counts: &[(i64, i64)]) -> Vec<Reading> {
 }
 
 async fn balance(engine: &Engine) -> String {
-    engine.handle().balances().await.unwrap()[&AccountId(1)].balance.to_string()
+    engine.handle().balances().await.unwrap().get(&AccountId(1)).unwrap().balance.to_string()
 }
 
 async fn rows(engine: &Engine, sql: &str) -> Vec<String> {
@@ -134,7 +134,7 @@ async fn cases_1_to_4_of_the_register_through_the_engine() {
         assert_eq!(found, verdicts, "case {case}");
         let total = "SELECT coalesce(CAST(sum(quantity) AS VARCHAR), 'none') AS used FROM intervals";
         assert_eq!(rows(&engine, total).await, [used], "case {case}");
-        let doubt = engine.handle().balances().await.unwrap()[&AccountId(1)].in_doubt;
+        let doubt = engine.handle().balances().await.unwrap().get(&AccountId(1)).unwrap().in_doubt;
         assert_eq!(doubt, verdicts.ends_with("suspended") || verdicts.ends_with("exception"), "case {case}");
         audited(&engine).await;
         engine.close().await.unwrap();
@@ -165,7 +165,7 @@ async fn case_4_ends_with_the_epoch_that_an_operator_opens() {
     assert!(changes[0].contains("closing count 100037 (work order 7)"), "{changes:?}");
     // 37 counts before, 24 after, 0.01 kWh each.
     assert_eq!(balance(&engine).await, "-0.305000000");
-    assert!(!engine.handle().balances().await.unwrap()[&AccountId(1)].in_doubt);
+    assert!(!engine.handle().balances().await.unwrap().get(&AccountId(1)).unwrap().in_doubt);
     let verdicts = rows(&engine, "SELECT verdict FROM readings ORDER BY time").await.join(" ");
     assert_eq!(verdicts, "opening accepted accepted accepted accepted accepted");
     assert!(change(&engine, &reset(0, Some(100_037))).await.unwrap().is_empty(), "the second time");

@@ -170,7 +170,7 @@ fn readings() -> Vec<Reading> {
 
 async fn balances(engine: &Engine) -> [Amount; 3] {
     let all = engine.handle().balances().await.unwrap();
-    [1, 2, 3].map(|account| all[&AccountId(account)].balance)
+    [1, 2, 3].map(|account| all.get(&AccountId(account)).unwrap().balance)
 }
 
 async fn asked(engine: &Engine, sql: &str) -> String {

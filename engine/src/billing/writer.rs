@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::batch::Payload;
-use kernel::id::{AccountId, Seq, ServicePointId, SiteId, Utility};
+use kernel::id::{AccountId, Seq, ServicePointId, SiteId};
 use kernel::money::Amount;
 use kernel::point::PointState;
 use kernel::reading::Verdict;
@@ -25,7 +25,7 @@ use super::error::BillingError;
 use super::hot::Hot;
 use super::late::{Outcome, Overrides, Task, resolve};
 use super::names::ComponentName;
-use super::point::{Setup, waits};
+use super::point::{PointRuntime, Setup, waits};
 use super::posting::{Numbers, Posting, UsageTransfer, post};
 use super::pricing::Pricing;
 use super::rerate::{Divided, Start};
@@ -101,27 +101,7 @@ pub struct Writer {
     /// What accounts that were closed by command owe.
     pub(super) closed: BTreeMap<AccountId, Amount>,
     /// The last day for which each account has a usage transfer: later ones cannot be differences.
-    pub(super) posted_until: BTreeMap<AccountId, i64>,
-}
-
-/// The service points of a registry, as billing rates them.
-#[must_use]
-pub fn setups(registry: &Registry) -> BTreeMap<ServicePointId, (Utility, Arc<Setup>)> {
-    registry
-        .service_points()
-        .filter_map(|point| {
-            let terms = registry.terms(point.id)?;
-            let setup = Setup {
-                id: point.id,
-                epochs: Arc::clone(&point.epochs),
-                terms: Arc::clone(terms),
-                site: point.site,
-                closed_through: registry.site(point.site).and_then(|site| site.closed_through),
-                outages: registry.outages_of(point),
-            };
-            Some((point.id, (point.utility, Arc::new(setup))))
-        })
-        .collect()
+    pub(super) posted_until: BTreeMap<AccountId, LocalDate>,
 }
 
 /// Where adjustments are posted: at each account's site, on the day of now.
@@ -217,11 +197,8 @@ impl Writer {
         let leapt: Rerated = self.pricing.accrue(now).into_iter().map(|account| (account, now)).collect();
         self.charge_components().await?;
         let (apart, stored) = self.pricing.set_apart_closed();
-        let Pricing { points, points_of, .. } = &mut self.pricing;
-        let utilities: BTreeMap<ServicePointId, Utility> =
-            self.registry.service_points().map(|point| (point.id, point.utility)).collect();
-        let utility_of = |id| utilities.get(&id).copied().unwrap_or(Utility::Electricity);
-        let mut posting = post(points, points_of, utility_of, self.closing.take(), now, &mut self.numbers);
+        let (points, closing) = (&mut self.pricing.points, self.closing.take());
+        let mut posting = post(points, &self.registry, closing, now, &mut self.numbers);
         for transfer in &posting.transfers {
             let wallet = self.pricing.wallets.entry(transfer.account).or_default();
             wallet.posted -= transfer.amount;
@@ -236,16 +213,16 @@ impl Writer {
         }
         let mut settlement =
             Settlement { applied: self.priced.0, posting, adjustments, rerated, ..Settlement::default() };
-        for (id, point) in &mut self.pricing.points {
-            if !point.changed {
-                continue;
+        for point in self.pricing.points.iter_mut().filter(|point| point.changed) {
+            let id = point.id;
+            settlement.states.push((id, point.state.encode()));
+            if let Some(news) = &point.news {
+                settlement.stale_checkpoints.extend(news.stale_from.map(|month| (id, month)));
+                let months = news.checkpoints.iter().map(|(month, state)| (id, *month, state.encode()));
+                settlement.checkpoints.extend(months);
             }
-            settlement.states.push((*id, point.state.encode()));
-            settlement.stale_checkpoints.extend(point.stale_from.map(|month| (*id, month)));
-            let months = point.checkpoints.iter().map(|(month, state)| (*id, *month, state.encode()));
-            settlement.checkpoints.extend(months);
-            let lines = point.lines.all().iter().filter(|(_, line)| line.changed);
-            settlement.open_lines.extend(lines.map(|(key, line)| (*id, *key, line.sum)));
+            let lines = point.lines.all().iter().filter(|line| line.changed);
+            settlement.open_lines.extend(lines.map(|line| (id, line.key, line.sum())));
         }
         settlement.accrued = self.pricing.accruals.take_changed();
         settlement.divided = std::mem::take(&mut self.divided);
@@ -298,17 +275,10 @@ impl Writer {
         }
         self.unsettled_rows = 0;
         for transfer in &settlement.posting.transfers {
-            let until = self.posted_until.entry(transfer.account).or_insert(i64::MIN);
-            *until = (*until).max(i64::from(transfer.date.0));
+            let until = self.posted_until.entry(transfer.account).or_insert(transfer.date);
+            *until = transfer.date.max(*until);
         }
-        for point in self.pricing.points.values_mut().filter(|point| point.changed) {
-            point.changed = false;
-            point.checkpoints.clear();
-            point.stale_from = None;
-            for line in point.lines.all().values_mut() {
-                (line.stored, line.changed) = (true, false);
-            }
-        }
+        self.pricing.points.iter_mut().filter(|point| point.changed).for_each(PointRuntime::settled);
     }
 
     /// Books usage transfers, each a difference linked to the first where its day was posted before.
@@ -321,7 +291,7 @@ impl Writer {
         for transfer in usage {
             let date = i64::from(transfer.date.0);
             if transfer.adjustment.is_some()
-                || self.posted_until.get(&transfer.account).is_some_and(|until| date <= *until)
+                || self.posted_until.get(&transfer.account).is_some_and(|until| transfer.date <= *until)
             {
                 let first = oldest.entry(transfer.account).or_insert(date);
                 *first = (*first).min(date);
@@ -343,7 +313,7 @@ impl Writer {
         for item in usage {
             let Some(account) = self.registry.account(item.account) else { continue };
             let currency = self.registry.commodity_of(account.id);
-            let wallet = LedgerName::Wallet(item.account, account.name.clone());
+            let wallet = LedgerName::Wallet(item.account, account.name.to_string());
             let wallet = self.ledger.get(tx, &wallet, currency).await?;
             let revenue = self.ledger.get(tx, &self.earned_by(item), currency).await?;
             let linked = earlier.get(&(item.account, i64::from(item.date.0), revenue.id())).copied();
@@ -422,8 +392,8 @@ impl Writer {
     /// Verdicts that later readings of the stream changed: found among the hot rows, or else filed.
     fn apply_changed_verdicts(&mut self) -> Overrides {
         let mut changed = BTreeMap::new();
-        for point in self.pricing.points.values_mut() {
-            for (meter, mark, verdict) in point.verdicts.drain(..) {
+        for news in self.pricing.points.iter_mut().filter_map(|point| point.news.as_mut()) {
+            for (meter, mark, verdict) in news.verdicts.drain(..) {
                 changed.insert((meter, mark.time), (mark.count, verdict));
             }
         }
@@ -458,7 +428,7 @@ impl Writer {
             let mut work = Vec::new();
             for id in some {
                 let Some(point) = self.pricing.points.get_mut(id) else { continue };
-                let rows = std::mem::take(&mut point.late);
+                let rows = point.news.as_mut().map(|news| std::mem::take(&mut news.late)).unwrap_or_default();
                 let Some(first) = rows.iter().map(|row| row.time).min() else { continue };
                 let setup = point.setup.clone();
                 let late: BTreeSet<(u64, usize)> = rows.iter().filter_map(|row| Some((row.seq, row.row?))).collect();
@@ -510,7 +480,7 @@ impl Writer {
             && let Some(point) = self.pricing.points.get_mut(&outcome.id)
         {
             point.replace_state(state, checkpoints, outcome.after);
-            point.verdicts.extend(outcome.earlier);
+            point.news().verdicts.extend(outcome.earlier);
         }
     }
 
@@ -518,7 +488,7 @@ impl Writer {
     pub(super) async fn close_ended(&mut self, now: Moment) -> Result<(), BillingError> {
         self.pricing.close(now);
         let waiting =
-            |id: &ServicePointId| self.pricing.points.get(id).is_some_and(|point| point.late.iter().any(waits));
+            |id: &ServicePointId| self.pricing.points.get(id).is_some_and(|point| point.late().iter().any(waits));
         if self.pricing.late.iter().any(waiting) { self.resolve_late(now).await } else { Ok(()) }
     }
 
@@ -550,10 +520,10 @@ impl Writer {
         let start_of = |month: LocalMonth| setup.terms.days.on(month.first_day()).map(|day| day.start);
         // The month's own state includes the readings up to its first instant.
         let latest = if month.start < first { month.month } else { LocalMonth(month.month.0 - 1) };
-        let runtime = self.pricing.points.get(&id);
-        let pending = runtime.and_then(|point| point.checkpoints.range(..=latest).next_back());
-        let fresh = runtime
-            .and_then(|point| point.stale_from)
+        let news = self.pricing.points.get(&id).and_then(|point| point.news.as_ref());
+        let pending = news.and_then(|news| news.checkpoints.range(..=latest).next_back());
+        let fresh = news
+            .and_then(|news| news.stale_from)
             .map_or(latest, |stale| latest.min(LocalMonth(stale.0.saturating_sub(1))));
         let sql = "SELECT local_month, state FROM checkpoints WHERE service_point_id = $1 AND local_month <= $2 \
                    ORDER BY local_month DESC LIMIT 1";

@@ -356,11 +356,11 @@ async fn move_wallets(tx: &mut Tx, changes: BTreeMap<AccountId, Amount>) -> Resu
     Ok(())
 }
 
-/// Each wallet's sum of posted transfers.
+/// Each wallet's sum of posted transfers, by account.
 ///
 /// # Errors
 /// What the database says.
-pub async fn wallets(book: &Book) -> Result<BTreeMap<AccountId, Amount>, BookError> {
+pub async fn wallets(book: &Book) -> Result<Vec<(AccountId, Amount)>, BookError> {
     let select = Select { table: "wallets", key: "account_id", columns: &["account_id", "posted"], condition: "1 = 1" };
     let mut wallets = Vec::new();
     pages::each::<BookError>(&mut *book.snapshot().await?, &select, |line| {
@@ -370,7 +370,7 @@ pub async fn wallets(book: &Book) -> Result<BTreeMap<AccountId, Amount>, BookErr
         Ok(())
     })
     .await?;
-    Ok(wallets.into_iter().collect())
+    Ok(wallets)
 }
 
 /// One wallet's sum of posted transfers.

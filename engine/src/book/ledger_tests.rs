@@ -29,7 +29,7 @@ async fn wallets_follow_their_transfers_and_everything_sums_to_zero() {
     let more = [transfer(wallet, revenue, "99999999999.5", TransferKind::Usage)];
     assert_eq!(insert(&mut tx, &more).await.unwrap(), 3..4);
     tx.commit().await.unwrap();
-    let expected = BTreeMap::from([(AccountId(4), Amount::parse("-0.500000001").unwrap())]);
+    let expected = [(AccountId(4), Amount::parse("-0.500000001").unwrap())];
     assert_eq!(wallets(&book).await.unwrap(), expected);
 }
 

@@ -16,12 +16,12 @@ use super::{BookError, Tx};
 /// The book's file in the data folder.
 pub const FILE: &str = "book.sqlite";
 
-/// `synchronous = FULL` makes a commit wait for the disk. Readers are few, so that a large cache each is affordable
-/// (3 connections x 64 MiB at most).
+/// `synchronous = FULL` makes a commit wait for the disk. The writer has a large cache; readers mostly read whole tables,
+/// each page once, and what they read stands in the system's cache (3 connections x 2 MiB at most).
 const WRITER_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; \
     PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;";
 const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 5000; \
-    PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;";
+    PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048;";
 const READERS: u32 = 3;
 
 /// Which database answers; the SQL is the same, the way in is not.

@@ -157,6 +157,8 @@ pub struct Line<'a> {
     /// Of each cell.
     names: &'a [&'static str],
     cells: &'a [Cell<'a>],
+    /// The cell that is likely asked for next: most ask in order.
+    next: std::cell::Cell<usize>,
 }
 
 impl<'a> Line<'a> {
@@ -165,7 +167,9 @@ impl<'a> Line<'a> {
     /// # Errors
     /// [`BookError::Malformed`] where there is no such column, or it holds something else.
     pub fn get<T: FromCell<'a>>(&self, column: &str) -> Result<T, BookError> {
-        let place = self.names.iter().position(|known| *known == column);
+        let likely = Some(self.next.get()).filter(|next| self.names.get(*next) == Some(&column));
+        let place = likely.or_else(|| self.names.iter().position(|known| *known == column));
+        self.next.set(place.map_or(0, |place| place + 1));
         let cell = place.and_then(|place| self.cells.get(place)).ok_or_else(|| self.fault(column, "is not there"))?;
         T::from_cell(cell).map_err(|what| self.fault(column, what))
     }
@@ -200,7 +204,7 @@ pub async fn each<E: From<BookError>>(
         let rows: Vec<Vec<Cell<'_>>> =
             serde_json::from_str(text).map_err(|error| malformed(format!("{}: {error}", select.table)))?;
         for cells in &rows {
-            take(Line { select, names: &names, cells })?;
+            take(Line { select, names: &names, cells, next: std::cell::Cell::new(0) })?;
         }
     }
     Ok(())

@@ -21,7 +21,6 @@ use super::{Pair, RatingError, Span, rate_span};
 use crate::billing::lines::Sum;
 use crate::billing::point::Setup;
 use crate::billing::rerate::Sums;
-use crate::billing::writer::setups;
 use crate::engine::Handle;
 use crate::registry::{Registry, TariffId};
 
@@ -140,9 +139,9 @@ impl Simulated {
     /// The terms of a service point with the contracts of `accounts` by the version that is tried.
     fn tried(&self, setup: &Setup, accounts: &BTreeSet<AccountId>, version: &Arc<TariffVersion>) -> Setup {
         let mut tried = setup.clone();
-        let terms = Arc::make_mut(&mut tried.terms);
+        let terms = &mut tried.terms;
         let contracts = terms.contracts.iter_mut().filter(|contract| accounts.contains(&contract.account));
-        contracts.for_each(|contract| contract.versions = vec![Arc::clone(version)]);
+        contracts.for_each(|contract| contract.versions = [Arc::clone(version)].into());
         if !self.calendar.exceptions.is_empty() || !self.calendar.named.is_empty() {
             terms.calendar = Arc::new(self.calendar_over(&terms.calendar));
         }
@@ -174,12 +173,11 @@ impl Handle {
         (version.id, version.valid_from) = (TariffVersionId(u32::MAX), Moment(i64::MIN));
         let version = Arc::new(version);
         let touched = asked.points(&registry, now);
-        let all = setups(&registry);
         let parties: BTreeMap<ServicePointId, Party> = touched
             .iter()
             .take(asked.points_max)
             .filter_map(|(id, accounts)| {
-                let (_, old) = all.get(id)?;
+                let old = registry.setup(*id)?;
                 let new = Arc::new(asked.tried(old, accounts, &version));
                 Some((*id, Party { old: Arc::clone(old), new, accounts: accounts.clone() }))
             })
@@ -187,7 +185,7 @@ impl Handle {
         let sources: BTreeSet<ServicePointId> = parties.values().flat_map(|party| party.sources(&registry)).collect();
         let mut pairs: Vec<Pair> = parties.values().map(Party::pair).collect();
         let beside = sources.iter().filter(|id| !parties.contains_key(id));
-        pairs.extend(beside.filter_map(|id| Some(Pair::of(Arc::clone(&all.get(id)?.1)))));
+        pairs.extend(beside.filter_map(|id| Some(Pair::of(Arc::clone(registry.setup(*id)?)))));
         let mut simulation = Simulation { points: parties.len(), points_of: touched.len(), ..Simulation::default() };
         let mut ledger = Ledger::new(&registry, &parties, &sources, asked.span);
         let mut rated = rate_span(self, pairs, asked.span, now, threads).await?;

@@ -23,7 +23,6 @@ use crate::billing::correct::CorrectReading;
 use crate::billing::lines::{ComponentName, LineKey, Sum};
 use crate::billing::point::Setup;
 use crate::billing::rerate::Sums;
-use crate::billing::writer::setups;
 use crate::engine::{Engine, Handle, Options};
 use crate::query::{self, QuerySession};
 
@@ -298,7 +297,7 @@ async fn charged(handle: &Handle) -> Lines {
 }
 
 fn pairs(handle: &Handle, pair: impl Fn(Arc<Setup>) -> Pair) -> Vec<Pair> {
-    setups(&handle.registry()).into_values().map(|(_, setup)| pair(setup)).collect()
+    handle.registry().setups().cloned().map(pair).collect()
 }
 
 async fn rated(handle: &Handle, pairs: Vec<Pair>, span: Span) -> Vec<Rated> {
@@ -326,8 +325,8 @@ fn difference(new: &Lines, old: &Lines) -> Lines {
 /// The same terms with every price a tenth dearer.
 fn dearer(setup: &Setup) -> Arc<Setup> {
     let mut other = setup.clone();
-    for contract in &mut Arc::make_mut(&mut other.terms).contracts {
-        for version in &mut contract.versions {
+    for contract in &mut other.terms.contracts {
+        for version in Arc::make_mut(&mut contract.versions) {
             let version = Arc::make_mut(version);
             let prices = version.prices.iter_mut().flatten().flatten();
             prices.for_each(|price| *price = Price(price.0 + price.0 / 10));

@@ -73,7 +73,7 @@ impl Pair {
     pub(super) fn shares_states(&self) -> bool {
         let Some(old) = &self.old else { return true };
         let periods = |setup: &Setup| -> BTreeSet<String> {
-            let versions = setup.terms.contracts.iter().flat_map(|contract| &contract.versions);
+            let versions = setup.terms.contracts.iter().flat_map(|contract| contract.versions.iter());
             versions.filter_map(|version| version.tiers.as_ref()).map(|tiers| format!("{:?}", tiers.period)).collect()
         };
         let (was, is) = (periods(old), periods(&self.new));

@@ -8,12 +8,16 @@ use kernel::time::Moment;
 use sqlx::AnyConnection;
 
 use super::load::{Fields as _, each};
-use super::{Calorific, CalorificValue, Conversion, GasQuality, GasQualityId, Registry, ServicePoint};
+use super::points::Runs;
+use super::{Calorific, CalorificValue, Conversion, GasQuality, GasQualityId, Registry};
 use crate::book::BookError;
 use crate::book::pages::Select;
 
-/// Loads gas qualities, and the conversions of service points that are loaded already.
-pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
+/// Loads gas qualities; gives the conversions of service points.
+pub(super) async fn load(
+    registry: &mut Registry,
+    connection: &mut AnyConnection,
+) -> Result<Runs<Conversion>, BookError> {
     each(connection, &Select::all("gas_qualities", &["id", "name"]), |line| {
         let id = GasQualityId(line.id("id")?);
         registry.gas_qualities.insert(id, GasQuality { id, name: line.get("name")?, values: Vec::new() });
@@ -40,6 +44,7 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
     .await?;
     let columns = &["id", "service_point_id", "valid_from", "gas_quality_id", "calorific_value", "correction"];
     let select = Select { condition: "superseded_at IS NULL", ..Select::all("conversions", columns) };
+    let mut conversions = Vec::new();
     each(connection, &select, |line| {
         let source = match (line.optional_id("gas_quality_id")?, line.get::<Option<i64>>("calorific_value")?) {
             (Some(id), None) => Calorific::Quality(GasQualityId(id)),
@@ -55,25 +60,23 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
         if !(1..CORRECTION_END).contains(&conversion.correction) {
             return Err(line.fault("correction", "is none"));
         }
-        let point = registry.points.get_mut(ServicePointId(line.id("service_point_id")?));
-        point.ok_or_else(|| line.fault("service_point_id", "names none"))?.conversions.push(conversion);
+        conversions.push((ServicePointId(line.id("service_point_id")?), conversion));
         Ok(())
     })
     .await?;
     // They came by identifier.
     registry.gas_qualities.values_mut().for_each(|quality| quality.values.sort_by_key(|value| value.valid_from));
-    registry.points.for_each_mut(|point| point.conversions.sort_by_key(|conversion| conversion.valid_from));
-    Ok(())
+    Ok(Runs::new("conversions", conversions, |conversion| conversion.valid_from))
 }
 
 /// A service point's factors: one from each of its conversions on, and from each value of its supply area within them. The
 /// first conversion holds also for what flowed before it, by the values that the supply area had then.
-pub(super) fn of(point: &ServicePoint, qualities: &BTreeMap<GasQualityId, GasQuality>) -> conversion::Conversion {
+pub(super) fn of(conversions: &[Conversion], qualities: &BTreeMap<GasQualityId, GasQuality>) -> conversion::Conversion {
     let mut factors = Vec::new();
-    for (place, conversion) in point.conversions.iter().enumerate() {
+    for (place, conversion) in conversions.iter().enumerate() {
         let Conversion { valid_from, correction, .. } = *conversion;
         let from = if place == 0 { Moment(i64::MIN) } else { valid_from };
-        let end = point.conversions.get(place + 1).map(|next| next.valid_from);
+        let end = conversions.get(place + 1).map(|next| next.valid_from);
         match conversion.source {
             Calorific::Own(calorific_value) => factors.push(Factor { from, calorific_value, correction }),
             Calorific::Quality(id) => {

@@ -4,24 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::calendar::Calendar;
-use kernel::epoch::Epoch;
-use kernel::gap::Outage;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
 use kernel::money::{Amount, Quantity};
-use kernel::rate::Terms;
-use kernel::sale;
 use kernel::statement::Minor;
-use kernel::tariff::{Household, TariffVersion};
+use kernel::tariff::TariffVersion;
 use kernel::time::{LocalMonth, Moment};
 use kernel::unit::Unit;
 use serde::de::DeserializeOwned;
 use sqlx::{AnyConnection, Row as _};
 
-use super::conversions;
-use super::table::{Installed, Paid};
+use super::shared::Shared;
 use super::{
-    Account, AccountKind, CalendarEntry, CalendarId, Contract, DEFAULT_MINOR, LastIds, Location, LocationId, Meter,
-    MeterKind, Mode, Policy, PolicyId, Registry, ServicePoint, Site, TABLES, Tariff, TariffId, parse_rounding,
+    Account, AccountKind, CalendarEntry, CalendarId, Conditions, DEFAULT_MINOR, LastIds, Location, LocationId, Make,
+    Meter, MeterKind, Mode, Name, Policy, PolicyId, Registry, Site, TABLES, Tariff, TariffId, parse_rounding, points,
     unit_named,
 };
 use crate::book::pages::{self, Line, Select};
@@ -47,12 +42,13 @@ pub async fn load_from(connection: &mut AnyConnection) -> Result<Registry, BookE
     sites_and_locations(&mut registry, connection).await?;
     accounts(&mut registry, connection).await?;
     tariffs(&mut registry, connection).await?;
-    service_points(&mut registry, connection).await?;
-    conversions::load(&mut registry, connection).await?;
+    points::load(&mut registry, connection).await?;
+    contract_facts(&mut registry, connection).await?;
     meters(&mut registry, connection).await?;
-    outages(&mut registry, connection).await?;
     registry.last_ids = last_ids(connection).await?;
-    index(&mut registry)?;
+    registry.accounts.seal();
+    registry.points.seal();
+    registry.meters.seal();
     Ok(registry)
 }
 
@@ -267,36 +263,40 @@ async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Re
         &[
             "id",
             "site_id",
-            "name",
-            "holder",
             "kind",
             "policy_id",
-            "location_id",
             "credit_limit",
             "cutoff_enabled",
             "protected",
+            "name",
+            "holder",
+            "location_id",
             "confirmed_at",
             "opened_at",
             "closed_at",
         ],
     );
+    let mut conditions = Shared::default();
     each(connection, &select, |line| {
         let id = AccountId(line.id("id")?);
-        let account = Account {
-            id,
+        let common = Conditions {
             site: SiteId(line.id("site_id")?),
-            name: line.get("name")?,
-            holder: line.get("holder")?,
             kind: line.word("kind", AccountKind::parse)?,
             policy: line.optional_id("policy_id")?.map(PolicyId),
-            location: line.optional_id("location_id")?.map(LocationId),
             credit_limit: line.word("credit_limit", kernel::money::Amount::parse)?,
             cutoff_enabled: line.get::<i64>("cutoff_enabled")? != 0,
             protected: line.get("protected")?,
+            unit: units.get(&id).copied(),
+        };
+        let account = Account {
+            id,
+            name: line.get("name")?,
+            holder: line.get("holder")?,
+            location: line.optional_id("location_id")?.map(LocationId),
             confirmed_at: line.optional_moment("confirmed_at")?,
             opened_at: line.moment("opened_at")?,
             closed_at: line.optional_moment("closed_at")?,
-            unit: units.get(&id).copied(),
+            conditions: conditions.of(common),
         };
         registry.accounts.push(account);
         Ok(())
@@ -346,73 +346,6 @@ async fn tariffs(registry: &mut Registry, connection: &mut AnyConnection) -> Res
     Ok(())
 }
 
-async fn service_points(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    let select = Select::all("service_points", &["id", "site_id", "name", "utility", "location_id", "unit"]);
-    each(connection, &select, |line| {
-        let id = ServicePointId(line.id("id")?);
-        let point = ServicePoint {
-            id,
-            site: SiteId(line.id("site_id")?),
-            name: line.get("name")?,
-            utility: line.word("utility", Utility::parse)?,
-            unit: line.word("unit", Unit::parse)?,
-            location: line.optional_id("location_id")?.map(LocationId),
-            epochs: Arc::default(),
-            contracts: Vec::new(),
-            conversions: Vec::new(),
-        };
-        registry.points.push(point);
-        Ok(())
-    })
-    .await?;
-    let select = Select {
-        condition: "superseded_at IS NULL",
-        ..Select::all(
-            "contracts",
-            &["id", "service_point_id", "account_id", "tariff_id", "valid_from", "valid_to", "persons", "households"],
-        )
-    };
-    each(connection, &select, |line| {
-        let contract = Contract {
-            id: line.get("id")?,
-            account: AccountId(line.id("account_id")?),
-            tariff: TariffId(line.id("tariff_id")?),
-            valid_from: line.moment("valid_from")?,
-            valid_to: line.optional_moment("valid_to")?,
-            household: Household {
-                persons: line.small("persons")?.unwrap_or(0),
-                households: line.small("households")?.unwrap_or(1),
-            },
-        };
-        let point = ServicePointId(line.id("service_point_id")?);
-        let point = registry.points.get_mut(point).ok_or_else(|| line.fault("service_point_id", "names none"))?;
-        point.contracts.reserve_exact(1);
-        point.contracts.push(contract);
-        Ok(())
-    })
-    .await?;
-    contract_facts(registry, connection).await?;
-    let select = Select {
-        condition: "superseded_at IS NULL",
-        ..Select::all("epochs", &["id", "meter_id", "service_point_id", "valid_from", "valid_to", "definition"])
-    };
-    each(connection, &select, |line| {
-        let epoch: Epoch = line.json("definition")?;
-        let columns = (line.id("id")?, line.id("meter_id")?, line.id("service_point_id")?);
-        let times = (line.moment("valid_from")?, line.optional_moment("valid_to")?);
-        if columns != (epoch.id.0, epoch.meter.0, epoch.service_point.0) || times != (epoch.valid_from, epoch.valid_to)
-        {
-            return Err(line.fault("definition", "is the definition of another installation"));
-        }
-        let point = registry.points.get_mut(epoch.service_point);
-        let epochs = &mut point.ok_or_else(|| line.fault("service_point_id", "names none"))?.epochs;
-        *epochs = epochs.iter().cloned().chain([epoch]).collect();
-        Ok(())
-    })
-    .await?;
-    Ok(())
-}
-
 async fn contract_facts(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
     let columns = &["contract_id", "kind", "name", "value"];
     let select = Select { key: "contract_id", ..Select::all("contract_facts", columns) };
@@ -441,39 +374,43 @@ async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Resu
         "meters",
         &[
             "id",
+            "bus",
+            "unit",
             "site_id",
-            "serial",
             "profile",
             "utility",
             "kind",
             "resolution_numerator",
             "resolution_denominator",
-            "bus",
-            "unit",
             "poll_micros",
             "has_relay",
             "rating_mw",
+            "serial",
         ],
     );
+    let mut makes = Shared::default();
     each(connection, &select, |line| {
         let id = MeterId(line.id("id")?);
         let bus: Option<&str> = line.get("bus")?;
         let bus = bus.map(|bus| host_port(bus).ok_or_else(|| line.fault("bus", "is not HOST:PORT"))).transpose()?;
         let unit: Option<i64> = line.get("unit")?;
-        let meter = Meter {
-            id,
+        let make = Make {
             site: SiteId(line.id("site_id")?),
-            serial: line.get("serial")?,
             profile: line.get("profile")?,
             utility: line.word("utility", Utility::parse)?,
             kind: line.word("kind", MeterKind::parse)?,
             resolution: (line.get("resolution_numerator")?, line.get("resolution_denominator")?),
-            bus,
-            unit: unit.map(|unit| u8::try_from(unit).map_err(|_| line.fault("unit", "is above 255"))).transpose()?,
             poll_micros: line.get("poll_micros")?,
             has_relay: line.get::<i64>("has_relay")? != 0,
             rating_mw: line.get("rating_mw")?,
+        };
+        let meter = Meter {
+            id,
+            serial: line.get("serial")?,
+            bus,
+            unit: unit.map(|unit| u8::try_from(unit).map_err(|_| line.fault("unit", "is above 255"))).transpose()?,
             parent: parents.get(&id).copied(),
+            make: makes.of(make),
         };
         registry.meters.push(meter);
         Ok(())
@@ -482,82 +419,10 @@ async fn meters(registry: &mut Registry, connection: &mut AnyConnection) -> Resu
     Ok(())
 }
 
-async fn outages(registry: &mut Registry, connection: &mut AnyConnection) -> Result<(), BookError> {
-    let select = Select {
-        condition: "withdrawn_at IS NULL",
-        ..Select::all("outages", &["id", "meter_id", "from_time", "to_time"])
-    };
-    each(connection, &select, |line| {
-        let meter = MeterId(line.id("meter_id")?);
-        let outage = Outage { meter, from: line.moment("from_time")?, to: line.moment("to_time")? };
-        registry.outages.entry(meter).or_default().push(outage);
-        Ok(())
-    })
-    .await
-}
-
 /// `HOST:PORT`, with an IPv6 address in brackets.
-pub(crate) fn host_port(text: &str) -> Option<(String, u16)> {
+pub(crate) fn host_port(text: &str) -> Option<(Name, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
     let plain = !host.is_empty() && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')));
-    plain.then(|| (host.to_owned(), port))
-}
-
-/// What follows from the rows: names, each service point's terms, each meter's installations.
-fn index(registry: &mut Registry) -> Result<(), BookError> {
-    registry.accounts.seal();
-    registry.points.seal();
-    registry.meters.seal();
-    registry.points.for_each_mut(|point| {
-        // They came by identifier; only where there are several can their order be another.
-        point.contracts.sort_by_key(|contract| (contract.valid_from, contract.id));
-        if !point.epochs.is_sorted_by_key(|epoch| (epoch.valid_from, epoch.id)) {
-            let mut epochs = point.epochs.to_vec();
-            epochs.sort_by_key(|epoch| (epoch.valid_from, epoch.id));
-            point.epochs = epochs.into();
-        }
-    });
-    let mut terms = Vec::with_capacity(registry.points.rows().len());
-    let mut installed = Vec::with_capacity(registry.points.rows().len());
-    let mut paid = Vec::with_capacity(registry.points.rows().len());
-    // A wallet in units is rated by the same versions, in which a unit costs one unit.
-    let mut in_units: BTreeMap<TariffId, Vec<Arc<TariffVersion>>> = BTreeMap::new();
-    for point in registry.points.rows() {
-        let place = || format!("service point {} ({})", point.id, point.name);
-        let site = registry.sites.get(&point.site);
-        let site = site.ok_or_else(|| crate::book::malformed(format!("{} is in no site", place())))?;
-        let mut contracts = Vec::with_capacity(point.contracts.len());
-        for contract in &point.contracts {
-            let tariff = registry.tariffs.get(&contract.tariff);
-            let tariff = tariff.ok_or_else(|| crate::book::malformed(format!("{} has no tariff", place())))?;
-            let sells = registry.account(contract.account).is_some_and(|account| account.unit.is_some());
-            let versions = if sells {
-                let own = || tariff.versions.iter().map(|version| Arc::new(sale::in_units(version))).collect();
-                in_units.entry(tariff.id).or_insert_with(own).clone()
-            } else {
-                tariff.versions.clone()
-            };
-            contracts.push(kernel::rate::Contract {
-                account: contract.account,
-                valid_from: contract.valid_from,
-                valid_to: contract.valid_to,
-                household: contract.household,
-                versions,
-            });
-        }
-        let days = Arc::clone(&site.days);
-        let calendar = Arc::clone(&site.calendar);
-        let conversion = conversions::of(point, &registry.gas_qualities);
-        if point.epochs.iter().any(|epoch| epoch.converts) && conversion.factors().is_empty() {
-            return Err(crate::book::malformed(format!("{} has no calorific value", place())));
-        }
-        terms.push(Arc::new(Terms { days, calendar, contracts, conversion }));
-        paid.extend(point.contracts.iter().map(|contract| (contract.account, point.id)));
-        installed.extend(point.epochs.iter().map(|epoch| (epoch.meter, epoch.valid_from, point.id)));
-    }
-    registry.terms = terms;
-    registry.installed = Installed::new(installed);
-    registry.paid = Paid::new(paid);
-    Ok(())
+    plain.then(|| (host.into(), port))
 }

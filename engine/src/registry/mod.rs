@@ -6,6 +6,10 @@
 
 mod conversions;
 mod load;
+mod name;
+mod points;
+mod setup;
+mod shared;
 mod table;
 mod types;
 
@@ -13,7 +17,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kernel::epoch::Epoch;
-use kernel::gap::Outage;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId};
 use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
@@ -23,10 +26,12 @@ use table::{Installed, Paid, Table};
 
 pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
+pub use name::Name;
+pub use setup::Setup;
 pub use types::{
-    Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Contract, ContractFacts, Conversion,
-    DEFAULT_MINOR, GasQuality, GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId,
-    ServicePoint, Site, Tariff, TariffId, parse_rounding, rounding_name, unit_named,
+    Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Conditions, Contract, ContractFacts,
+    Conversion, DEFAULT_MINOR, GasQuality, GasQualityId, Location, LocationId, Make, Meter, MeterKind, Mode, Policy,
+    PolicyId, ServicePoint, Site, Tariff, TariffId, parse_rounding, rounding_name, unit_named,
 };
 
 /// An immutable snapshot of the registry.
@@ -46,12 +51,8 @@ pub struct Registry {
     facts: BTreeMap<i64, ContractFacts>,
     /// Names of components that are a tax on top of prices, in any version.
     taxes: BTreeSet<String>,
-    /// Of each service point, in the order of `points`.
-    terms: Vec<Arc<Terms>>,
     installed: Installed,
     paid: Paid,
-    /// When meters had no supply, as it was stated.
-    outages: BTreeMap<MeterId, Vec<Outage>>,
     last_ids: LastIds,
 }
 
@@ -235,8 +236,19 @@ impl Registry {
 
     /// What the kernel prices a service point by: days, calendar, contracts with their tariffs' versions.
     #[must_use]
-    pub fn terms(&self, id: ServicePointId) -> Option<&Arc<Terms>> {
-        self.terms.get(self.points.place(id)?)
+    pub fn terms(&self, id: ServicePointId) -> Option<&Terms> {
+        Some(&self.setup(id)?.terms)
+    }
+
+    /// What each service point is rated by, by its identifier.
+    pub fn setups(&self) -> impl ExactSizeIterator<Item = &Arc<Setup>> {
+        self.points.rows().iter().map(|point| &point.setup)
+    }
+
+    /// What a service point is rated by.
+    #[must_use]
+    pub fn setup(&self, id: ServicePointId) -> Option<&Arc<Setup>> {
+        Some(&self.points.get(id)?.setup)
     }
 
     /// All meters, by identifier.
@@ -265,20 +277,7 @@ impl Registry {
     /// A meter's installations, by service point and start.
     pub fn epochs_of(&self, meter: MeterId) -> impl Iterator<Item = &Epoch> {
         let points = self.points_of(meter).iter().filter_map(|id| self.points.get(*id));
-        points.flat_map(|point| point.epochs.iter()).filter(move |epoch| epoch.meter == meter)
-    }
-
-    /// When the meters that were ever installed at a service point had no supply, by the beginning; none for nearly all.
-    #[must_use]
-    pub fn outages_of(&self, point: &ServicePoint) -> Option<Arc<Vec<Outage>>> {
-        if self.outages.is_empty() {
-            return None;
-        }
-        let meters: BTreeSet<MeterId> = point.epochs.iter().map(|epoch| epoch.meter).collect();
-        let mut outages: Vec<Outage> =
-            meters.iter().filter_map(|meter| self.outages.get(meter)).flatten().copied().collect();
-        outages.sort_by_key(|outage| (outage.from, outage.to, outage.meter));
-        (!outages.is_empty()).then(|| Arc::new(outages))
+        points.flat_map(|point| point.epochs().iter()).filter(move |epoch| epoch.meter == meter)
     }
 
     /// The installation that holds a meter at a moment. At a seam the one that begins wins; after the last one's end
@@ -300,6 +299,11 @@ impl Registry {
 
     /// The service points that an account ever paid for.
     pub fn points_of_account(&self, account: AccountId) -> impl Iterator<Item = &ServicePoint> {
-        self.paid.by(account).filter_map(|id| self.points.get(id))
+        self.paid_by(account).filter_map(|id| self.points.get(id))
+    }
+
+    /// The identifiers of the service points that an account ever paid for, ascending.
+    pub fn paid_by(&self, account: AccountId) -> impl Iterator<Item = ServicePointId> {
+        self.paid.by(account)
     }
 }

@@ -39,8 +39,8 @@ identified!(Account, AccountId, name; ServicePoint, ServicePointId, name; Meter,
 #[derive(Clone, Debug)]
 pub(super) struct Table<T> {
     rows: Vec<T>,
-    /// The hash of each name and the row that has it, by hash.
-    names: Vec<(u64, u32)>,
+    /// Some bits of the hash of each name and the row that has it, by hash.
+    names: Vec<(u32, u32)>,
 }
 
 impl<T> Default for Table<T> {
@@ -49,10 +49,10 @@ impl<T> Default for Table<T> {
     }
 }
 
-fn hash(name: &str) -> u64 {
+fn hash(name: &str) -> u32 {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
-    hasher.finish()
+    (hasher.finish() >> 32) as u32
 }
 
 impl<T: Identified> Table<T> {
@@ -70,21 +70,12 @@ impl<T: Identified> Table<T> {
     }
 
     /// Where the row of an identifier is.
-    pub(super) fn place(&self, id: T::Id) -> Option<usize> {
+    fn place(&self, id: T::Id) -> Option<usize> {
         self.rows.binary_search_by_key(&id, Identified::id).ok()
     }
 
     pub(super) fn get(&self, id: T::Id) -> Option<&T> {
         self.rows.get(self.place(id)?)
-    }
-
-    pub(super) fn get_mut(&mut self, id: T::Id) -> Option<&mut T> {
-        let place = self.place(id)?;
-        self.rows.get_mut(place)
-    }
-
-    pub(super) fn for_each_mut(&mut self, each: impl FnMut(&mut T)) {
-        self.rows.iter_mut().for_each(each);
     }
 
     /// The row of a name.

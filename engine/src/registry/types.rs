@@ -1,16 +1,21 @@
 //! The registry's things, as the book keeps them.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
+use kernel::few::Few;
 use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, Utility};
 use kernel::money::{Amount, Quantity, Rounding};
 use kernel::statement::Minor;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalDate, LocalMonth, Moment, SiteDays};
 use kernel::unit::Unit;
+
+use super::name::Name;
+use super::setup::Setup;
 
 macro_rules! identifiers {
     ($($(#[$doc:meta])* $name:ident),*) => {$(
@@ -207,37 +212,52 @@ pub struct Policy {
     pub definition: String,
 }
 
-/// A customer's contract and wallet.
+/// A customer's contract and wallet; what it has in common with others is used as its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Its identifier.
     pub id: AccountId,
-    /// Its site.
-    pub site: SiteId,
     /// Its name in files and commands.
-    pub name: String,
+    pub name: Name,
     /// The customer's name.
-    pub holder: String,
-    /// When it pays.
-    pub kind: AccountKind,
-    /// Its cut-off policy.
-    pub policy: Option<PolicyId>,
+    pub holder: Name,
     /// Where the customer is.
     pub location: Option<LocationId>,
-    /// How far below zero it may go.
-    pub credit_limit: Amount,
-    /// Whether it may be cut at all.
-    pub cutoff_enabled: bool,
-    /// Why it is never cut.
-    pub protected: Option<String>,
     /// When its opening balance and opening reads were confirmed.
     pub confirmed_at: Option<Moment>,
     /// When it began.
     pub opened_at: Moment,
     /// When it ended.
     pub closed_at: Option<Moment>,
-    /// In which unit its wallet is kept; none for money. It never changes.
+    /// What it has in common with others.
+    pub conditions: Arc<Conditions>,
+}
+
+/// What many accounts have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Conditions {
+    /// Their site.
+    pub site: SiteId,
+    /// When they pay.
+    pub kind: AccountKind,
+    /// Their cut-off policy.
+    pub policy: Option<PolicyId>,
+    /// How far below zero they may go.
+    pub credit_limit: Amount,
+    /// Whether they may be cut at all.
+    pub cutoff_enabled: bool,
+    /// Why they are never cut.
+    pub protected: Option<String>,
+    /// In which unit their wallets are kept; none for money. It never changes.
     pub unit: Option<&'static str>,
+}
+
+impl Deref for Account {
+    type Target = Conditions;
+
+    fn deref(&self) -> &Conditions {
+        &self.conditions
+    }
 }
 
 /// The unit of that name in which a wallet can be kept: what utilities are billed in.
@@ -301,26 +321,34 @@ impl ContractFacts {
 }
 
 /// One utility delivered to one location.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ServicePoint {
     /// Its identifier.
     pub id: ServicePointId,
     /// Its site.
     pub site: SiteId,
     /// Its name in files and commands.
-    pub name: String,
+    pub name: Name,
     /// What is delivered.
     pub utility: Utility,
     /// What it is billed in.
     pub unit: Unit,
     /// Where.
     pub location: Option<LocationId>,
-    /// Its installations, by `valid_from`, without overlaps; billing shares them.
-    pub epochs: Arc<[Epoch]>,
     /// Its contracts, by `valid_from`, without overlaps.
-    pub contracts: Vec<Contract>,
+    pub contracts: Few<Contract>,
     /// How its m3 of gas become kWh, by `valid_from`.
-    pub conversions: Vec<Conversion>,
+    pub conversions: Box<[Conversion]>,
+    /// What it is rated by.
+    pub setup: Arc<Setup>,
+}
+
+impl ServicePoint {
+    /// Its installations, by `valid_from`, without overlaps.
+    #[must_use]
+    pub fn epochs(&self) -> &[Epoch] {
+        &self.setup.epochs
+    }
 }
 
 /// How m3 of gas become kWh at a service point, from a moment until the next one.
@@ -384,33 +412,48 @@ pub struct Tariff {
     pub versions: Vec<Arc<TariffVersion>>,
 }
 
-/// A physical device.
+/// A physical device; what it has in common with others is used as its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meter {
     /// Its identifier.
     pub id: MeterId,
-    /// Its site.
-    pub site: SiteId,
     /// Its serial number.
-    pub serial: String,
-    /// The name of its profile (register map).
+    pub serial: Name,
+    /// Host and port of its bus; none for a meter that is only imported.
+    pub bus: Option<(Name, u16)>,
+    /// Its address on the bus.
+    pub unit: Option<u8>,
+    /// The meter that also measures what this one measures.
+    pub parent: Option<MeterId>,
+    /// What it has in common with others.
+    pub make: Arc<Make>,
+}
+
+/// What many meters have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Make {
+    /// Their site.
+    pub site: SiteId,
+    /// The name of their profile (register map).
     pub profile: String,
-    /// What it measures.
+    /// What they measure.
     pub utility: Utility,
-    /// What its readings are.
+    /// What their readings are.
     pub kind: MeterKind,
     /// 1/1000 units per count before CT x PT: numerator and denominator.
     pub resolution: (i64, i64),
-    /// Host and port of its bus; none for a meter that is only imported.
-    pub bus: Option<(String, u16)>,
-    /// Its address on the bus.
-    pub unit: Option<u8>,
     /// Time between polls, in microseconds.
     pub poll_micros: Option<i64>,
-    /// Whether it has a relay or valve.
+    /// Whether they have a relay or valve.
     pub has_relay: bool,
-    /// The most power it is made for, in mW (electricity and heat).
+    /// The most power they are made for, in mW (electricity and heat).
     pub rating_mw: Option<i64>,
-    /// The meter that also measures what this one measures.
-    pub parent: Option<MeterId>,
+}
+
+impl Deref for Meter {
+    type Target = Make;
+
+    fn deref(&self) -> &Make {
+        &self.make
+    }
 }

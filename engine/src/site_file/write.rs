@@ -9,13 +9,13 @@ use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
 use serde::Serialize;
 
-use super::model::{SiteItem, TariffItem};
+use super::model::{PointItem, SiteItem, TariffItem};
 use super::plan::Plan;
 use crate::book::bulk::{self, Cell};
 use crate::book::chain::{self, Entry};
 use crate::book::{BookError, Tx};
 use crate::registry::{
-    Account, CalendarId, Calorific, Contract, ContractFacts, GasQualityId, Location, Meter, PolicyId, ServicePoint,
+    Account, CalendarId, Calorific, Contract, ContractFacts, GasQualityId, Location, LocationId, Meter, PolicyId,
     TariffId, last_ids, rounding_name,
 };
 use kernel::id::ServicePointId;
@@ -112,8 +112,8 @@ impl Rows {
         self.accounts.push([
             account.id.0.into(),
             account.site.0.into(),
-            account.name.clone().into(),
-            account.holder.clone().into(),
+            account.name.to_string().into(),
+            account.holder.to_string().into(),
             account.kind.name().into(),
             account.policy.map(|id| id.0).into(),
             account.location.map(|id| id.0).into(),
@@ -150,14 +150,20 @@ impl Rows {
         ]);
     }
 
-    pub(super) fn service_point(&mut self, point: &ServicePoint) {
+    pub(super) fn service_point(
+        &mut self,
+        id: ServicePointId,
+        site: SiteId,
+        item: &PointItem,
+        location: Option<LocationId>,
+    ) {
         self.points.push([
-            point.id.0.into(),
-            point.site.0.into(),
-            point.name.clone().into(),
-            point.utility.name().into(),
-            point.location.map(|id| id.0).into(),
-            point.unit.name().into(),
+            id.0.into(),
+            site.0.into(),
+            item.name.clone().into(),
+            item.utility.name().into(),
+            location.map(|id| id.0).into(),
+            item.unit.name().into(),
         ]);
     }
 
@@ -192,7 +198,7 @@ impl Rows {
         self.meters.push([
             meter.id.0.into(),
             meter.site.0.into(),
-            meter.serial.clone().into(),
+            meter.serial.to_string().into(),
             meter.profile.clone().into(),
             meter.utility.name().into(),
             meter.kind.name().into(),

@@ -308,7 +308,7 @@ pub(crate) fn rate() -> Rated {
             valid_from: Moment(from),
             valid_to: to.map(Moment),
             household: Household::default(),
-            versions: tariffs[&tariff].2.clone(),
+            versions: tariffs[&tariff].2.clone().into(),
         });
         let terms = Terms {
             days,

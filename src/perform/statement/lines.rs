@@ -56,7 +56,7 @@ pub(super) fn beside(registry: &Registry, account: &str, shown: &ComponentLine) 
     let tier = line.tier.filter(|tier| *tier > 1).map_or_else(String::new, |tier| format!(", tier {tier}"));
     let mut row = vec![String::new(); COLUMNS.len()];
     row[0] = format!("({}{tier}: {what})", line.component);
-    row[1] = registry.service_point(*point).map_or_else(String::new, |point| point.name.clone());
+    row[1] = registry.service_point(*point).map_or_else(String::new, |point| point.name.to_string());
     row[2] = registry.version(line.version).map_or_else(String::new, |(tariff, _)| tariff.name.clone());
     row[6] = line.amount.to_string();
     row[8] = format!("({:.2})", -line.amount.round(2, Rounding::HalfUp));
@@ -127,7 +127,7 @@ pub(super) fn charge(
     let price = price.map(|price| if in_units { Price(1_000_000) } else { price });
     vec![
         item,
-        point.map_or_else(String::new, |point| point.name.clone()),
+        point.map_or_else(String::new, |point| point.name.to_string()),
         version.map_or_else(String::new, |(tariff, _)| tariff.name.clone()),
         line.quantity.to_string(),
         match (energy, version) {

@@ -133,7 +133,7 @@ fn all(registry: &Registry, stated: &[Statement]) -> Table {
         let Some((account, site)) = owner(registry, statement) else { continue };
         for row in lines::rows(registry, site, &account.name, statement) {
             let currency = registry.commodity_of(account.id).to_owned();
-            let mut whole = vec![account.name.clone(), account.holder.clone(), currency];
+            let mut whole = vec![account.name.to_string(), account.holder.to_string(), currency];
             whole.extend(row);
             table.push(whole);
         }

@@ -164,7 +164,7 @@ fn spans<'a>(
     let mut spans = Vec::new();
     for contract in point.contracts.iter().filter(|contract| accounts.contains(&contract.account)) {
         let Some(paid) = overlap((start, end), (contract.valid_from, contract.valid_to)) else { continue };
-        for epoch in point.epochs.iter() {
+        for epoch in point.epochs().iter() {
             let (Some((from, to)), Some(meter)) =
                 (overlap(paid, (epoch.valid_from, epoch.valid_to)), registry.meter(epoch.meter))
             else {
@@ -208,9 +208,9 @@ impl Span<'_> {
         let conversion = registry.terms(point.id).filter(|_| epoch.converts).map(|terms| &terms.conversion);
         let converted = conversion.map_or_else(String::new, |conversion| converted(conversion, (from.0, to.0), at));
         Reading {
-            point: point.name.clone(),
+            point: point.name.to_string(),
             utility: point.utility.name(),
-            meter: meter.serial.clone(),
+            meter: meter.serial.to_string(),
             from: (at(from.0), shown(meter, from.1)),
             to: (at(to.0), shown(meter, to.1)),
             factor: factor(meter, epoch) + &converted,

@@ -8,7 +8,6 @@ use arrow::array::AsArray as _;
 use arrow::datatypes::{Date32Type, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::prelude::SessionContext;
-use engine::billing::writer::setups;
 use engine::engine::{Engine, Options};
 use engine::query::{self, QuerySession};
 use engine::rating::{Pair, Rating, RatingTable, Span};
@@ -46,7 +45,7 @@ pub(super) fn assert_rated_alike(data: &Path) -> usize {
         let handle = engine.handle();
         let session = QuerySession::new(Arc::new(handle.clone()), query::Options::default()).unwrap();
         let charged = lines(&session.query("SELECT * FROM lake.charges").await.unwrap().batches);
-        let pairs = setups(&handle.registry()).into_values().map(|(_, setup)| Pair::of(setup)).collect();
+        let pairs = handle.registry().setups().cloned().map(Pair::of).collect();
         let (snapshot, work) = handle.rating_work(pairs, Span::ALL).await.unwrap();
         let rating = Rating::new(snapshot, work, Span::ALL, clock.now());
         let context = SessionContext::new();

@@ -55,12 +55,12 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
             version(id + 1, zone.at(odd), &ranges, tiers, rows),
         ]
     };
-    let contract = |account, from: Moment, valid_to, versions| Contract {
+    let contract = |account, from: Moment, valid_to, versions: Vec<_>| Contract {
         account: AccountId(account),
         valid_from: from,
         valid_to,
         household: Household::default(),
-        versions,
+        versions: versions.into(),
     };
     let (out, back) = (hour(1_300), hour(1_333));
     let contracts = vec![

@@ -128,7 +128,7 @@ fn a_day_belongs_to_the_contract_and_version_in_force_at_its_first_instant() {
         valid_from: at(from),
         valid_to: to.map(at),
         household: Household::default(),
-        versions: versions(),
+        versions: versions().into(),
     };
     let contracts = vec![
         contract(1, "2026-10-15 00:00", Some("2026-11-20 12:00")),

@@ -148,7 +148,7 @@ fn a_household_that_changes_in_the_middle_of_a_month_moves_the_bounds_and_keeps_
         valid_from,
         valid_to,
         household,
-        versions: vec![version(guangdong())],
+        versions: [version(guangdong())].into(),
     };
     let contracts = vec![contract(household(4, 1), Moment(0), Some(born)), contract(household(5, 1), born, None)];
     let terms = terms(zone.days("2026-01-01", "2026-12-31"), contracts);

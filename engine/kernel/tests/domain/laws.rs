@@ -39,12 +39,12 @@ fn berlin() -> Terms {
     let monthly =
         versions(10, Some((TierPeriod::Monthly, &[5_000, 90_000])), &[at("2026-01-01 00:00"), at("2026-03-29 04:07")]);
     let annual = versions(20, Some((july, &[700_000])), &[at("2026-01-01 00:00"), at("2026-10-25 02:30")]);
-    let contract = |account, from: &str, to: Option<&str>, versions| Contract {
+    let contract = |account, from: &str, to: Option<&str>, versions: Vec<_>| Contract {
         account: AccountId(account),
         valid_from: at(from),
         valid_to: to.map(at),
         household: Household::default(),
-        versions,
+        versions: versions.into(),
     };
     let contracts = vec![
         contract(1, "2026-02-01 00:00", Some("2026-05-03 12:34"), monthly),

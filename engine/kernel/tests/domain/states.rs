@@ -33,7 +33,7 @@ fn states() -> impl Strategy<Value = PointState> {
         |(watermark, last_meter, epochs, counter, fine_day)| PointState {
             watermark,
             last_meter,
-            epochs,
+            epochs: epochs.into(),
             counter,
             fine_day,
         },
@@ -80,7 +80,7 @@ fn the_stored_forms_stay_readable() {
     let state = PointState {
         watermark: Some(Moment(2_000_000)),
         last_meter: Some(MeterId(7)),
-        epochs: vec![EpochState { epoch: EpochId(3), last_seen: Moment(2_000_000), register }],
+        epochs: [EpochState { epoch: EpochId(3), last_seen: Moment(2_000_000), register }].into(),
         counter: TierCounter { period: 24_322, used: Quantity(-5) },
         fine_day: 20_000,
     };

@@ -131,7 +131,7 @@ pub(crate) fn year(load: &Load, rate: &Rate) -> Vec<Month> {
     let terms = Terms {
         days,
         calendar: Arc::new(Calendar::default()),
-        contracts: vec![contract],
+        contracts: [contract].into(),
         conversion: Default::default(),
     };
     let hour = |index: usize| start_of(first).plus(i64::try_from(index).unwrap() * HOUR);

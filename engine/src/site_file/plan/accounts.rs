@@ -1,11 +1,13 @@
 //! Accounts.
 
+use std::sync::Arc;
+
 use kernel::id::AccountId;
 use kernel::money::Amount;
 use kernel::time::Moment;
 
 use super::{ChangeKind, Differences, KnownAccount, Planner};
-use crate::registry::Account;
+use crate::registry::{Account, Conditions};
 use crate::site_file::model::AccountItem;
 
 impl Planner<'_> {
@@ -30,20 +32,22 @@ impl Planner<'_> {
             let opened_at = item.from.or(old.map(|old| old.opened_at)).unwrap_or(self.default_from(item.site));
             let new = Account {
                 id,
-                site,
-                name: item.name.clone(),
-                holder: item.holder.clone(),
-                kind: item.kind,
-                policy,
+                name: (&item.name).into(),
+                holder: (&item.holder).into(),
                 location,
-                credit_limit: item.credit_limit,
-                cutoff_enabled: item.cutoff,
-                protected: item.protected.clone(),
                 // A confirmation that was given elsewhere stays.
                 confirmed_at: item.confirmed.or(old.and_then(|old| old.confirmed_at)),
                 opened_at,
                 closed_at: item.until,
-                unit: item.unit,
+                conditions: Arc::new(Conditions {
+                    site,
+                    kind: item.kind,
+                    policy,
+                    credit_limit: item.credit_limit,
+                    cutoff_enabled: item.cutoff,
+                    protected: item.protected.clone(),
+                    unit: item.unit,
+                }),
             };
             match old {
                 None => {
@@ -119,7 +123,7 @@ impl Planner<'_> {
     fn missing_accounts(&mut self) {
         for (index, site) in self.site_ids.iter().enumerate() {
             for old in self.registry.accounts().filter(|old| old.site == *site && old.closed_at.is_none()) {
-                if !self.names.accounts.contains_key(&old.name) {
+                if !self.names.accounts.contains_key(old.name.as_str()) {
                     let what = format!("has no [[account]] {:?}, but the book has", old.name);
                     let remedy = "keep it in the file; write `until = ...` in it to close it";
                     self.faults.add(&self.file.sites[index].at, "", what, remedy);

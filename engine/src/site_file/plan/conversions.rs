@@ -152,7 +152,7 @@ impl Planner<'_> {
             let text = format!("m3 become kWh by {} {since}", shown(&terms));
             self.change(kind, format!("service point:{}", item.name), text + &reason_of(reason));
             // The first holds also for what flowed before it.
-            let measured = self.registry.service_point(id).into_iter().flat_map(|point| point.epochs.iter());
+            let measured = self.registry.service_point(id).into_iter().flat_map(|point| point.epochs().iter());
             let earliest = measured.map(|epoch| epoch.valid_from).filter(|_| is_first).min();
             self.touch(id, earliest.map_or(from, |earliest| earliest.min(from)));
         }
@@ -233,7 +233,7 @@ impl Planner<'_> {
     pub(super) fn conversions_fit(&self) {
         for item in &self.file.points {
             let Some(point) = self.names.points.get(&item.name) else { continue };
-            let known = self.registry.service_point(point.id).into_iter().flat_map(|point| point.epochs.iter());
+            let known = self.registry.service_point(point.id).into_iter().flat_map(|point| point.epochs().iter());
             let planned = self.rows.new_epochs.iter().filter(|epoch| epoch.service_point == point.id);
             let converting = known.chain(planned).filter(|epoch| epoch.converts);
             let Some(since) = converting.map(|epoch| epoch.valid_from).min() else { continue };

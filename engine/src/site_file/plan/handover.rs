@@ -88,7 +88,7 @@ fn plan(registry: &Registry) -> Plan {
 }
 
 fn name(registry: &Registry, account: AccountId) -> String {
-    registry.account(account).map_or_else(|| account.to_string(), |account| account.name.clone())
+    registry.account(account).map_or_else(|| account.to_string(), |account| account.name.to_string())
 }
 
 /// An account that ends at a moment, with all its contracts that run on.
@@ -133,12 +133,12 @@ pub fn move_point(
     let mut plan = plan(registry);
     let (Some(point), Some(new)) = (registry.service_point(point), registry.account(to)) else { return Ok(plan) };
     let zone = zone(registry, point);
-    let (point_name, shown) = (point.name.clone(), words::show_moment(at, &zone));
+    let (point_name, shown) = (point.name.to_string(), words::show_moment(at, &zone));
     if from == to {
-        return Err(MoveFault::Same(point_name, new.name.clone()));
+        return Err(MoveFault::Same(point_name, new.name.to_string()));
     }
     if new.site != point.site {
-        return Err(MoveFault::Site { account: new.name.clone(), point: point_name });
+        return Err(MoveFault::Site { account: new.name.to_string(), point: point_name });
     }
     let before = |contract: &&Contract| {
         contract.account == from && contract.valid_from < at && contract.valid_to.is_none_or(|to| to >= at)
@@ -151,7 +151,7 @@ pub fn move_point(
         return Ok(plan);
     }
     if new.closed_at.is_some() {
-        return Err(MoveFault::Closed(new.name.clone()));
+        return Err(MoveFault::Closed(new.name.to_string()));
     }
     if registry.site(point.site).and_then(Site::closed_until).is_some_and(|end| at < end) {
         return Err(MoveFault::ClosedMonth { point: point_name, at: shown });
@@ -172,7 +172,7 @@ pub fn move_point(
     let (tariff, household) = (old.tariff, Household::default());
     let contract = Contract { id, account: to, tariff, valid_from: at, valid_to: None, household };
     if let Some((unit, what)) = new.unit.and_then(|unit| Some((unit, unfit(registry, unit, point, &contract)?))) {
-        return Err(MoveFault::Units { account: new.name.clone(), unit, point: point_name, what });
+        return Err(MoveFault::Units { account: new.name.to_string(), unit, point: point_name, what });
     }
     plan.rows.contract(point.id, &contract);
     // What stands where does not change with who pays.

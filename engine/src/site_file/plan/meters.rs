@@ -1,6 +1,7 @@
 //! Meters: devices and their buses; no two at one service point or address at once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use kernel::epoch::{Epoch, ProfileFacts};
 use kernel::id::{MeterId, ServicePointId, Utility};
@@ -9,7 +10,7 @@ use kernel::time::Moment;
 use super::installations::Terms;
 use super::points::Words;
 use super::{ChangeKind, Differences, KnownMeter, Planner};
-use crate::registry::{Meter, MeterKind};
+use crate::registry::{Make, Meter, MeterKind};
 use crate::site_file::fault::At;
 use crate::site_file::model::{MeterItem, USAGE};
 use crate::site_file::timeline::{self, New, Old, Step};
@@ -144,19 +145,21 @@ impl Planner<'_> {
         let rating_mw = new.last().filter(|_| electric && rated).and_then(|new| new.terms.rated?.checked_mul(1_000));
         let meter = Meter {
             id,
-            site: self.site_ids[item.site],
-            serial: item.serial.clone(),
-            profile: item.profile.clone(),
-            utility: facts.utility,
-            kind: if item.profile == USAGE { MeterKind::Usage } else { MeterKind::Register },
-            resolution: (facts.resolution_numerator, facts.resolution_denominator),
+            serial: (&item.serial).into(),
             bus,
             unit: item.unit.and_then(|unit| u8::try_from(unit).ok()),
-            poll_micros: item.poll_micros,
-            has_relay: facts.has_relay && item.relay != Some(false),
-            rating_mw,
             // Told apart from the device (see `parents`).
             parent: old.and_then(|old| old.parent),
+            make: Arc::new(Make {
+                site: self.site_ids[item.site],
+                profile: item.profile.clone(),
+                utility: facts.utility,
+                kind: if item.profile == USAGE { MeterKind::Usage } else { MeterKind::Register },
+                resolution: (facts.resolution_numerator, facts.resolution_denominator),
+                poll_micros: item.poll_micros,
+                has_relay: facts.has_relay && item.relay != Some(false),
+                rating_mw,
+            }),
         };
         let reached = |meter: &Meter| match (&meter.bus, meter.unit, meter.poll_micros) {
             (Some((host, port)), Some(unit), Some(poll)) => {
@@ -250,7 +253,7 @@ impl Planner<'_> {
     }
 
     pub(super) fn point_name(&self, id: ServicePointId) -> String {
-        let named = self.registry.service_point(id).map(|point| point.name.clone());
+        let named = self.registry.service_point(id).map(|point| point.name.to_string());
         let new = || self.names.points.iter().find(|(_, known)| known.id == id).map(|(name, _)| name.clone());
         named.or_else(new).unwrap_or_else(|| id.to_string())
     }

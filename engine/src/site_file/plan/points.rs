@@ -1,7 +1,6 @@
 //! Service points and their contracts: who pays, by which tariff, from when to when.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use kernel::id::{AccountId, ServicePointId};
 use kernel::money::Quantity;
@@ -11,7 +10,7 @@ use kernel::unit::Unit;
 
 use super::shared::because;
 use super::{ChangeKind, Differences, KnownPoint, Planner};
-use crate::registry::{Contract, ContractFacts, ServicePoint, TariffId};
+use crate::registry::{Contract, ContractFacts, TariffId};
 use crate::site_file::fault::At;
 use crate::site_file::model::{ContractTerms, PointItem, Stretch};
 use crate::site_file::timeline::{self, New, Old, Refusal, Step};
@@ -50,20 +49,9 @@ impl Planner<'_> {
             let location = self.location(&item.at, item.site, item.location.as_ref());
             let old = self.registry.service_point_named(&item.name);
             let Some(&KnownPoint { id, .. }) = self.names.points.get(&item.name) else { continue };
-            let new = ServicePoint {
-                id,
-                site,
-                name: item.name.clone(),
-                utility: item.utility,
-                unit: item.unit,
-                location,
-                epochs: Arc::default(),
-                contracts: Vec::new(),
-                conversions: Vec::new(),
-            };
             match old {
                 None => {
-                    self.rows.service_point(&new);
+                    self.rows.service_point(id, site, item, location);
                     let place = item.location.as_ref().map_or(String::new(), |name| format!(" at {name}"));
                     let billed = match item.unit == Unit::of(item.utility) {
                         true => String::new(),
@@ -93,7 +81,7 @@ impl Planner<'_> {
                     };
                     differences.of("location", &old.location, &location, name);
                     if let Some(text) = differences.joined() {
-                        self.rows.service_point(&new);
+                        self.rows.service_point(id, site, item, location);
                         self.change(ChangeKind::Changed, format!("service point:{}", item.name), text);
                     }
                 }
@@ -340,7 +328,7 @@ impl Planner<'_> {
     }
 
     fn account_name(&self, id: AccountId) -> String {
-        let named = self.registry.account(id).map(|account| account.name.clone());
+        let named = self.registry.account(id).map(|account| account.name.to_string());
         let new = || self.names.accounts.iter().find(|(_, known)| known.id == id).map(|(name, _)| name.clone());
         named.or_else(new).unwrap_or_else(|| id.to_string())
     }
@@ -355,8 +343,8 @@ impl Planner<'_> {
         for (index, site) in self.site_ids.iter().enumerate() {
             for old in self.registry.service_points().filter(|old| old.site == *site) {
                 let runs = old.contracts.last().is_some_and(|contract| contract.valid_to.is_none())
-                    || old.epochs.iter().any(|epoch| epoch.valid_to.is_none());
-                if runs && !self.names.points.contains_key(&old.name) {
+                    || old.epochs().iter().any(|epoch| epoch.valid_to.is_none());
+                if runs && !self.names.points.contains_key(old.name.as_str()) {
                     let what = format!("has no [[service_point]] {:?}, but the book has", old.name);
                     let remedy = "keep it in the file; write `until = ...` in it to end its contract";
                     self.faults.add(&self.file.sites[index].at, "", what, remedy);

@@ -38,7 +38,7 @@ pub fn plan_registers(
     planner.site_ids = file.sites.iter().filter_map(|site| Some(registry.site_named(&site.name)?.id)).collect();
     for point in registry.service_points() {
         let known = KnownPoint { id: point.id, site: point.site, utility: point.utility, unit: point.unit };
-        planner.names.points.insert(point.name.clone(), known);
+        planner.names.points.insert(point.name.to_string(), known);
     }
     let mut spans: HashMap<ServicePointId, Vec<Span>> = HashMap::new();
     for item in &file.meters {
@@ -159,9 +159,9 @@ impl<'a> Draft<'a> {
         };
         let (at, _) = self.moment(self.registry.site(point.site)?)?;
         let meter = |epoch: &Epoch| self.registry.meter(epoch.meter);
-        let others = || point.epochs.iter().filter(|epoch| meter(epoch).is_some_and(|meter| meter.serial != new));
+        let others = || point.epochs().iter().filter(|epoch| meter(epoch).is_some_and(|meter| meter.serial != new));
         // Where all begin later, the first one says so; where there is no other, that it is the same.
-        let old = others().rfind(|epoch| epoch.valid_from < at).or_else(|| others().next()).or(point.epochs.last());
+        let old = others().rfind(|epoch| epoch.valid_from < at).or_else(|| others().next()).or(point.epochs().last());
         match old.and_then(meter) {
             None => {
                 self.fault("", format!("{place:?} has no meter to be replaced"), "add one with its site file");
@@ -259,7 +259,7 @@ impl<'a> Draft<'a> {
         MeterItem {
             at: self.at(&meter.serial),
             site: 0,
-            serial: meter.serial.clone(),
+            serial: meter.serial.to_string(),
             profile: meter.profile.clone(),
             bus: meter.bus.as_ref().map(|(host, port)| format!("{host}:{port}")),
             unit: meter.unit.map(i64::from),
@@ -295,7 +295,7 @@ impl<'a> Draft<'a> {
         let rated = meter.rating_mw.is_some() || by_profile != Some(epoch.max_rate);
         let usage_in = if epoch.converts { Unit::CubicMetre } else { unit };
         Installation {
-            point: point.map_or(String::new(), |point| point.name.clone()),
+            point: point.map_or(String::new(), |point| point.name.to_string()),
             profile: None,
             multiplier,
             modulus: Some(epoch.modulus.unwrap_or(0))
@@ -357,7 +357,8 @@ impl<'a> Draft<'a> {
             let runs = self.registry.epochs_of(other.id).any(|epoch| epoch.valid_to.is_none());
             runs && place.is_some()
                 && (place, other.unit.map(i64::from)) == (bus.clone(), unit)
-                && ![&old.serial, &new.serial].contains(&&other.serial)
+                && other.serial != old.serial
+                && other.serial != new.serial
         });
         if let Some(other) = taken {
             let what = format!("is that of {} on the same bus", other.serial);

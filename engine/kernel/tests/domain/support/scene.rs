@@ -75,12 +75,13 @@ pub(crate) fn for_ever(versions: Vec<Arc<TariffVersion>>) -> Contract {
         valid_from: Moment(i64::MIN),
         valid_to: None,
         household: Household::default(),
-        versions,
+        versions: versions.into(),
     }
 }
 
 /// Terms with an empty calendar.
 pub(crate) fn terms(days: Arc<SiteDays>, contracts: Vec<Contract>) -> Terms {
+    let contracts = contracts.into();
     Terms { days, calendar: Arc::new(Calendar::default()), contracts, conversion: Default::default() }
 }
 
