@@ -72,8 +72,8 @@ impl Rerating {
 }
 
 fn has_components(setup: &Setup) -> bool {
-    let versions = setup.terms.contracts.iter().flat_map(|contract| &contract.versions);
-    versions.into_iter().any(|version| !version.components.is_empty())
+    let mut versions = setup.terms.contracts.iter().flat_map(|contract| contract.versions.iter());
+    versions.any(|version| !version.components.is_empty())
 }
 
 /// The service points whose charges rest on the use of those that differ.

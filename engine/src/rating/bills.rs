@@ -68,7 +68,7 @@ impl Party {
     fn components(&self) -> impl Iterator<Item = &Component> {
         let contracts = self.old.terms.contracts.iter().chain(&self.new.terms.contracts);
         let own = contracts.filter(|contract| self.accounts.contains(&contract.account));
-        own.flat_map(|contract| &contract.versions).flat_map(|version| &version.components)
+        own.flat_map(|contract| contract.versions.iter()).flat_map(|version| &version.components)
     }
 
     /// As the rating takes it.
@@ -226,7 +226,7 @@ fn demand(registry: &Registry, setup: &Setup, intervals: &[Interval], of: Accoun
     let contracts = contracts_by(registry, &setup.terms, of);
     let components = contracts
         .iter()
-        .flat_map(|(contract, _)| &contract.versions)
+        .flat_map(|(contract, _)| contract.versions.iter())
         .flat_map(|version| &version.components)
         .filter_map(|component| component.charge.window());
     let windows: BTreeSet<Window> = components.collect();
