@@ -51,6 +51,7 @@ pub fn prove(
         valid_from: version.valid_from,
         valid_to: None,
         household: Household::default(),
+        pooled: false,
         versions: vec![Arc::clone(version)],
     };
     let terms = Terms {
