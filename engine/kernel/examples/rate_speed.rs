@@ -114,7 +114,13 @@ fn measure(name: &str, terms: &Terms, step: i64, counts: i64, moments: i64) {
         for (epochs, (state, cell)) in epochs.iter().zip(&mut states) {
             let value = Value::Register((moment * counts) % 100_000_000);
             let row = Row { meter: epochs[0].meter, time, received_at: time, value };
-            let step = Point { epochs, terms, outages: &[], beside: &[] }.advance(state, cell, None, black_box(&row), &mut total);
+            let step = Point { epochs, terms, outages: &[], beside: &[] }.advance(
+                state,
+                cell,
+                None,
+                black_box(&row),
+                &mut total,
+            );
             assert!(matches!(step, Step::Judged(Verdict::Accepted | Verdict::Opening)));
         }
     }

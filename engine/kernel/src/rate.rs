@@ -260,8 +260,7 @@ impl Terms {
         let account = contract.map(|contract| contract.account);
         let period = tier_period.key(day.date);
         let pool = contract.filter(|contract| contract.pooled);
-        let pool =
-            pool.map(|contract| (contract.account, Terms::pool_period_at(contract, moment).key(day.date)));
+        let pool = pool.map(|contract| (contract.account, Terms::pool_period_at(contract, moment).key(day.date)));
         Ok(Cell { from, to, date: day.date, account, version: version.cloned(), band, base, period, scale, pool })
     }
 
