@@ -24,6 +24,7 @@
 pub mod accrual;
 pub mod acknowledge;
 pub mod adjustments;
+mod anew;
 pub mod apply;
 pub mod approval;
 pub mod charged;

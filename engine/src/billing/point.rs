@@ -32,13 +32,22 @@ pub struct Setup {
     pub closed_through: Option<LocalMonth>,
     /// When its meters had no supply, by the beginning; none for nearly all.
     pub outages: Option<Arc<Vec<Outage>>>,
+    /// The service points that it is rated together with, itself among them; none for nearly all.
+    pub pool: Option<Arc<[ServicePointId]>>,
 }
 
 impl Setup {
     /// As the kernel takes it.
     #[must_use]
     pub fn point(&self) -> Point<'_> {
-        Point { epochs: &self.epochs, terms: &self.terms, outages: self.outages.as_ref().map_or(&[], |all| all) }
+        let outages = self.outages.as_ref().map_or(&[][..], |all| all);
+        Point { epochs: &self.epochs, terms: &self.terms, outages, beside: &[] }
+    }
+
+    /// All that it is rated together with: itself, where nobody pools.
+    #[must_use]
+    pub fn members(&self) -> Vec<ServicePointId> {
+        self.pool.as_ref().map_or_else(|| vec![self.id], |pool| pool.to_vec())
     }
 
     /// Whether a local day lies in a closed month.
@@ -55,6 +64,16 @@ impl Setup {
             Some(month) if self.closed_through.is_some_and(|closed| month.month <= closed) => month.start,
             _ => first,
         }
+    }
+
+    /// The last moment at which a local month began, before `first`; the beginning of time where the days are not known.
+    #[must_use]
+    pub fn begins_before(&self, first: Moment) -> Moment {
+        let Some(month) = self.month_of(first.plus(-1)) else { return Moment(i64::MIN) };
+        if month.start < first {
+            return month.start;
+        }
+        self.month_of(month.start.plus(-1)).map_or(Moment(i64::MIN), |month| month.start)
     }
 
     /// The meters that are or were installed here.
@@ -200,14 +219,15 @@ impl PointRuntime {
     }
 
     /// Takes the next reading; [`Step::Late`] changes nothing: the settlement rates it, with a history of the days before.
-    pub fn take(&mut self, row: &Row) -> Step {
-        if (self.state.watermark, self.state.last_meter) >= (Some(row.time), Some(row.meter)) {
+    pub fn take(&mut self, row: &Row, beside: &Beside<'_>) -> Step {
+        if (self.state.watermark, self.state.last_meter) >= (Some(row.time), Some(row.meter)) || beside.is_beyond(row) {
             return Step::Late;
         }
         let begun = self.marks.before(&self.setup, &self.state, row.time);
         let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
         self.changed = true;
-        let step = self.setup.point().advance(&mut self.state, &mut self.cell, None, row, &mut sink);
+        let point = Point { beside: &beside.states, ..self.setup.point() };
+        let step = point.advance(&mut self.state, &mut self.cell, None, row, &mut sink);
         self.marks.after(begun, &self.state, row.time, &mut self.checkpoints);
         step
     }
@@ -222,18 +242,59 @@ impl PointRuntime {
         let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
         let waiting = self.setup.point().close(&mut self.state, &mut self.cell, None, until, &mut sink);
         self.changed |= self.state != before;
-        if let Some((meter, time)) = waiting
-            && !self.late.iter().any(waits)
-        {
+        if let Some((meter, time)) = waiting {
+            self.wait_for(meter, time);
+        }
+    }
+
+    /// Bills the one closing count that is due next, in a pool; says whether it has to wait.
+    pub(super) fn close_next(&mut self, until: Moment, beside: &Beside<'_>) -> bool {
+        let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
+        let point = Point { beside: &beside.states, ..self.setup.point() };
+        let waiting = point.close_next(&mut self.state, &mut self.cell, None, until, &mut sink);
+        self.changed = true;
+        if let Some((meter, time)) = waiting {
+            self.wait_for(meter, time);
+        }
+        waiting.is_some()
+    }
+
+    /// Puts the closing count of a meter among the late readings.
+    fn wait_for(&mut self, meter: MeterId, time: Moment) {
+        if !self.late.iter().any(waits) {
             let (value, verdict) = (Value::Register(0), Verdict::Pending);
             let row = StoredRow { meter, time, value, received_at: time, seq: 0, row: None, verdict, correction: None };
             self.late.push(row);
         }
     }
 
+    /// When the next of its installations ends whose stated closing count is not billed.
+    pub(super) fn closes_at(&self) -> Option<Moment> {
+        self.setup.point().closes_next(&self.state, Moment(i64::MAX)).map(|(end, _)| end)
+    }
+
     /// What accounts owe more since this was asked last.
     pub fn take_owed(&mut self) -> Vec<(AccountId, Amount)> {
         self.lines.take_owed()
+    }
+}
+
+/// The other members of a service point's pool, while it takes readings; nothing for nearly all.
+#[derive(Debug, Default)]
+pub struct Beside<'a> {
+    /// Their states.
+    pub states: Vec<&'a PointState>,
+    /// When the next closing count of theirs is to be billed: what comes after it waits for it.
+    pub closes_at: Option<Moment>,
+}
+
+impl Beside<'_> {
+    /// Nobody.
+    pub const NOBODY: Beside<'static> = Beside { states: Vec::new(), closes_at: None };
+
+    #[inline]
+    fn is_beyond(&self, row: &Row) -> bool {
+        self.closes_at.is_some_and(|end| end <= row.time) || self.states.iter().any(|state| state.is_beyond(row))
     }
 }
 

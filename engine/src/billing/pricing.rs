@@ -13,7 +13,7 @@ use kernel::time::Moment;
 use super::accrual::Accruals;
 use super::adjustments::{AdjustedLine, SetApart};
 use super::lines::LineKey;
-use super::point::{PointRuntime, Setup};
+use super::point::{Beside, PointRuntime, Setup};
 use super::posting::PointsOf;
 use super::reprice::Rerating;
 use super::rerate::Sums;
@@ -128,39 +128,67 @@ impl Pricing {
             if let Some((_, only)) = only
                 && let Some(point) = self.points.get_mut(&only.point)
             {
-                for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
-                    *verdict = take(point, batch, at, seq, received_at);
-                }
-                settle_owed(&mut self.wallets, &mut self.touched, point);
-                if !point.late.is_empty() {
-                    self.late.insert(only.point);
+                if point.setup.pool.is_some() {
+                    self.take_beside(only.point, |point, beside| {
+                        for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
+                            *verdict = take(point, batch, at, seq, received_at, beside);
+                        }
+                    });
+                } else {
+                    for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
+                        *verdict = take(point, batch, at, seq, received_at, &Beside::NOBODY);
+                    }
+                    settle_owed(&mut self.wallets, &mut self.touched, point);
+                    if !point.late.is_empty() {
+                        self.late.insert(only.point);
+                    }
                 }
             } else {
+                let places = places.to_vec();
                 for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
                     let time = Moment(batch.time[at]);
                     let holds = |place: &&Place| place.from <= time && place.to.is_none_or(|end| time <= end);
                     let mut asked: Option<ServicePointId> = None;
                     // At the moment of a move a reading closes the one place and opens the other. Two installations at
                     // one service point are one place: it takes a reading once.
-                    for place in places.iter().map(|(_, place)| place).filter(holds) {
-                        if asked.replace(place.point) == Some(place.point) {
+                    let held: Vec<ServicePointId> =
+                        places.iter().map(|(_, place)| place).filter(holds).map(|place| place.point).collect();
+                    for id in held {
+                        if asked.replace(id) == Some(id) {
                             continue;
                         }
-                        let Some(point) = self.points.get_mut(&place.point) else { continue };
-                        let taken = take(point, batch, at, seq, received_at);
-                        if matches!(*verdict, Verdict::NoEpoch | Verdict::Opening) {
-                            *verdict = taken;
-                        }
-                        settle_owed(&mut self.wallets, &mut self.touched, point);
-                        if !point.late.is_empty() {
-                            self.late.insert(place.point);
-                        }
+                        self.take_beside(id, |point, beside| {
+                            let taken = take(point, batch, at, seq, received_at, beside);
+                            if matches!(*verdict, Verdict::NoEpoch | Verdict::Opening) {
+                                *verdict = taken;
+                            }
+                        });
                     }
                 }
             }
             row = end;
         }
         verdicts
+    }
+
+    /// Lets a service point take readings beside the other members of its pool.
+    fn take_beside(&mut self, id: ServicePointId, take: impl FnOnce(&mut PointRuntime, &Beside<'_>)) {
+        let Some(mut point) = self.points.remove(&id) else { return };
+        let setup = Arc::clone(&point.setup);
+        take(&mut point, &self.beside(&setup));
+        settle_owed(&mut self.wallets, &mut self.touched, &mut point);
+        if !point.late.is_empty() {
+            self.late.insert(id);
+        }
+        self.points.insert(id, point);
+    }
+
+    /// What the other members of a service point's pool have come to.
+    fn beside(&self, setup: &Setup) -> Beside<'_> {
+        let Some(pool) = &setup.pool else { return Beside::NOBODY };
+        let others = || pool.iter().filter(|other| **other != setup.id).filter_map(|other| self.points.get(other));
+        let closes_at = others().filter_map(|other| other.closes_at()).min();
+        Beside { states: others().map(|other| &other.state).collect(), closes_at }
     }
 
     /// Adds a difference to a service point's open lines; `before` is what those lines cost before.
@@ -204,12 +232,45 @@ impl Pricing {
 
     /// Bills the installations that ended with a stated closing count.
     pub fn close(&mut self, until: Moment) {
+        let mut pools: BTreeSet<ServicePointId> = BTreeSet::new();
         for (id, point) in &mut self.points {
+            if let Some(first) = point.setup.pool.as_ref().and_then(|pool| pool.first()) {
+                pools.insert(*first);
+                continue;
+            }
             point.close(until);
             if !point.late.is_empty() {
                 self.late.insert(*id);
             }
             settle_owed(&mut self.wallets, &mut self.touched, point);
+        }
+        for first in pools {
+            self.close_pool(first, until);
+        }
+    }
+
+    /// As [`Pricing::close`], in the order of the ends over all members of a pool. Where one has to wait, so do all after it.
+    fn close_pool(&mut self, first: ServicePointId, until: Moment) {
+        let Some(pool) = self.points.get(&first).and_then(|point| point.setup.pool.clone()) else { return };
+        loop {
+            let members = pool.iter().filter_map(|id| self.points.get(id));
+            let due = members.filter_map(|member| {
+                let (end, epoch) = member.setup.point().closes_next(&member.state, until)?;
+                Some((end, epoch, member.setup.id))
+            });
+            let Some((end, _, id)) = due.min() else { break };
+            let mut waits = false;
+            // Those that end with it come after it.
+            self.take_beside(id, |point, beside| {
+                waits = point.close_next(end, &Beside { states: beside.states.clone(), closes_at: None });
+            });
+            if waits {
+                return;
+            }
+        }
+        // None is left that counts; what was suspended at the end of others is in doubt no longer.
+        for id in pool.iter() {
+            self.take_beside(*id, |point, _| point.close(until));
         }
     }
 
@@ -241,10 +302,17 @@ fn places_of(places: &[(MeterId, Place)], meter: MeterId) -> &[(MeterId, Place)]
     &places[first..first + count]
 }
 
-fn take(point: &mut PointRuntime, batch: &Batch, at: usize, seq: Seq, received_at: Moment) -> Verdict {
+fn take(
+    point: &mut PointRuntime,
+    batch: &Batch,
+    at: usize,
+    seq: Seq,
+    received_at: Moment,
+    beside: &Beside<'_>,
+) -> Verdict {
     let meter = MeterId(batch.meter[at]);
     let row = Row { meter, time: Moment(batch.time[at]), received_at, value: batch.value_at(at) };
-    match point.take(&row) {
+    match point.take(&row, beside) {
         Step::Judged(verdict) => verdict,
         Step::Late => {
             let Row { time, value, .. } = row;

@@ -14,10 +14,10 @@ use tokio::sync::mpsc;
 
 use super::files::{Readings, instants};
 use super::snapshot::{RatingError, Snapshot, earliest};
-use super::work::{Pair, Span, Work};
+use super::work::{Pair, Rerated, Span, Work};
 use crate::billing::lines::Sum;
 use crate::billing::point::{Checkpoints, Setup};
-use crate::billing::rerate::{Rater, Sums, Totals, difference};
+use crate::billing::rerate::{Rater, Sums, Together, Totals, difference};
 use crate::engine::Handle;
 use crate::lake::file::LakeError;
 
@@ -105,7 +105,7 @@ impl Rating {
     /// How many service points.
     #[must_use]
     pub fn points(&self) -> usize {
-        self.work.len()
+        self.work.iter().map(|work| work.members.len()).sum()
     }
 
     /// Rates the groups of service points whose number leaves `part` when divided by `parts`. `emit` takes each result,
@@ -121,8 +121,8 @@ impl Rating {
         emit: &mut dyn FnMut(Rated) -> bool,
     ) -> Result<(), LakeError> {
         // Fewer at once where there would be too few groups for all threads.
-        let group = self.work.len().div_ceil(parts.max(1)).clamp(1, POINTS_AT_ONCE);
-        for group in self.work.chunks(group).skip(part).step_by(parts.max(1)) {
+        let points = self.points().div_ceil(parts.max(1)).clamp(1, POINTS_AT_ONCE);
+        for group in groups(&self.work, points).skip(part).step_by(parts.max(1)) {
             let Some(rated) = self.group(group, goes_on)? else { return Ok(()) };
             if !rated.into_iter().all(&mut *emit) {
                 return Ok(());
@@ -151,10 +151,12 @@ impl Rating {
     /// Rates service points together; none when told to stop.
     fn group(&self, group: &[Work], goes_on: &dyn Fn() -> bool) -> Result<Option<Vec<Rated>>, LakeError> {
         let mut points: Vec<Running<'_>> = group.iter().map(|work| Running::new(work, self.span)).collect();
-        let mut points_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        let mut points_of: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
         for (index, work) in group.iter().enumerate() {
-            for meter in meters(work).collect::<BTreeSet<_>>() {
-                points_of.entry(meter.0).or_default().push(index);
+            for (place, member) in work.members.iter().enumerate() {
+                for meter in meters_of(member).collect::<BTreeSet<_>>() {
+                    points_of.entry(meter.0).or_default().push((index, place));
+                }
             }
         }
         let wanted: Vec<u32> = points_of.keys().copied().collect();
@@ -170,56 +172,87 @@ impl Rating {
             }
             self.readings.read(month, &wanted, after, |meter, rows| {
                 match points_of.get(&meter).map(Vec::as_slice) {
-                    Some([only]) => points[*only].collect(rows),
+                    Some([(index, place)]) => points[*index].collect(*place, rows),
                     several => {
                         let rows: Vec<Row> = rows.collect();
-                        for index in several.into_iter().flatten() {
-                            points[*index].collect(&mut rows.iter().copied());
+                        for (index, place) in several.into_iter().flatten() {
+                            points[*index].collect(*place, &mut rows.iter().copied());
                         }
                     }
                 }
             })?;
             points.iter_mut().for_each(|point| point.rate(&self.readings));
         }
-        Ok(Some(points.into_iter().map(|point| point.finish(self.until)).collect()))
+        Ok(Some(points.into_iter().flat_map(|point| point.finish(self.until)).collect()))
     }
 }
 
+/// Work of so many service points at a time, and no less than one unit.
+fn groups(work: &[Work], points: usize) -> impl Iterator<Item = &[Work]> {
+    let mut rest = work;
+    std::iter::from_fn(move || {
+        let mut held = 0;
+        let fits = |work: &&Work| {
+            let first = held == 0;
+            held += work.members.len();
+            first || held <= points
+        };
+        let (group, left) = rest.split_at(rest.iter().take_while(fits).count());
+        rest = left;
+        (!group.is_empty()).then_some(group)
+    })
+}
+
+fn meters_of(member: &Rerated) -> impl Iterator<Item = MeterId> {
+    member.pair.old.iter().flat_map(|old| old.meters()).chain(member.pair.new.meters())
+}
+
 fn meters(work: &Work) -> impl Iterator<Item = MeterId> {
-    work.pair.old.iter().flat_map(|old| old.meters()).chain(work.pair.new.meters())
+    work.members.iter().flat_map(meters_of)
 }
 
 /// One set of terms under way.
 struct Side<'a> {
-    rater: Rater<'a>,
-    totals: Totals,
+    raters: Together<'a>,
+    /// Of each member.
+    sinks: Vec<Wanted>,
 }
 
-/// A service point under way.
+/// What is rated together, under way.
 struct Running<'a> {
     work: &'a Work,
-    span: Span,
     end: Moment,
     old: Option<Side<'a>>,
     new: Side<'a>,
-    /// What came of this month so far.
-    rows: Vec<Row>,
-    readings: u64,
+    members: Vec<Arrived>,
     /// Nothing that is still to come can touch the span.
     stopped: bool,
 }
 
+/// What came to one service point.
+#[derive(Default)]
+struct Arrived {
+    /// Of this month so far.
+    rows: Vec<Row>,
+    /// In all.
+    readings: u64,
+}
+
 impl<'a> Running<'a> {
     fn new(work: &'a Work, span: Span) -> Running<'a> {
-        let side = |setup: &'a Arc<Setup>| Side { rater: Rater::new(setup, &work.start), totals: Totals::default() };
+        let side = |setups: Vec<&'a Arc<Setup>>| Side {
+            sinks: setups.iter().map(|_| Wanted { span, totals: Totals::default() }).collect(),
+            raters: Together::new(
+                setups.into_iter().zip(&work.members).map(|(setup, member)| Rater::new(setup, &member.start)).collect(),
+            ),
+        };
+        let olds: Option<Vec<_>> = work.members.iter().map(|member| member.pair.old.as_ref()).collect();
         Running {
             work,
-            span,
-            end: span.end(&work.pair.new),
-            old: work.pair.old.as_ref().map(side),
-            new: side(&work.pair.new),
-            rows: Vec::new(),
-            readings: 0,
+            end: work.members.iter().map(|member| span.end(&member.pair.new)).max().unwrap_or(Moment(i64::MIN)),
+            old: olds.map(side),
+            new: side(work.members.iter().map(|member| &member.pair.new).collect()),
+            members: work.members.iter().map(|_| Arrived::default()).collect(),
             stopped: false,
         }
     }
@@ -229,64 +262,79 @@ impl<'a> Running<'a> {
         if !self.stopped && next >= self.end {
             let (old, new) = (self.old.as_ref(), &self.new);
             self.stopped =
-                new.rater.is_beyond(self.end, next) && old.is_none_or(|old| old.rater.is_beyond(self.end, next));
+                new.raters.is_beyond(self.end, next) && old.is_none_or(|old| old.raters.is_beyond(self.end, next));
         }
     }
 
-    /// Keeps the readings that one of the sets of terms holds: what a meter said at another service point is that
+    /// Keeps the readings that one of a member's sets of terms holds: what a meter said at another service point is that
     /// point's to judge.
-    fn collect(&mut self, rows: &mut dyn Iterator<Item = Row>) {
+    fn collect(&mut self, member: usize, rows: &mut dyn Iterator<Item = Row>) {
         if self.stopped {
             return;
         }
-        let Work { pair, start } = self.work;
+        let Rerated { pair, start, .. } = &self.work.members[member];
         let after = start.read_after();
         let holds = |row: &Row| {
             row.time > after
                 && (pair.new.holds_at(row.meter, row.time)
                     || pair.old.as_ref().is_some_and(|old| old.holds_at(row.meter, row.time)))
         };
-        self.rows.extend(rows.filter(holds));
+        self.members[member].rows.extend(rows.filter(holds));
     }
 
     /// Rates the month.
     fn rate(&mut self, readings: &Readings) {
         let key = |row: &Row| (row.time, row.meter);
-        if !self.rows.is_sorted_by_key(key) {
-            self.rows.sort_by_key(key);
+        let charged_after = self.work.charged_after();
+        for arrived in &mut self.members {
+            if !arrived.rows.is_sorted_by_key(key) {
+                arrived.rows.sort_by_key(key);
+            }
+            arrived.readings += arrived.rows.iter().filter(|row| row.time > charged_after).count() as u64;
         }
-        self.readings += self.rows.iter().filter(|row| row.time > self.work.start.after).count() as u64;
+        let mut order: Vec<(usize, &[Row])> = Vec::new();
+        for (member, arrived) in self.members.iter().enumerate() {
+            order.extend(arrived.rows.chunk_by(|a, b| key(a) == key(b)).map(|same| (member, same)));
+        }
+        if self.members.len() > 1 {
+            order.sort_by_key(|(member, same)| (key(&same[0]), *member));
+        }
         for side in self.old.iter_mut().chain([&mut self.new]) {
-            let mut sink = Wanted { span: self.span, totals: &mut side.totals };
-            for same in self.rows.chunk_by(|a, b| key(a) == key(b)) {
+            for (member, same) in &order {
                 let quarantined = readings.is_void(&same[0]) || same.iter().any(|row| row.value != same[0].value);
-                side.rater.take(&same[0], quarantined, &mut sink);
+                side.raters.take(*member, &same[0], quarantined, &mut side.sinks);
             }
         }
-        self.rows.clear();
+        self.members.iter_mut().for_each(|arrived| arrived.rows.clear());
     }
 
-    fn finish(self, until: Moment) -> Rated {
-        let span = self.span;
+    fn finish(self, until: Moment) -> Vec<Rated> {
         let close = |side: Side<'a>| {
-            let Side { rater, mut totals } = side;
-            let end = rater.finish(until, &mut Wanted { span, totals: &mut totals });
-            (totals.sums(), end)
+            let Side { raters, mut sinks } = side;
+            let ends = raters.finish(until, &mut sinks);
+            let sums: Vec<Sums> = sinks.into_iter().map(|sink| sink.totals.sums()).collect();
+            (sums, ends)
         };
-        let old = self.old.map(|old| close(old).0);
-        let (new, end) = close(self.new);
-        let end = (!self.stopped).then_some(end);
-        Rated { id: self.work.pair.id(), old, new, readings: self.readings, end }
+        let mut old = self.old.map(|old| close(old).0.into_iter());
+        let (new, ends) = close(self.new);
+        let stopped = self.stopped;
+        let all = self.work.members.iter().zip(self.members).zip(new.into_iter().zip(ends));
+        let all = all.map(|((member, arrived), (new, end))| {
+            let old = old.as_mut().and_then(Iterator::next);
+            let end = (!stopped).then_some(end);
+            (member.asked, Rated { id: member.pair.id(), old, new, readings: arrived.readings, end })
+        });
+        all.filter(|(asked, _)| *asked).map(|(_, rated)| rated).collect()
     }
 }
 
 /// Adds up what falls on the wanted days.
-struct Wanted<'a> {
+struct Wanted {
     span: Span,
-    totals: &'a mut Totals,
+    totals: Totals,
 }
 
-impl Sink for Wanted<'_> {
+impl Sink for Wanted {
     fn part(&mut self, part: &Part) {
         if self.span.holds(part.date) {
             self.totals.add(part);

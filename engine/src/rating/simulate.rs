@@ -135,20 +135,28 @@ impl Handle {
         let version = Arc::new(version);
         let touched = asked.points(&registry, now);
         let all = setups(&registry);
-        let pairs: Vec<Pair> = touched
+        let taken: BTreeMap<ServicePointId, &BTreeSet<AccountId>> =
+            touched.iter().take(asked.points_max).map(|(id, accounts)| (*id, accounts)).collect();
+        // Who shares the tiers of an account that is tried is tried with it.
+        let mut tried: BTreeMap<ServicePointId, BTreeSet<AccountId>> = BTreeMap::new();
+        for (id, accounts) in &taken {
+            let alone = [*id];
+            let members = all.get(id).and_then(|(_, setup)| setup.pool.as_deref()).unwrap_or(&alone);
+            members.iter().for_each(|member| tried.entry(*member).or_default().extend(*accounts));
+        }
+        let pairs: Vec<Pair> = tried
             .iter()
-            .take(asked.points_max)
             .filter_map(|(id, accounts)| {
                 let (_, setup) = all.get(id)?;
                 Some(Pair::between(Arc::clone(setup), Arc::new(asked.tried(setup, accounts, &version))))
             })
             .collect();
-        let mut simulation = Simulation { points: pairs.len(), points_of: touched.len(), ..Simulation::default() };
+        let mut simulation = Simulation { points: taken.len(), points_of: touched.len(), ..Simulation::default() };
         let mut rated = rate_span(self, pairs, asked.span, now, threads).await?;
         while let Some(rated) = rated.next().await {
             let rated = rated?;
+            let Some(accounts) = taken.get(&rated.id) else { continue };
             simulation.readings += rated.readings;
-            let Some(accounts) = touched.get(&rated.id) else { continue };
             let mut add = |sums: &Sums, side: fn(&mut Bills) -> &mut Sum| {
                 for (key, sum) in sums.iter().filter(|(key, _)| accounts.contains(&key.account)) {
                     side(simulation.bills.entry((key.account, key.date.month())).or_default()).add(*sum);

@@ -1,6 +1,6 @@
 //! Reading the registry out of the book, in one snapshot, each value checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kernel::calendar::Calendar;
@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{AnyConnection, Row as _};
 
 use super::conversions;
+use super::pools;
 use super::table::{Installed, Paid};
 use super::{
     Account, AccountKind, CalendarEntry, CalendarId, Contract, DEFAULT_MINOR, LastIds, Location, LocationId, Meter,
@@ -262,6 +263,12 @@ async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Re
         Ok(())
     })
     .await?;
+    let mut pooled = BTreeSet::new();
+    each(connection, &Select::all("pooled_accounts", &["id"]), |line| {
+        pooled.insert(AccountId(line.id("id")?));
+        Ok(())
+    })
+    .await?;
     let select = Select::all(
         "accounts",
         &[
@@ -297,6 +304,7 @@ async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Re
             opened_at: line.moment("opened_at")?,
             closed_at: line.optional_moment("closed_at")?,
             unit: units.get(&id).copied(),
+            pooled: pooled.contains(&id),
         };
         registry.accounts.push(account);
         Ok(())
@@ -531,7 +539,8 @@ fn index(registry: &mut Registry) -> Result<(), BookError> {
         for contract in &point.contracts {
             let tariff = registry.tariffs.get(&contract.tariff);
             let tariff = tariff.ok_or_else(|| crate::book::malformed(format!("{} has no tariff", place())))?;
-            let sells = registry.account(contract.account).is_some_and(|account| account.unit.is_some());
+            let account = registry.account(contract.account);
+            let sells = account.is_some_and(|account| account.unit.is_some());
             let versions = if sells {
                 let own = || tariff.versions.iter().map(|version| Arc::new(sale::in_units(version))).collect();
                 in_units.entry(tariff.id).or_insert_with(own).clone()
@@ -543,6 +552,7 @@ fn index(registry: &mut Registry) -> Result<(), BookError> {
                 valid_from: contract.valid_from,
                 valid_to: contract.valid_to,
                 household: contract.household,
+                pooled: account.is_some_and(|account| account.pooled),
                 versions,
             });
         }
@@ -556,6 +566,10 @@ fn index(registry: &mut Registry) -> Result<(), BookError> {
         paid.extend(point.contracts.iter().map(|contract| (contract.account, point.id)));
         installed.extend(point.epochs.iter().map(|epoch| (epoch.meter, epoch.valid_from, point.id)));
     }
+    let pooled = |id| registry.account(id).is_some_and(|account| account.pooled);
+    // Nearly nobody pools.
+    let anybody = registry.accounts().any(|account| account.pooled);
+    registry.pools = if anybody { pools::of(registry.points.rows().iter(), pooled) } else { pools::Pools::new() };
     registry.terms = terms;
     registry.installed = Installed::new(installed);
     registry.paid = Paid::new(paid);

@@ -6,6 +6,7 @@
 
 mod conversions;
 mod load;
+mod pools;
 mod table;
 mod types;
 
@@ -19,10 +20,12 @@ use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
 use kernel::unit::Unit;
+use pools::Pools;
 use table::{Installed, Paid, Table};
 
 pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
+pub(crate) use pools::joined;
 pub use types::{
     Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Contract, ContractFacts, Conversion,
     DEFAULT_MINOR, GasQuality, GasQualityId, Location, LocationId, Meter, MeterKind, Mode, Policy, PolicyId,
@@ -50,6 +53,7 @@ pub struct Registry {
     terms: Vec<Arc<Terms>>,
     installed: Installed,
     paid: Paid,
+    pools: Pools,
     /// When meters had no supply, as it was stated.
     outages: BTreeMap<MeterId, Vec<Outage>>,
     last_ids: LastIds,
@@ -279,6 +283,18 @@ impl Registry {
             meters.iter().filter_map(|meter| self.outages.get(meter)).flatten().copied().collect();
         outages.sort_by_key(|outage| (outage.from, outage.to, outage.meter));
         (!outages.is_empty()).then(|| Arc::new(outages))
+    }
+
+    /// The service points that a service point is rated together with, itself among them, by identifier; none for nearly
+    /// all (see [`kernel::pool`]).
+    #[must_use]
+    pub fn pool_of(&self, point: ServicePointId) -> Option<&Arc<[ServicePointId]>> {
+        self.pools.get(&point)
+    }
+
+    /// All pools, each once.
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<[ServicePointId]>> {
+        self.pools.iter().filter(|(id, pool)| pool.first() == Some(*id)).map(|(_, pool)| pool)
     }
 
     /// The installation that holds a meter at a moment. At a seam the one that begins wins; after the last one's end

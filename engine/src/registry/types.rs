@@ -238,6 +238,8 @@ pub struct Account {
     pub closed_at: Option<Moment>,
     /// In which unit its wallet is kept; none for money. It never changes.
     pub unit: Option<&'static str>,
+    /// Whether its service points of one utility share one tier counter. It never changes once it pays for something.
+    pub pooled: bool,
 }
 
 /// The unit of that name in which a wallet can be kept: what utilities are billed in.
