@@ -56,27 +56,38 @@ terms AS (
     )
     WHERE gap_from < gap_to
 ),
--- All others are looked at by charges_equal_intervals_by_band.
-finer AS (
+tiered AS (
     SELECT DISTINCT service_point_id
     FROM rated
-    WHERE term_from < term_to
-        AND (version_id IN (
-                SELECT tariff_version_id FROM book.tariff_tiers UNION ALL SELECT tariff_version_id FROM book.price_steps)
-            -- What one member of a pool used before its tariff had tiers counts for all.
-            OR account_id IN (
-                SELECT account_id
-                FROM rated
-                WHERE pooled AND version_id IN (SELECT tariff_version_id FROM book.tariff_tiers)))
-        -- What flows back through a signed register is no tier's, nor what it would be pooled with.
-        AND service_point_id NOT IN (SELECT service_point_id FROM book.epochs WHERE signed)
-        AND service_point_id NOT IN (
-            SELECT service_point_id
-            FROM rated
-            WHERE pooled AND account_id IN (
-                SELECT account_id
-                FROM rated
-                WHERE pooled AND service_point_id IN (SELECT service_point_id FROM book.epochs WHERE signed)))
+    WHERE term_from < term_to AND version_id IN (
+        SELECT tariff_version_id FROM book.tariff_tiers UNION ALL SELECT tariff_version_id FROM book.price_steps)
+),
+-- What flows back through a signed register is no tier's, nor is what it is pooled with.
+reversed AS (
+    SELECT service_point_id AS reversed_id FROM book.epochs WHERE signed
+    UNION ALL
+    SELECT m.service_point_id AS reversed_id
+    FROM (
+        SELECT DISTINCT r.account_id
+        FROM (SELECT DISTINCT service_point_id FROM book.epochs WHERE signed) AS e
+        JOIN rated AS r ON r.service_point_id = e.service_point_id
+        WHERE r.pooled
+    ) AS p
+    JOIN rated AS m ON m.account_id = p.account_id
+),
+-- What a member of a pool used before its tariff had tiers counts for all.
+looked_at AS (
+    SELECT service_point_id FROM tiered
+    UNION
+    SELECT m.service_point_id
+    FROM (
+        SELECT DISTINCT r.account_id FROM tiered AS t JOIN rated AS r ON r.service_point_id = t.service_point_id WHERE r.pooled
+    ) AS p
+    JOIN rated AS m ON m.account_id = p.account_id
+),
+-- All others are looked at by charges_equal_intervals_by_band.
+finer AS (
+    SELECT service_point_id FROM looked_at WHERE service_point_id NOT IN (SELECT reversed_id FROM reversed)
 ),
 -- How the counter runs in each term: by the last tiers before it, whatever came after.
 clocks AS (

@@ -9,6 +9,7 @@ mod harness;
 mod kill;
 mod ledger;
 mod periods;
+mod pools;
 mod real_data;
 mod registers;
 mod rerate;

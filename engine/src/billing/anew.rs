@@ -22,10 +22,10 @@ impl Writer {
         new: impl Fn(ServicePointId) -> Option<Arc<Setup>>,
     ) -> Result<Vec<Vec<Anew>>, BillingError> {
         // Both what was rated together and what will be: with either set of terms all are there.
-        let pools = joined(self.registry.pools().chain(registry.pools()).map(|pool| pool.to_vec()));
+        let pools = joined(self.registry.pools().chain(registry.pools()).map(|pool| pool.as_ref().clone()));
         let mut units: BTreeMap<ServicePointId, (Vec<ServicePointId>, Moment)> = BTreeMap::new();
         for (id, since) in dirty {
-            let members = pools.get(id).map_or_else(|| vec![*id], |pool| pool.to_vec());
+            let members = pools.get(id).map_or_else(|| vec![*id], |pool| pool.as_ref().clone());
             let unit = units.entry(members.first().copied().unwrap_or(*id)).or_insert((members, *since));
             unit.1 = unit.1.min(*since);
         }

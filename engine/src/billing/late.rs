@@ -11,6 +11,7 @@ use kernel::point::PointState;
 use kernel::reading::{Value, Verdict};
 use kernel::time::Moment;
 
+use super::calm::Calm;
 use super::corrections::{Corrections, truth};
 use super::hot::Hot;
 use super::point::{Checkpoints, Setup};
@@ -73,6 +74,8 @@ pub struct Outcome {
     pub corrected: Vec<(i64, Verdict)>,
     /// New verdicts of readings up to `after`.
     pub earlier: Vec<(MeterId, Mark, Verdict)>,
+    /// Of a member of a pool: the tier that it was charged in last, and since when.
+    pub calm: Option<Calm>,
 }
 
 impl Outcome {
@@ -223,6 +226,7 @@ fn prepare(member: &Anew, corrections: [&Corrections; 2], by_meter: &BTreeMap<Me
         filed: Overrides::new(),
         corrected: Vec::new(),
         earlier: Vec::new(),
+        calm: None,
     };
     let replaced = |row: &&StoredRow| row.time > charged_after && corrections[1].contains_key(&(row.meter, row.time));
     let mut replaced: Vec<&StoredRow> = stored.iter().filter(replaced).collect();
@@ -281,6 +285,7 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         outcome.before = old.sums;
         outcome.before.retain(|key, _| outcome.difference.contains_key(key));
         outcome.earlier = new.earlier_changed;
+        outcome.calm = new.calm;
         outcome.divided = new.divided;
         // A closing count at the very beginning is billed again, by both; how it was divided is known.
         outcome.divided.retain(|divided| divided.to > charged_after);

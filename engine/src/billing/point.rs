@@ -13,6 +13,7 @@ use kernel::rate::{Cell, Part, Terms};
 use kernel::reading::{Value, Verdict};
 use kernel::time::{LocalDate, LocalMonth, Moment};
 
+use super::calm::Calm;
 use super::lines::{LineKey, Lines, Sum};
 use super::rerate::Sums;
 use crate::lake::read::StoredRow;
@@ -33,7 +34,7 @@ pub struct Setup {
     /// When its meters had no supply, by the beginning; none for nearly all.
     pub outages: Option<Arc<Vec<Outage>>>,
     /// The service points that it is rated together with, itself among them; none for nearly all.
-    pub pool: Option<Arc<[ServicePointId]>>,
+    pub pool: Option<Arc<Vec<ServicePointId>>>,
 }
 
 impl Setup {
@@ -47,7 +48,7 @@ impl Setup {
     /// All that it is rated together with: itself, where nobody pools.
     #[must_use]
     pub fn members(&self) -> Vec<ServicePointId> {
-        self.pool.as_ref().map_or_else(|| vec![self.id], |pool| pool.to_vec())
+        self.pool.as_ref().map_or_else(|| vec![self.id], |pool| pool.as_ref().clone())
     }
 
     /// Whether a local day lies in a closed month.
@@ -178,6 +179,8 @@ pub struct PointRuntime {
     pub before: Sums,
     marks: MonthMarks,
     cell: Option<Cell>,
+    /// In a pool, the tier in which it has been charged.
+    calm: Option<Box<Calm>>,
 }
 
 impl PointRuntime {
@@ -196,13 +199,14 @@ impl PointRuntime {
             before: Sums::new(),
             marks: MonthMarks::default(),
             cell: None,
+            calm: None,
         }
     }
 
     /// Rates by other terms from now on.
     pub fn replace_setup(&mut self, setup: Arc<Setup>) {
         self.setup = setup;
-        self.cell = None;
+        (self.cell, self.calm) = (None, None);
     }
 
     /// Replaces the state after readings later than `after` were rated anew. Checkpoints of months that begin later
@@ -215,19 +219,67 @@ impl PointRuntime {
         self.state = state;
         self.changed = true;
         self.marks = MonthMarks::default();
-        self.cell = None;
+        (self.cell, self.calm) = (None, None);
     }
 
     /// Takes the next reading; [`Step::Late`] changes nothing: the settlement rates it, with a history of the days before.
     pub fn take(&mut self, row: &Row, beside: &Beside<'_>) -> Step {
-        if (self.state.watermark, self.state.last_meter) >= (Some(row.time), Some(row.meter)) || beside.is_beyond(row) {
+        if (self.state.watermark, self.state.last_meter) >= (Some(row.time), Some(row.meter)) {
             return Step::Late;
+        }
+        if self.setup.pool.is_some() {
+            return self.take_beside(row, beside);
         }
         let begun = self.marks.before(&self.setup, &self.state, row.time);
         let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
         self.changed = true;
-        let point = Point { beside: &beside.states, ..self.setup.point() };
-        let step = point.advance(&mut self.state, &mut self.cell, None, row, &mut sink);
+        let step = self.setup.point().advance(&mut self.state, &mut self.cell, None, row, &mut sink);
+        self.marks.after(begun, &self.state, row.time, &mut self.checkpoints);
+        step
+    }
+
+    /// Takes the next reading of a member of a pool; out of turn only where that makes no difference.
+    fn take_beside(&mut self, row: &Row, beside: &Beside<'_>) -> Step {
+        if beside.closes_at.is_some_and(|end| end <= row.time) {
+            return Step::Late;
+        }
+        let beyond = beside.members.iter().filter(|member| member.state.is_beyond(row));
+        let in_turn = beyond.clone().next().is_none();
+        let calm = Calm::shared(beyond.map(|member| member.calm.as_deref().copied()), row);
+        if !in_turn && calm.is_none() {
+            return Step::Late;
+        }
+        // What others used counts, whenever they were read.
+        let untimed = |state: &PointState| PointState { shares: state.shares.clone(), ..PointState::default() };
+        let untimed: Vec<PointState> = match in_turn {
+            true => Vec::new(),
+            false => beside.members.iter().map(|member| untimed(&member.state)).collect(),
+        };
+        let states: Vec<&PointState> = match in_turn {
+            true => beside.members.iter().map(|member| &member.state).collect(),
+            false => untimed.iter().collect(),
+        };
+        let setup = Arc::clone(&self.setup);
+        let begun = self.marks.before(&setup, &self.state, row.time);
+        let before = (!in_turn).then(|| self.state.clone());
+        let mut heard = Heard::default();
+        let point = Point { beside: &states, ..setup.point() };
+        let step = point.advance(&mut self.state, &mut self.cell, None, row, &mut heard);
+        if let Some(before) = before
+            && calm.is_none_or(|calm| !calm.takes(&heard.parts, &setup.terms))
+        {
+            (self.state, self.cell) = (before, None);
+            return Step::Late;
+        }
+        self.changed = true;
+        let after = Calm::after(self.calm.as_deref().copied(), row, &heard.parts, &setup.terms);
+        if self.calm.as_deref() != Some(&after) {
+            self.calm = Some(Box::new(after));
+        }
+        for part in &heard.parts {
+            self.lines.add(LineKey::of(part), Sum { quantity: part.quantity, amount: part.amount });
+        }
+        self.verdicts.append(&mut heard.verdicts);
         self.marks.after(begun, &self.state, row.time, &mut self.checkpoints);
         step
     }
@@ -250,13 +302,19 @@ impl PointRuntime {
     /// Bills the one closing count that is due next, in a pool; says whether it has to wait.
     pub(super) fn close_next(&mut self, until: Moment, beside: &Beside<'_>) -> bool {
         let mut sink = Collect { lines: &mut self.lines, verdicts: &mut self.verdicts };
-        let point = Point { beside: &beside.states, ..self.setup.point() };
+        let states: Vec<&PointState> = beside.members.iter().map(|member| &member.state).collect();
+        let point = Point { beside: &states, ..self.setup.point() };
         let waiting = point.close_next(&mut self.state, &mut self.cell, None, until, &mut sink);
-        self.changed = true;
+        (self.changed, self.calm) = (true, None);
         if let Some((meter, time)) = waiting {
             self.wait_for(meter, time);
         }
         waiting.is_some()
+    }
+
+    /// What the tiers of a pool's member are after they were rated anew.
+    pub fn replace_calm(&mut self, calm: Option<Calm>) {
+        self.calm = calm.map(Box::new);
     }
 
     /// Puts the closing count of a meter among the late readings.
@@ -280,28 +338,40 @@ impl PointRuntime {
 }
 
 /// The other members of a service point's pool, while it takes readings; nothing for nearly all.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Beside<'a> {
-    /// Their states.
-    pub states: Vec<&'a PointState>,
+    /// Each of them.
+    pub members: Vec<&'a PointRuntime>,
     /// When the next closing count of theirs is to be billed: what comes after it waits for it.
     pub closes_at: Option<Moment>,
 }
 
 impl Beside<'_> {
     /// Nobody.
-    pub const NOBODY: Beside<'static> = Beside { states: Vec::new(), closes_at: None };
-
-    #[inline]
-    fn is_beyond(&self, row: &Row) -> bool {
-        self.closes_at.is_some_and(|end| end <= row.time) || self.states.iter().any(|state| state.is_beyond(row))
-    }
+    pub const NOBODY: Beside<'static> = Beside { members: Vec::new(), closes_at: None };
 }
 
 /// Whether it stands for a closing count that waits to be billed.
 #[must_use]
 pub fn waits(late: &StoredRow) -> bool {
     late.row.is_none()
+}
+
+/// What a row brings about, before it counts.
+#[derive(Default)]
+struct Heard {
+    parts: Vec<Part>,
+    verdicts: Vec<(MeterId, Mark, Verdict)>,
+}
+
+impl Sink for Heard {
+    fn part(&mut self, part: &Part) {
+        self.parts.push(*part);
+    }
+
+    fn changed(&mut self, meter: MeterId, mark: Mark, verdict: Verdict) {
+        self.verdicts.push((meter, mark, verdict));
+    }
 }
 
 struct Collect<'a> {

@@ -188,7 +188,7 @@ impl Pricing {
         let Some(pool) = &setup.pool else { return Beside::NOBODY };
         let others = || pool.iter().filter(|other| **other != setup.id).filter_map(|other| self.points.get(other));
         let closes_at = others().filter_map(|other| other.closes_at()).min();
-        Beside { states: others().map(|other| &other.state).collect(), closes_at }
+        Beside { members: others().map(AsRef::as_ref).collect(), closes_at }
     }
 
     /// Adds a difference to a service point's open lines; `before` is what those lines cost before.
@@ -196,6 +196,7 @@ impl Pricing {
         let Some(point) = self.points.get_mut(&id) else { return };
         let closed = before.into_iter().filter(|(key, _)| point.setup.is_closed(key.date));
         point.before.extend(closed);
+        point.replace_calm(None);
         for (key, sum) in difference {
             point.lines.add(*key, *sum);
             point.changed = true;
@@ -260,9 +261,8 @@ impl Pricing {
             });
             let Some((end, _, id)) = due.min() else { break };
             let mut waits = false;
-            // Those that end with it come after it.
             self.take_beside(id, |point, beside| {
-                waits = point.close_next(end, &Beside { states: beside.states.clone(), closes_at: None });
+                waits = point.close_next(end, beside);
             });
             if waits {
                 return;

@@ -16,6 +16,7 @@ use kernel::rate::{Cell, Part};
 use kernel::reading::{Value, Verdict};
 use kernel::time::Moment;
 
+use super::calm::Calm;
 use super::lines::{LineKey, Sum};
 use super::point::{Checkpoints, MonthMarks, Setup};
 use crate::lake::read::StoredRow;
@@ -86,6 +87,8 @@ pub struct Rated {
     pub divided: Vec<Divided>,
     /// New verdicts of readings that the starting state includes.
     pub earlier_changed: Vec<(MeterId, Mark, Verdict)>,
+    /// Of a member of a pool: the tier that it was charged in last, and since when.
+    pub calm: Option<Calm>,
 }
 
 /// One service point's readings rated one after the other: the part of rating that the streaming operator over the lake
@@ -356,6 +359,12 @@ pub fn rate_together(
             sinks[place].placed.insert((meter, time), index);
         }
         for (member, (sink, verdicts)) in sinks.iter_mut().zip(&mut all).enumerate() {
+            if members.len() > 1
+                && (member == place || !sink.parts.is_empty())
+                && time > members[place].start.charged_after
+            {
+                sink.calm = Some(Calm::after(sink.calm, &row, &sink.parts, &members[member].setup.terms));
+            }
             // What another member billed meanwhile is a closing count of it.
             sink.parts.drain(..).for_each(|part| each(member, (member == place).then_some(index), &part));
             sink.sort_changes(verdicts);
@@ -364,14 +373,18 @@ pub fn rate_together(
     let ends = together.finish(until, &mut sinks);
     let ended = members.iter().zip(ends).zip(sinks.into_iter().zip(all)).enumerate();
     let rated = ended.map(|(place, ((member, (state, checkpoints)), (mut sink, mut verdicts)))| {
+        if !sink.parts.is_empty() {
+            // A closing count at the end: nothing is known of what comes between.
+            sink.calm = None;
+        }
         sink.parts.drain(..).for_each(|part| each(place, None, &part));
         sink.earlier_changed.append(&mut sink.changed);
         let charged_after = member.start.charged_after;
         for (row, verdict) in member.rows.iter().zip(&mut verdicts).filter(|(row, _)| row.time <= charged_after) {
             *verdict = row.verdict;
         }
-        let Gather { totals, divided, earlier_changed, .. } = sink;
-        Rated { state, checkpoints, sums: totals.sums(), verdicts, divided, earlier_changed }
+        let Gather { totals, divided, earlier_changed, calm, .. } = sink;
+        Rated { state, checkpoints, sums: totals.sums(), verdicts, divided, earlier_changed, calm }
     });
     rated.collect()
 }
@@ -451,6 +464,7 @@ struct Gather {
     placed: BTreeMap<(MeterId, Moment), usize>,
     parts: Vec<Part>,
     divided: Vec<Divided>,
+    calm: Option<Calm>,
 }
 
 impl Gather {

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use kernel::batch::Batch;
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
-use kernel::id::{AccountId, EpochId, MeterId, Utility};
+use kernel::id::{AccountId, EpochId, MeterId, Seq, Utility};
 use kernel::money::Amount;
-use kernel::reading::{Instruments, Reading, Value};
-use kernel::time::{HOUR, LocalDate, Moment};
+use kernel::reading::{Instruments, Reading, Value, Verdict};
+use kernel::time::{HOUR, LocalDate, MINUTE, Moment};
 use kernel::unit::Unit;
 
 use super::apply::apply;
@@ -17,7 +18,9 @@ use super::periods::{approve_all, ask, close};
 use super::{MARCH, audited, balance, clock, open, send, site};
 use crate::billing::correct::CorrectReading;
 use crate::billing::explain::Explained;
+use crate::billing::pricing::Pricing;
 use crate::billing::reprice::RerateOrder;
+use crate::billing::writer::setups;
 use crate::book::{Book, bulk};
 use crate::engine::Engine;
 use crate::query::{self, QuerySession};
@@ -177,14 +180,16 @@ fn shop_readings() -> Vec<Reading> {
     all
 }
 
-/// In order; a meter at a time, the last first; in turns backwards, twice.
-fn arrivals() -> [Vec<Vec<Reading>>; 3] {
+/// In order; a meter at a time, the last first; in turns backwards, twice; some meters an hour or three behind.
+fn arrivals() -> [Vec<Vec<Reading>>; 4] {
     let all = shop_readings();
     let of = |meter| all.iter().filter(|row| row.meter == MeterId(meter)).copied().collect::<Vec<_>>();
     let by_meter = [4, 2, 3, 1].map(of).to_vec();
     let mut turns: Vec<Vec<Reading>> = all.chunks(211).rev().map(<[Reading]>::to_vec).collect();
     turns.extend(all.chunks(500).map(<[Reading]>::to_vec));
-    [vec![all.clone()], by_meter, turns]
+    let mut behind = all.clone();
+    behind.sort_by_key(|row| (row.time.0 + i64::from(row.meter.0 % 3) * 3 / 2 * HOUR, row.meter));
+    [vec![all.clone()], by_meter, turns, behind.chunks(40).map(<[Reading]>::to_vec).collect()]
 }
 
 /// What each service point's lines come to, by tier.
@@ -252,7 +257,9 @@ async fn service_points_of_an_account_share_its_tiers_whatever_the_order_of_arri
         ledgers.push(by_tier(&engine).await);
         engine.close().await.unwrap();
     }
-    assert!(ledgers.iter().all(|ledger| *ledger == ledgers[0]), "{}\n{}\n{}", ledgers[0], ledgers[1], ledgers[2]);
+    for ledger in &ledgers {
+        assert_eq!(*ledger, ledgers[0]);
+    }
     // 10 kWh at the first tier in each month, for all of them together.
     let folder = tempfile::tempdir().unwrap();
     let engine = open(folder.path()).await;
@@ -314,7 +321,9 @@ async fn a_member_joins_and_leaves_by_its_contract() {
         ledgers.push(by_tier(&engine).await);
         engine.close().await.unwrap();
     }
-    assert!(ledgers.iter().all(|ledger| *ledger == ledgers[0]), "{}\n{}\n{}", ledgers[0], ledgers[1], ledgers[2]);
+    for ledger in &ledgers {
+        assert_eq!(*ledger, ledgers[0]);
+    }
 }
 
 #[tokio::test]
@@ -349,9 +358,9 @@ async fn a_correction_of_one_member_moves_the_tiers_of_the_others() {
     apply(&engine, &shops(true, CHAIN)).await;
     send(&engine, &shop_readings()).await;
     let before = by_tier(&engine).await;
-    // Early on the first of March, when the pool has not yet used 10 kWh.
-    let row =
-        shop_readings().into_iter().find(|row| row.meter == MeterId(1) && row.time.0 >= MARCH + 3 * HOUR).unwrap();
+    // At the first instant of March, so that energy goes from one month's tiers to the other's.
+    let month_begins = Moment(MARCH - HOUR);
+    let row = shop_readings().into_iter().find(|row| row.meter == MeterId(1) && row.time == month_begins).unwrap();
     let Value::Register(count) = row.value else { unreachable!("registers") };
     let correct = |value| CorrectReading {
         meter: row.meter,
@@ -367,5 +376,43 @@ async fn a_correction_of_one_member_moves_the_tiers_of_the_others() {
     engine.handle().correct(correct(Some(Value::Register(count)))).await.unwrap().unwrap();
     proven(&engine).await;
     assert_eq!(by_tier(&engine).await, before);
+    engine.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_read_a_moment_out_of_turn_is_charged_at_once_until_a_tier_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path()).await;
+    apply(&engine, &shops(true, CHAIN)).await;
+    let mut pricing = Pricing::default();
+    pricing.replace_setups(&setups(&engine.handle().registry()));
+    let mut seq = 0;
+    let mut take = |meter: u32, minute: i64, count: i64| {
+        let time = Moment(MARCH + minute * MINUTE);
+        let mut batch = Batch { received_at: time.0 + HOUR, ..Batch::default() };
+        let (value, instruments) = (Value::Register(count), Instruments::default());
+        batch.push(&Reading { meter: MeterId(meter), time, value, instruments });
+        seq += 1;
+        pricing.price(Seq(seq), &batch)[0]
+    };
+    use Verdict::{Accepted, Opening, Pending};
+    for (meter, minute, count, expected) in [
+        // Of each meter, so that all have begun.
+        (1, 0, 1_000, Opening),
+        (4, 1, 1_000, Opening),
+        (1, 10, 1_100, Accepted),
+        (4, 11, 1_100, Accepted),
+        // Meter 4 is first although its turn is later; both stay in the first 10 kWh.
+        (4, 21, 1_200, Accepted),
+        (1, 20, 1_200, Accepted),
+        // What comes before its own last reading waits.
+        (1, 15, 1_150, Pending),
+        // 8 kWh are used then; with the next 3 it matters who comes first.
+        (4, 31, 1_600, Accepted),
+        (1, 30, 1_500, Pending),
+        (4, 41, 1_900, Accepted),
+    ] {
+        assert_eq!(take(meter, minute, count), expected, "meter {meter} at minute {minute}");
+    }
     engine.close().await.unwrap();
 }

@@ -516,12 +516,12 @@ impl Writer {
                 self.mark_final(outcome.id, outcome.after, self.clock.now());
             }
         }
-        if let Some((state, checkpoints)) = outcome.state
-            && let Some(point) = self.pricing.points.get_mut(&outcome.id)
-        {
+        let Some(point) = self.pricing.points.get_mut(&outcome.id) else { return };
+        if let Some((state, checkpoints)) = outcome.state {
             point.replace_state(state, checkpoints, outcome.after);
             point.verdicts.extend(outcome.earlier);
         }
+        point.replace_calm(outcome.calm);
     }
 
     /// Bills the installations that ended by now, those included whose last interval only a history can divide.

@@ -140,9 +140,8 @@ impl Handle {
         // Who shares the tiers of an account that is tried is tried with it.
         let mut tried: BTreeMap<ServicePointId, BTreeSet<AccountId>> = BTreeMap::new();
         for (id, accounts) in &taken {
-            let alone = [*id];
-            let members = all.get(id).and_then(|(_, setup)| setup.pool.as_deref()).unwrap_or(&alone);
-            members.iter().for_each(|member| tried.entry(*member).or_default().extend(*accounts));
+            let members = all.get(id).map(|(_, setup)| setup.members()).unwrap_or_default();
+            members.into_iter().for_each(|member| tried.entry(member).or_default().extend(*accounts));
         }
         let pairs: Vec<Pair> = tried
             .iter()

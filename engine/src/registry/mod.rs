@@ -288,12 +288,12 @@ impl Registry {
     /// The service points that a service point is rated together with, itself among them, by identifier; none for nearly
     /// all (see [`kernel::pool`]).
     #[must_use]
-    pub fn pool_of(&self, point: ServicePointId) -> Option<&Arc<[ServicePointId]>> {
+    pub fn pool_of(&self, point: ServicePointId) -> Option<&Arc<Vec<ServicePointId>>> {
         self.pools.get(&point)
     }
 
     /// All pools, each once.
-    pub fn pools(&self) -> impl Iterator<Item = &Arc<[ServicePointId]>> {
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<Vec<ServicePointId>>> {
         self.pools.iter().filter(|(id, pool)| pool.first() == Some(*id)).map(|(_, pool)| pool)
     }
 

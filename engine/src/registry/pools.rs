@@ -8,7 +8,7 @@ use kernel::id::{AccountId, ServicePointId, Utility};
 use super::ServicePoint;
 
 /// The members of each pool, by identifier; a pool of one is rated as any service point.
-pub(super) type Pools = BTreeMap<ServicePointId, Arc<[ServicePointId]>>;
+pub(super) type Pools = BTreeMap<ServicePointId, Arc<Vec<ServicePointId>>>;
 
 /// The pools of some service points.
 pub(super) fn of<'a>(points: impl Iterator<Item = &'a ServicePoint>, pools: impl Fn(AccountId) -> bool) -> Pools {
@@ -46,7 +46,7 @@ pub(crate) fn joined(groups: impl Iterator<Item = Vec<ServicePointId>>) -> Pools
     let mut pools = Pools::new();
     for mut set in sets.into_iter().filter(|set| set.len() > 1) {
         set.sort_unstable();
-        let set: Arc<[ServicePointId]> = set.into();
+        let set = Arc::new(set);
         pools.extend(set.iter().map(|id| (*id, Arc::clone(&set))));
     }
     pools
