@@ -48,14 +48,26 @@ terms AS (
     )
     WHERE gap_from < gap_to
 ),
+-- What flows back through a signed register is no tier's, nor is what it is pooled with.
+reversed AS (
+    SELECT service_point_id AS reversed_id FROM book.epochs WHERE signed
+    UNION ALL
+    SELECT m.service_point_id AS reversed_id
+    FROM (
+        SELECT DISTINCT r.account_id
+        FROM (SELECT DISTINCT service_point_id FROM book.epochs WHERE signed) AS e
+        JOIN rated AS r ON r.service_point_id = e.service_point_id
+        JOIN book.pooled_accounts AS a ON a.id = r.account_id
+    ) AS p
+    JOIN rated AS m ON m.account_id = p.account_id
+),
 -- Where there are tiers or prices by the hour, charges_equal_intervals_by_tier looks closer.
 finer AS (
     SELECT DISTINCT service_point_id
     FROM rated
     WHERE term_from < term_to AND version_id IN (
         SELECT tariff_version_id FROM book.tariff_tiers UNION ALL SELECT tariff_version_id FROM book.price_steps)
-        -- What flows back through a signed register is no tier's.
-        AND service_point_id NOT IN (SELECT service_point_id FROM book.epochs WHERE signed)
+        AND service_point_id NOT IN (SELECT reversed_id FROM reversed)
 ),
 span AS (
     SELECT min(start_time) AS first_time, max(end_time) AS last_time FROM intervals

@@ -1,8 +1,9 @@
 -- purpose: Where a tariff has tiers or prices by the hour, the charges of each service point, account, local day, band, tier and
 --   tariff version are what the intervals give (or the slots of those that are not divided evenly, which
 --   gaps_divided_as_like_days recomputes) when they are split in plain SQL at every boundary and price step, by time, and
---   then at the thresholds that hold on the day for the household, in the order in which they end; hours of a series cost what
---   its steps say.
+--   then at the thresholds that hold on the day for the household, in the order in which they end: by the service point's own
+--   counter, or where the account pools its tiers by that of all its service points of the utility; hours of a series cost
+--   what its steps say.
 -- column service_point_id: ; which
 -- column account_id: ; who owes it
 -- column local_date: ; the local day
@@ -23,21 +24,22 @@ WITH versions AS (
 -- What prices a service point, from when to when ...
 rated AS (
     SELECT
-        c.service_point_id, c.account_id, v.id AS version_id,
+        c.service_point_id, c.account_id, c.tariff_id, p.id IS NOT NULL AS pooled, v.id AS version_id,
         greatest(CAST(c.valid_from AS BIGINT), v.valid_from) AS term_from,
         least(coalesce(CAST(c.valid_to AS BIGINT), 9223372036854775807), v.valid_to) AS term_to,
         coalesce(c.persons, 0) AS persons, greatest(coalesce(c.households, 1), 1) AS households
-    FROM book.contracts AS c
+    FROM book.pooled_accounts AS p
+    RIGHT JOIN book.contracts AS c ON c.account_id = p.id
     JOIN versions AS v ON v.tariff_id = c.tariff_id
     WHERE c.superseded_at IS NULL
 ),
 -- ... and the times that nothing prices: version 0.
 terms AS (
-    SELECT service_point_id, account_id, version_id, term_from, term_to, persons, households
+    SELECT service_point_id, account_id, tariff_id, pooled, version_id, term_from, term_to, persons, households
     FROM rated
     WHERE term_from < term_to
     UNION ALL
-    SELECT service_point_id, 0, 0, gap_from, gap_to, 0, 1
+    SELECT service_point_id, 0, 0, false, 0, gap_from, gap_to, 0, 1
     FROM (
         SELECT
             service_point_id,
@@ -54,14 +56,38 @@ terms AS (
     )
     WHERE gap_from < gap_to
 ),
--- All others are looked at by charges_equal_intervals_by_band.
-finer AS (
+tiered AS (
     SELECT DISTINCT service_point_id
     FROM rated
     WHERE term_from < term_to AND version_id IN (
         SELECT tariff_version_id FROM book.tariff_tiers UNION ALL SELECT tariff_version_id FROM book.price_steps)
-        -- What flows back through a signed register is no tier's.
-        AND service_point_id NOT IN (SELECT service_point_id FROM book.epochs WHERE signed)
+),
+-- What flows back through a signed register is no tier's, nor is what it is pooled with.
+reversed AS (
+    SELECT service_point_id AS reversed_id FROM book.epochs WHERE signed
+    UNION ALL
+    SELECT m.service_point_id AS reversed_id
+    FROM (
+        SELECT DISTINCT r.account_id
+        FROM (SELECT DISTINCT service_point_id FROM book.epochs WHERE signed) AS e
+        JOIN rated AS r ON r.service_point_id = e.service_point_id
+        WHERE r.pooled
+    ) AS p
+    JOIN rated AS m ON m.account_id = p.account_id
+),
+-- What a member of a pool used before its tariff had tiers counts for all.
+looked_at AS (
+    SELECT service_point_id FROM tiered
+    UNION
+    SELECT m.service_point_id
+    FROM (
+        SELECT DISTINCT r.account_id FROM tiered AS t JOIN rated AS r ON r.service_point_id = t.service_point_id WHERE r.pooled
+    ) AS p
+    JOIN rated AS m ON m.account_id = p.account_id
+),
+-- All others are looked at by charges_equal_intervals_by_band.
+finer AS (
+    SELECT service_point_id FROM looked_at WHERE service_point_id NOT IN (SELECT reversed_id FROM reversed)
 ),
 -- How the counter runs in each term: by the last tiers before it, whatever came after.
 clocks AS (
@@ -78,6 +104,24 @@ clocks AS (
         JOIN book.tariff_tiers AS k ON k.tariff_version_id = v.id
     )
     WHERE place = 1
+),
+-- The counter of a pool runs by the last tiers of the tariff in force, which all its members share.
+pooled_terms AS (
+    SELECT
+        t.service_point_id, t.term_from, coalesce(k.period, 'monthly') AS period, coalesce(k.begins, 1) AS begins,
+        CASE p.utility WHEN 'electricity' THEN 0 WHEN 'water' THEN 1 WHEN 'gas' THEN 2 ELSE 3 END AS utility
+    FROM terms AS t
+    JOIN book.service_points AS p ON p.id = t.service_point_id
+    LEFT JOIN (
+        SELECT
+            e.service_point_id, e.term_from, k.period, k.begins,
+            row_number() OVER (PARTITION BY e.service_point_id, e.term_from ORDER BY v.valid_from DESC) AS place
+        FROM terms AS e
+        JOIN versions AS v ON v.tariff_id = e.tariff_id AND v.valid_from <= e.term_from
+        JOIN book.tariff_tiers AS k ON k.tariff_version_id = v.id
+        WHERE e.pooled
+    ) AS k ON k.service_point_id = t.service_point_id AND k.term_from = t.term_from AND k.place = 1
+    WHERE t.pooled
 ),
 span AS (
     SELECT min(start_time) AS first_time, max(end_time) AS last_time FROM intervals
@@ -234,13 +278,17 @@ allocated AS (
 ),
 dated AS (
     SELECT
-        a.*, e.meter_id,
+        a.*,
+        -- A stated closing count comes before what is read at its moment.
+        CASE WHEN e.closing_count IS NOT NULL AND CAST(e.valid_to AS BIGINT) = a.ends_us THEN 0 ELSE e.meter_id END AS turn,
+        q.utility AS pool, q.period AS pool_period, q.begins AS pool_begins,
         CAST(date_part('month', a.local_date) * 100 + date_part('day', a.local_date) AS INT) AS month_day,
         CAST(date_part('year', a.local_date) AS INT) AS year, CAST(date_part('month', a.local_date) AS INT) AS month,
         CAST(date_part('day', a.local_date) AS INT) AS day,
         coalesce(k.period, 'monthly') AS period, coalesce(k.begins, 1) AS begins
     FROM allocated AS a
     JOIN book.epochs AS e ON e.id = a.epoch_id
+    LEFT JOIN pooled_terms AS q ON q.service_point_id = a.service_point_id AND q.term_from = a.term_from
     LEFT JOIN clocks AS k ON k.service_point_id = a.service_point_id AND k.term_from = a.term_from
 ),
 periods AS (
@@ -250,29 +298,43 @@ periods AS (
             WHEN 'annual' THEN concat('year ', year - CASE WHEN month_day < begins THEN 1 ELSE 0 END)
             WHEN 'cycle' THEN concat('cycle ', begins, ' ', year * 12 + month - CASE WHEN day < begins THEN 1 ELSE 0 END)
             ELSE concat('month ', year * 12 + month)
-        END AS period_key
+        END AS period_key,
+        CASE pool_period
+            WHEN 'annual' THEN 1000000 + year - CASE WHEN month_day < pool_begins THEN 1 ELSE 0 END
+            WHEN 'cycle'
+                THEN 2000000 + pool_begins * 100000 + year * 12 + month - CASE WHEN day < pool_begins THEN 1 ELSE 0 END
+            ELSE year * 12 + month
+        END AS pool_run
     FROM dated
+),
+-- What a pool counts, the service point counts as well.
+counters AS (
+    SELECT
+        *, CASE WHEN by_pool THEN -1 - CAST(account_id AS BIGINT) * 4 - pool ELSE CAST(service_point_id AS BIGINT) END AS counter
+    FROM (SELECT *, unnest(CASE WHEN pool IS NULL THEN [false] ELSE [false, true] END) AS by_pool FROM periods)
 ),
 -- In the order in which they were rated: as they end, a meter at a time.
 changes AS (
     SELECT
         *,
-        CASE WHEN period_key <> lag(period_key) OVER (PARTITION BY service_point_id ORDER BY ends_us, meter_id, epoch_id, part_from)
+        CASE WHEN period_key <> lag(period_key) OVER (PARTITION BY counter ORDER BY ends_us, turn, epoch_id, part_from)
             THEN 1 ELSE 0 END AS begins_anew
-    FROM periods
+    FROM counters
 ),
+-- A pool goes on where a period was left; a service point begins anew.
 runs_of_counter AS (
     SELECT
         *,
-        sum(begins_anew) OVER (
-            PARTITION BY service_point_id ORDER BY ends_us, meter_id, epoch_id, part_from ROWS UNBOUNDED PRECEDING) AS counter_run
+        CASE WHEN by_pool THEN pool_run
+            ELSE sum(begins_anew) OVER (
+                PARTITION BY counter ORDER BY ends_us, turn, epoch_id, part_from ROWS UNBOUNDED PRECEDING) END AS counter_run
     FROM changes
 ),
 counted AS (
     SELECT
         *,
         CAST(sum(quantity) OVER (
-            PARTITION BY service_point_id, counter_run ORDER BY ends_us, meter_id, epoch_id, part_from ROWS UNBOUNDED PRECEDING)
+            PARTITION BY counter, counter_run ORDER BY ends_us, turn, epoch_id, part_from ROWS UNBOUNDED PRECEDING)
             AS DECIMAL(38, 0)) AS used_after
     FROM runs_of_counter
 ),
@@ -313,7 +375,7 @@ scaled AS (
             WHEN 'above' THEN l.adder * greatest(c.persons - l.rule_persons, 0)
             ELSE 0 END AS raise
     FROM ladders AS l
-    RIGHT JOIN counted AS c ON l.tariff_version_id = c.version_id AND l.month_day = c.month_day
+    RIGHT JOIN (SELECT * FROM counted WHERE by_pool OR pool IS NULL) AS c ON l.tariff_version_id = c.version_id AND l.month_day = c.month_day
 ),
 edges AS (
     SELECT

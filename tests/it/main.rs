@@ -10,6 +10,7 @@ mod kill;
 mod ledger;
 mod outages;
 mod periods;
+mod pools;
 mod real_data;
 mod registers;
 mod rerate;

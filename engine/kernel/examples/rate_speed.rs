@@ -66,7 +66,8 @@ fn terms(bands: &[(u16, u16, Band)], bounds: &[i64]) -> Terms {
     version.check().expect("a sound tariff");
     let versions = [Arc::new(version)].into();
     let household = Household::default();
-    let contract = Contract { account: AccountId(1), valid_from: Moment(0), valid_to: None, household, versions };
+    let account = AccountId(1);
+    let contract = Contract { account, valid_from: Moment(0), valid_to: None, household, pooled: false, versions };
     let days = Arc::new(SiteDays::new(days.collect()).expect("consecutive days"));
     Terms {
         days,
@@ -118,7 +119,13 @@ fn measure(name: &str, terms: &Terms, step: i64, counts: i64, moments: i64) {
         for (epochs, (state, cell)) in epochs.iter().zip(&mut states) {
             let value = Value::Register((moment * counts) % 100_000_000);
             let row = Row { meter: epochs[0].meter, time, received_at: time, value };
-            let step = Point { epochs, terms, outages: &[] }.advance(state, cell, None, black_box(&row), &mut total);
+            let step = Point { epochs, terms, outages: &[], beside: &[] }.advance(
+                state,
+                cell,
+                None,
+                black_box(&row),
+                &mut total,
+            );
             assert!(matches!(step, Step::Judged(Verdict::Accepted | Verdict::Opening)));
         }
     }

@@ -9,8 +9,8 @@
 //! **Survives a crash:** nothing. State that must survive is a value that the engine stores in the book.
 //!
 //! Modules in reading order: [`id`], [`unit`], [`time`], [`money`], [`few`], [`reading`] and [`batch`] are the words; [`epoch`],
-//! [`judge`], [`conversion`], [`calendar`], [`tariff`], [`rate`], [`gap`], [`history`] and [`point`] price what meters
-//! read; [`component`] and [`statement`] make bills of it, [`sale`] keeps wallets
+//! [`judge`], [`conversion`], [`calendar`], [`tariff`], [`rate`], [`gap`], [`history`], [`point`] and [`pool`] price what
+//! meters read; [`component`] and [`statement`] make bills of it, [`sale`] keeps wallets
 //! in units; [`control`] cuts off and reconnects.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -32,6 +32,7 @@ pub mod judge;
 pub mod money;
 pub mod partition;
 pub mod point;
+pub mod pool;
 pub mod rate;
 pub mod reading;
 pub mod reverse;

@@ -50,6 +50,7 @@ pub fn prove(
         valid_from: version.valid_from,
         valid_to: None,
         household: Household::default(),
+        pooled: false,
         versions: [Arc::clone(version)].into(),
     };
     let terms = Terms {

@@ -19,6 +19,7 @@ use crate::history::{History, LOOK_BACK_DAYS};
 use crate::id::{EpochId, MeterId};
 use crate::judge::{Interval, Judgement, Mark, RegisterState};
 use crate::money::Quantity;
+use crate::pool::{Counters, Share};
 use crate::rate::{Allocation, Cell, OutsideDays, Part, Terms, TierCounter};
 use crate::reading::{Value, Verdict};
 use crate::time::{DAY, MINUTE, Moment};
@@ -40,6 +41,25 @@ pub struct PointState {
     /// The day of UTC, since 1970, in which the last fine interval ended; 0 where there was none. Where it is long past, a
     /// gap has no profile, and nobody need look for one.
     pub fine_day: i32,
+    /// What was used of the pools of accounts, by period; none where nobody pools.
+    pub shares: Vec<Share>,
+}
+
+/// [`PointState`] as format 2 stored it.
+#[derive(Deserialize)]
+struct PointState2 {
+    watermark: Option<Moment>,
+    last_meter: Option<MeterId>,
+    epochs: Vec<EpochState>,
+    counter: TierCounter,
+    fine_day: i32,
+}
+
+impl From<PointState2> for PointState {
+    fn from(old: PointState2) -> PointState {
+        let PointState2 { watermark, last_meter, epochs, counter, fine_day } = old;
+        PointState { watermark, last_meter, epochs, counter, fine_day, shares: Vec::new() }
+    }
 }
 
 /// [`PointState`] as format 1 stored it.
@@ -56,7 +76,7 @@ impl From<PointState1> for PointState {
         let PointState1 { watermark, last_meter, epochs, counter } = old;
         // It may have been fine up to the last reading.
         let fine_day = watermark.map_or(0, utc_day);
-        PointState { watermark, last_meter, epochs, counter, fine_day }
+        PointState { watermark, last_meter, epochs, counter, fine_day, shares: Vec::new() }
     }
 }
 
@@ -82,7 +102,7 @@ pub enum StateFault {
 
 impl PointState {
     /// The first byte of a stored state. When [`PointState`] changes, raise it and decode the old form too.
-    const FORMAT: u8 = 2;
+    const FORMAT: u8 = 3;
 
     /// The stored form.
     #[must_use]
@@ -100,6 +120,7 @@ impl PointState {
     pub fn decode(bytes: &[u8]) -> Result<PointState, StateFault> {
         match bytes.split_first() {
             Some((&PointState::FORMAT, rest)) => whole(rest),
+            Some((2, rest)) => whole::<PointState2>(rest).map(PointState::from),
             Some((1, rest)) => whole::<PointState1>(rest).map(PointState::from),
             Some((&format, _)) if format > PointState::FORMAT => Err(StateFault::Newer(format)),
             _ => Err(StateFault::Corrupt),
@@ -158,6 +179,8 @@ pub struct Point<'a> {
     pub terms: &'a Terms,
     /// When its meters had no supply.
     pub outages: &'a [Outage],
+    /// The states of the other members of its pools; none for nearly all.
+    pub beside: &'a [&'a PointState],
 }
 
 /// One reading of a service point, as it is judged.
@@ -193,7 +216,8 @@ pub trait Sink {
 }
 
 impl Point<'_> {
-    /// Takes the next reading in the order of event time, and of meters at one moment.
+    /// Takes the next reading in the order of event time, and of meters at one moment; that order is one over all members
+    /// of a pool ([`crate::pool`]), whose closing counts that are due must be billed before.
     ///
     /// A reading at the very moment where one installation of its meter ends and the next begins closes the one and
     /// opens the other. Where the site file states a closing count, that count closes the installation, before any
@@ -219,7 +243,7 @@ impl Point<'_> {
         if held.peek().is_none() && stated.is_none() {
             return Step::Judged(Verdict::NoEpoch);
         }
-        if (state.watermark, state.last_meter) >= (Some(row.time), Some(row.meter)) {
+        if (state.watermark, state.last_meter) >= (Some(row.time), Some(row.meter)) || !self.is_in_order(row) {
             return Step::Late;
         }
         if history.is_none() && self.asks_for_history(state, row) {
@@ -259,13 +283,11 @@ impl Point<'_> {
         if self.epochs.iter().all(|epoch| epoch.valid_to.is_none()) {
             return None;
         }
-        while let Some((old, end, count)) = self.next_to_close(state, until) {
-            let row = Row { meter: old.meter, time: end, received_at: end, value: Value::Register(count) };
-            if history.is_none() && self.is_apart(old, state, state.fine_day, &row) {
-                return Some((old.meter, end));
+        while self.closes_next(state, until).is_some() {
+            let waits = self.close_next(state, cell, history.as_deref_mut(), until, sink);
+            if waits.is_some() {
+                return waits;
             }
-            self.judge(old, state, cell, history.as_deref_mut(), &row, sink);
-            state.pass(end);
         }
         for old in self.epochs {
             let Some(end) = old.valid_to.filter(|end| *end < until || *end == until && old.closing_count.is_some())
@@ -278,6 +300,32 @@ impl Point<'_> {
             }
         }
         None
+    }
+
+    /// Bills the one closing count that is due next; gives it where only a history can divide its interval. Whoever rates the
+    /// members of a pool takes the earliest of theirs by [`Point::closes_next`].
+    pub fn close_next(
+        &self,
+        state: &mut PointState,
+        cell: &mut Option<Cell>,
+        history: Option<&mut History>,
+        until: Moment,
+        sink: &mut impl Sink,
+    ) -> Option<(MeterId, Moment)> {
+        let (old, end, count) = self.next_to_close(state, until)?;
+        let row = Row { meter: old.meter, time: end, received_at: end, value: Value::Register(count) };
+        if history.is_none() && self.is_apart(old, state, state.fine_day, &row) {
+            return Some((old.meter, end));
+        }
+        self.judge(old, state, cell, history, &row, sink);
+        state.pass(end);
+        None
+    }
+
+    /// The installation whose stated closing count is to be billed next, in the order of the ends: when it ended, and which.
+    #[must_use]
+    pub fn closes_next(&self, state: &PointState, until: Moment) -> Option<(Moment, EpochId)> {
+        self.next_to_close(state, until).map(|(epoch, end, _)| (end, epoch.id))
     }
 
     /// Whether this row, or a closing count that is due before it, bills what only a history can divide.
@@ -478,7 +526,8 @@ impl Point<'_> {
             false => Sink::part(sink, part),
         };
         let Some(history) = history else {
-            self.rate(interval, reverse, &mut state.counter, cell, |part| give(part, sink))?;
+            let counters = Counters { own: &mut state.counter, shares: &mut state.shares, beside: self.beside };
+            self.rate(interval, reverse, counters, cell, |part| give(part, sink))?;
             if self.is_fine(epoch, from, to) {
                 state.fine_day = state.fine_day.max(utc_day(to));
             }
@@ -500,8 +549,12 @@ impl Point<'_> {
     ) -> Result<(), OutsideDays> {
         let Interval { from, to, quantity } = *interval;
         let spread = self.spread(epoch, interval, history);
+        let PointState { counter: own, shares, .. } = &mut *state;
         match &spread {
-            None => self.rate(interval, reverse, &mut state.counter, cell, |part| give(part, sink))?,
+            None => {
+                let counters = Counters { own, shares, beside: self.beside };
+                self.rate(interval, reverse, counters, cell, |part| give(part, sink))?;
+            }
             Some(spread) => {
                 for moment in [from, to.plus(-1)] {
                     self.terms.days.at(moment).ok_or(OutsideDays(moment))?;
@@ -513,7 +566,8 @@ impl Point<'_> {
                     let only = spread.slots.len() == 1;
                     let allocated = |part: &Part| if only { part.allocation } else { spread.allocation };
                     let part = |part: &Part| give(&Part { allocation: allocated(part), ..*part }, sink);
-                    self.rate(&slot, reverse, &mut state.counter, cell, part)?;
+                    let counters = Counters { own: &mut *own, shares: &mut *shares, beside: self.beside };
+                    self.rate(&slot, reverse, counters, cell, part)?;
                 }
             }
         }
@@ -547,13 +601,13 @@ impl Point<'_> {
         &self,
         interval: &Interval,
         reverse: bool,
-        counter: &mut TierCounter,
+        mut counters: Counters<'_>,
         cell: &mut Option<Cell>,
         part: impl FnMut(&Part),
     ) -> Result<(), OutsideDays> {
         match reverse {
-            true => self.terms.rate_reverse(interval, cell, counter, part),
-            false => self.terms.rate(interval, cell, counter, part),
+            true => self.terms.rate_reverse(interval, cell, &mut counters, part),
+            false => self.terms.rate(interval, cell, &mut counters, part),
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Contract {
     pub valid_to: Option<Moment>,
     /// Who lives there: it moves the thresholds of tiers.
     pub household: Household,
+    /// Whether the account's service points share one tier counter (see [`crate::pool`]).
+    pub pooled: bool,
     /// The tariff's versions, by `valid_from`; contracts of one tariff share them.
     pub versions: Arc<[Arc<TariffVersion>]>,
 }
@@ -119,6 +121,8 @@ pub struct Cell {
     base: Price,
     period: i32,
     scale: Scale,
+    /// Whose pool counts what flows, and in which of its periods.
+    pub(crate) pool: Option<(AccountId, i32)>,
 }
 
 /// A moment outside the site's table of local days.
@@ -175,6 +179,12 @@ impl Terms {
             let until = contract.valid_to.map_or(moment, |end| moment.min(end.plus(-1)));
             contract.versions.iter().rev().filter(move |version| version.valid_from <= until)
         });
+        past.find_map(|version| version.tiers.as_ref()).map_or(TierPeriod::Monthly, |tiers| tiers.period)
+    }
+
+    /// How the counter of a pool runs at a moment: by the last tiers of the tariff in force, which all its members share.
+    fn pool_period_at(contract: &Contract, moment: Moment) -> TierPeriod {
+        let mut past = contract.versions.iter().rev().filter(|version| version.valid_from <= moment);
         past.find_map(|version| version.tiers.as_ref()).map_or(TierPeriod::Monthly, |tiers| tiers.period)
     }
 
@@ -249,7 +259,9 @@ impl Terms {
         let tier_period = self.tier_period_at(moment);
         let account = contract.map(|contract| contract.account);
         let period = tier_period.key(day.date);
-        Ok(Cell { from, to, date: day.date, account, version: version.cloned(), band, base, period, scale })
+        let pool = contract.filter(|contract| contract.pooled);
+        let pool = pool.map(|contract| (contract.account, Terms::pool_period_at(contract, moment).key(day.date)));
+        Ok(Cell { from, to, date: day.date, account, version: version.cloned(), band, base, period, scale, pool })
     }
 
     /// The band in force at a moment; `cell` is the caller's memory, as in [`Terms::rate`].
@@ -263,7 +275,8 @@ impl Terms {
         }
     }
 
-    /// Splits an interval, prices its parts in order and moves the tier counter. `cell` is the caller's memory of the
+    /// Splits an interval, prices its parts in order and moves the tier counter (a plain [`TierCounter`] knows no pools; see
+    /// [`crate::pool::Counters`]). `cell` is the caller's memory of the
     /// last stretch; any stale one must be dropped when the terms change.
     ///
     /// With no finer data the quantity is divided by time; each part but the last is rounded toward zero and the last
@@ -275,7 +288,7 @@ impl Terms {
         &self,
         interval: &Interval,
         cell: &mut Option<Cell>,
-        counter: &mut TierCounter,
+        counter: &mut impl Counting,
         mut each: impl FnMut(&Part),
     ) -> Result<(), OutsideDays> {
         let (first, last) = (interval.from, interval.to);
@@ -283,7 +296,7 @@ impl Terms {
             *cell = Some(self.cell_at(first)?);
         }
         if let Some(cell) = cell.as_ref().filter(|cell| last <= cell.to) {
-            price(cell, first, last, (interval.quantity, Allocation::Measured), counter, &mut each);
+            counter.price(cell, (first, last), (interval.quantity, Allocation::Measured), &mut each);
             return Ok(());
         }
         self.days.at(last.plus(-1)).ok_or(OutsideDays(last))?;
@@ -300,7 +313,7 @@ impl Terms {
             let end = here.to.min(last);
             let share = i128::from(interval.quantity.0) * i128::from(end.since(at)) / span;
             let quantity = if end == last { left } else { Quantity(i64::try_from(share).unwrap_or(0)) };
-            price(here, at, end, (quantity, allocation), counter, &mut each);
+            counter.price(here, (at, end), (quantity, allocation), &mut each);
             left -= quantity;
             at = end;
         }
@@ -308,23 +321,67 @@ impl Terms {
     }
 }
 
-/// Prices what was used within one cell, tier by tier.
-fn price(
-    cell: &Cell,
-    from: Moment,
-    to: Moment,
-    (quantity, allocation): (Quantity, Allocation),
-    counter: &mut TierCounter,
-    each: &mut impl FnMut(&Part),
-) {
-    if counter.period != cell.period {
-        *counter = TierCounter { period: cell.period, used: Quantity::ZERO };
+/// What counts the tiers of a service point.
+pub trait Counting {
+    /// Prices what was used within one cell, tier by tier, and counts it.
+    fn price(
+        &mut self,
+        cell: &Cell,
+        span: (Moment, Moment),
+        quantity: (Quantity, Allocation),
+        each: &mut impl FnMut(&Part),
+    );
+
+    /// Where the counter stands that counts in a cell.
+    fn stands_at(&self, cell: &Cell) -> Quantity;
+}
+
+impl Counting for TierCounter {
+    #[inline]
+    fn price(
+        &mut self,
+        cell: &Cell,
+        span: (Moment, Moment),
+        quantity: (Quantity, Allocation),
+        each: &mut impl FnMut(&Part),
+    ) {
+        self.begin(cell.period);
+        self.used = price(cell, span, quantity, self.used, each);
     }
+
+    fn stands_at(&self, cell: &Cell) -> Quantity {
+        if self.period == cell.period { self.used } else { Quantity::ZERO }
+    }
+}
+
+impl TierCounter {
+    /// Starts from zero where another period begins.
+    #[inline]
+    pub(crate) fn begin(&mut self, period: i32) {
+        if self.period != period {
+            *self = TierCounter { period, used: Quantity::ZERO };
+        }
+    }
+
+    /// Counts in the period of a cell what was priced by another counter.
+    pub(crate) fn count(&mut self, cell: &Cell, quantity: Quantity) {
+        self.begin(cell.period);
+        self.used = Quantity(self.used.0.saturating_add(quantity.0));
+    }
+}
+
+/// Prices what was used within one cell, tier by tier, from a counter on; gives where that stands then.
+pub(crate) fn price(
+    cell: &Cell,
+    (from, to): (Moment, Moment),
+    (quantity, allocation): (Quantity, Allocation),
+    mut used: Quantity,
+    each: &mut impl FnMut(&Part),
+) -> Quantity {
     let tiers = cell.version.as_ref().and_then(|version| version.tiers.as_ref());
     let ladder = tiers.map_or(Ladder::ENDLESS, |tiers| tiers.ladder(cell.scale));
     let mut left = quantity;
     loop {
-        let used = counter.used;
         let (tier, step) = if left.0 >= 0 {
             let tier = ladder.up(used);
             (tier, ladder.upper(tier).map_or(left, |bound| left.min(distance(used, bound))))
@@ -348,10 +405,10 @@ fn price(
             counter_before: used,
             allocation,
         });
-        counter.used = Quantity(used.0.saturating_add(step.0));
+        used = Quantity(used.0.saturating_add(step.0));
         left -= step;
         if left == Quantity::ZERO {
-            return;
+            return used;
         }
     }
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::judge::Interval;
 use crate::money::{Amount, Price, Quantity};
-use crate::rate::{Cell, OutsideDays, Part, Terms, TierCounter};
+use crate::rate::{Cell, Counting, OutsideDays, Part, Terms, TierCounter};
 use crate::tariff::Reverse;
 
 /// The tier of what flowed back and is not billed. Billed tiers count from 1.
@@ -21,12 +21,12 @@ impl Terms {
         &self,
         interval: &Interval,
         cell: &mut Option<Cell>,
-        counter: &mut TierCounter,
+        counter: &mut impl Counting,
         mut each: impl FnMut(&Part),
     ) -> Result<(), OutsideDays> {
         // One for each stretch of a contract, version, day and band, whatever tiers it would pass.
         let mut stretches: Vec<Part> = Vec::new();
-        let mut untouched = *counter;
+        let mut untouched = TierCounter::default();
         self.rate(interval, cell, &mut untouched, |part| match stretches.last_mut() {
             Some(last) if last.from == part.from => last.quantity += part.quantity,
             _ => stretches.push(*part),
@@ -37,8 +37,13 @@ impl Terms {
                 self.rate(&Interval { from, to, quantity }, cell, counter, &mut each)?;
                 continue;
             }
-            let (price, amount) = (Price(0), Amount::ZERO);
-            each(&Part { tier: NO_TIER, price, amount, counter_before: counter.used, ..stretch });
+            let here = match cell.take().filter(|cell| cell.holds(from)) {
+                Some(here) => here,
+                None => self.cell_at(from)?,
+            };
+            let (price, amount, counter_before) = (Price(0), Amount::ZERO, counter.stands_at(&here));
+            *cell = Some(here);
+            each(&Part { tier: NO_TIER, price, amount, counter_before, ..stretch });
         }
         Ok(())
     }

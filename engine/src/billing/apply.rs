@@ -1,6 +1,6 @@
 //! Changing the registry: only here, after the earlier frames are settled, and in one transaction with what it re-rates.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::control::policy::Policy;
@@ -146,37 +146,22 @@ impl Writer {
         origin: Origin,
     ) -> Result<(), BillingError> {
         let registry = Arc::new(load_from(tx.conn()).await?);
-        let mut work = Vec::new();
-        for (id, since) in dirty {
-            let Some(new) = registry.setup(*id) else { continue };
-            // Where there was no service point, nothing was charged: its meters' earlier readings are now.
-            let old = match self.pricing.points.get(id) {
-                Some(point) => Arc::clone(&point.setup),
-                None => Arc::new(Setup { epochs: Few::default(), ..new.as_ref().clone() }),
-            };
-            let start = self.start_before(*id, &old, old.rated_from(*since)).await?;
-            work.push((*id, old, Arc::clone(new), start));
-        }
-        let tasks: Vec<Task<'_>> = work
-            .iter()
-            .map(|(id, old, new, start)| Task {
-                id: *id,
-                old,
-                new,
-                start: start.clone(),
-                closed_until: now,
-                late: BTreeSet::new(),
-                corrections: [self.corrections.as_ref(); 2],
-            })
-            .collect();
+        let new = |id| registry.setup(id).cloned();
+        let work = self.anew(dirty, &registry, new).await?;
+        let old_terms: BTreeMap<ServicePointId, Arc<Setup>> =
+            work.iter().flatten().map(|member| (member.id, Arc::clone(&member.old))).collect();
+        let contracts = work.iter().flatten();
+        let contracts =
+            contracts.flat_map(|member| member.old.terms.contracts.iter().chain(&member.new.terms.contracts));
+        let rerated: Rerated = contracts.map(|contract| (contract.account, now)).collect();
+        let corrections = [self.corrections.as_ref(); 2];
+        let tasks = work.into_iter().map(|members| Task { members, closed_until: now, corrections });
+        let tasks: Vec<Task<'_>> = tasks.collect();
         let mut outcomes = Vec::new();
         for some in tasks.chunks(super::writer::TASKS_AT_ONCE) {
             outcomes.extend(resolve(&self.lake, &self.files, &self.hot, &self.overrides, some, now)?);
         }
         agree(&mut outcomes);
-        let contracts =
-            work.iter().flat_map(|(_, old, new, ..)| old.terms.contracts.iter().chain(&new.terms.contracts));
-        let rerated: Rerated = contracts.map(|contract| (contract.account, now)).collect();
         super::supply::write_rerated(tx, &rerated).await?;
         // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
         let charging = self.charging.points().clone();
@@ -187,7 +172,7 @@ impl Writer {
             self.take_outcome(outcome);
         }
         for (id, since) in dirty {
-            let Some((_, old, ..)) = work.iter().find(|(other, ..)| other == id) else { continue };
+            let Some(old) = old_terms.get(id) else { continue };
             self.pricing.accrue_anew(*id, &old.terms, *since);
             if charging.contains(id) || self.charging.points().contains(id) {
                 self.mark_final(*id, *since, now);

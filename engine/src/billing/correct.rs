@@ -1,9 +1,8 @@
 //! Entering a correction: the row, what it re-rates and the audit row in one transaction.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kernel::id::MeterId;
+use kernel::id::{MeterId, ServicePointId};
 use kernel::judge::USAGE_LIMIT;
 use kernel::reading::{Value, Verdict};
 use kernel::time::Moment;
@@ -56,31 +55,19 @@ impl Writer {
         let correction = Correction { id, value: asked.value, at: now, verdict };
         let mut corrections: Corrections = self.corrections.as_ref().clone();
         corrections.insert(key, correction);
-        let mut work = Vec::new();
-        for point in self.registry.points_of(asked.meter) {
-            let Some(runtime) = self.pricing.points.get(point) else { continue };
-            let setup = Arc::clone(&runtime.setup);
-            let start = self.start_before(*point, &setup, setup.rated_from(asked.time)).await?;
-            work.push((*point, setup, start));
-        }
-        let tasks: Vec<Task<'_>> = work
-            .iter()
-            .map(|(id, setup, start)| Task {
-                id: *id,
-                old: setup,
-                new: setup,
-                start: start.clone(),
-                closed_until: now,
-                late: BTreeSet::new(),
-                corrections: [self.corrections.as_ref(), &corrections],
-            })
-            .collect();
+        let points = self.registry.points_of(asked.meter);
+        let dirty: Vec<(ServicePointId, Moment)> = points.iter().map(|point| (*point, asked.time)).collect();
+        let as_ever = |id| self.pricing.points.get(&id).map(|point| Arc::clone(&point.setup));
+        let work = self.anew(&dirty, &self.registry, as_ever).await?;
+        let payers = work.iter().flatten().flat_map(|member| &member.new.terms.contracts);
+        let rerated: Rerated = payers.map(|contract| (contract.account, now)).collect();
+        let both = [self.corrections.as_ref(), &corrections];
+        let tasks = work.into_iter().map(|members| Task { members, closed_until: now, corrections: both });
+        let tasks: Vec<Task<'_>> = tasks.collect();
         let resolved = resolve(&self.lake, &self.files, &self.hot, &self.overrides, &tasks, now);
         let mut outcomes = resolved.map_err(BillingError::from)?;
         agree(&mut outcomes);
         write(&mut tx, asked, &correction).await?;
-        let payers = work.iter().flat_map(|(_, setup, ..)| &setup.terms.contracts);
-        let rerated: Rerated = payers.map(|contract| (contract.account, now)).collect();
         super::supply::write_rerated(&mut tx, &rerated).await?;
         // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
         self.corrections = Arc::new(corrections);

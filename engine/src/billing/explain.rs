@@ -18,7 +18,7 @@ use super::error::BillingError;
 use super::late::stored_rows;
 use super::lines::ENERGY;
 use super::point::Setup;
-use super::rerate::rate;
+use super::rerate::{Member, Rated, Start, rate_together};
 use super::statements::CarryKey;
 use super::writer::Writer;
 use crate::lake::read::StoredRow;
@@ -103,52 +103,91 @@ impl Writer {
     /// # Errors
     /// [`BillingError`] where a stored state or a file of the lake cannot be read.
     pub async fn explain(&self, asked: &Explained) -> Result<Vec<ExplainedPart>, BillingError> {
-        let mut explained = Vec::new();
-        for id in self.registry.paid_by(asked.account) {
-            let Some(point) = self.pricing.points.get(&id) else { continue };
-            let setup: Arc<Setup> = Arc::clone(&point.setup);
-            let Some(day) = setup.terms.days.on(*asked.days.start()).copied() else { continue };
-            // One moment earlier, so that the reading before the day's first instant is among the rows.
-            let start = self.start_before(id, &setup, day.start.plus(-1)).await?;
+        let mut explained: BTreeMap<ServicePointId, Vec<ExplainedPart>> = BTreeMap::new();
+        let paid: BTreeSet<ServicePointId> = self.registry.paid_by(asked.account).collect();
+        for id in &paid {
+            let Some(point) = self.pricing.points.get(id).filter(|_| !explained.contains_key(id)) else { continue };
+            // With the other members of its pool, which its tiers depend on.
+            let members = point.setup.members();
+            let members = members.iter().filter_map(|id| self.pricing.points.get(id));
+            let members: Vec<Arc<Setup>> = members.map(|member| Arc::clone(&member.setup)).collect();
+            for (setup, parts) in members.iter().zip(self.explain_together(&members, asked).await?) {
+                if paid.contains(&setup.id) {
+                    explained.insert(setup.id, parts);
+                }
+            }
+        }
+        Ok(explained.into_values().flatten().collect())
+    }
+
+    async fn explain_together(
+        &self,
+        members: &[Arc<Setup>],
+        asked: &Explained,
+    ) -> Result<Vec<Vec<ExplainedPart>>, BillingError> {
+        let first = members.iter().find_map(|setup| setup.terms.days.on(*asked.days.start()));
+        let Some(day) = first.copied() else { return Ok(Vec::new()) };
+        // One moment earlier, so that the reading before the day's first instant is among the rows.
+        let starts = self.explained_from(members, day.start.plus(-1)).await?;
+        let mut rows_of: Vec<Vec<StoredRow>> = Vec::with_capacity(members.len());
+        for (setup, start) in members.iter().zip(&starts) {
             let after = start.read_after();
             let meters: BTreeSet<MeterId> = setup.meters().collect();
             let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
             let rows = by_meter.into_values().flatten();
             let mut rows: Vec<StoredRow> = truth(rows, &self.corrections, &meters, after);
             rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
-            let mut parts: Vec<(Option<usize>, Part)> = Vec::new();
-            let rated = rate(&setup, &start, &rows, self.clock.now(), |index, part| {
-                if asked.holds(id, part) {
-                    parts.push((index, *part));
-                }
-            });
-            let counting: BTreeMap<(MeterId, Moment), usize> = rows
-                .iter()
-                .zip(&rated.verdicts)
-                .enumerate()
-                .filter(|(_, (_, verdict))| verdict.counts())
-                .map(|(index, (row, _))| ((row.meter, row.time), index))
-                .collect();
-            for (index, part) in parts {
-                let reading = index.map(|index| rows[index]);
-                let previous = reading.and_then(|reading| {
-                    let earlier = (reading.meter, Moment(i64::MIN))..(reading.meter, reading.time);
-                    counting.range(earlier).next_back().map(|(_, earlier)| rows[*earlier])
-                });
-                let holds = |epoch: &&Epoch| match reading {
-                    Some(reading) => {
-                        epoch.meter == reading.meter
-                            && epoch.valid_from < reading.time
-                            && epoch.valid_to.is_none_or(|end| reading.time <= end)
-                    }
-                    None => epoch.closing_count.is_some() && epoch.valid_to.is_some_and(|end| part.to <= end),
-                };
-                let epoch = setup.epochs.iter().find(holds).cloned();
-                let converts = epoch.as_ref().filter(|epoch| epoch.converts);
-                let converted = converts.and_then(|epoch| converted(&setup, epoch, (reading, previous), &part));
-                explained.push(ExplainedPart { point: id, reading, previous, epoch, part, converted });
-            }
+            rows_of.push(rows);
         }
-        Ok(explained)
+        let all = members.iter().zip(&starts).zip(&rows_of);
+        let all: Vec<Member<'_>> = all.map(|((setup, start), rows)| Member { setup, start, rows }).collect();
+        let mut parts_of: Vec<Vec<(Option<usize>, Part)>> = vec![Vec::new(); members.len()];
+        let rated = rate_together(&all, self.clock.now(), |member, index, part| {
+            if asked.holds(members[member].id, part) {
+                parts_of[member].push((index, *part));
+            }
+        });
+        let each = all.iter().zip(rated).zip(parts_of);
+        Ok(each.map(|((member, rated), parts)| explained(member, &rated, parts)).collect())
     }
+
+    async fn explained_from(&self, members: &[Arc<Setup>], first: Moment) -> Result<Vec<Start>, BillingError> {
+        match members {
+            // Also in a closed month from the last state before.
+            [only] => Ok(vec![self.start_before(only.id, only, first).await?]),
+            _ => self.starts_before(members, first).await,
+        }
+    }
+}
+
+/// A member's parts with the readings that they rest on.
+fn explained(member: &Member<'_>, rated: &Rated, parts: Vec<(Option<usize>, Part)>) -> Vec<ExplainedPart> {
+    let Member { setup, rows, .. } = *member;
+    let counting: BTreeMap<(MeterId, Moment), usize> = rows
+        .iter()
+        .zip(&rated.verdicts)
+        .enumerate()
+        .filter(|(_, (_, verdict))| verdict.counts())
+        .map(|(index, (row, _))| ((row.meter, row.time), index))
+        .collect();
+    let with_readings = |(index, part): (Option<usize>, Part)| {
+        let reading = index.map(|index| rows[index]);
+        let previous = reading.and_then(|reading| {
+            let earlier = (reading.meter, Moment(i64::MIN))..(reading.meter, reading.time);
+            counting.range(earlier).next_back().map(|(_, earlier)| rows[*earlier])
+        });
+        let holds = |epoch: &&Epoch| match reading {
+            Some(reading) => {
+                epoch.meter == reading.meter
+                    && epoch.valid_from < reading.time
+                    && epoch.valid_to.is_none_or(|end| reading.time <= end)
+            }
+            None => epoch.closing_count.is_some() && epoch.valid_to.is_some_and(|end| part.to <= end),
+        };
+        let epoch = setup.epochs.iter().find(holds).cloned();
+        let converts = epoch.as_ref().filter(|epoch| epoch.converts);
+        let converted = converts.and_then(|epoch| converted(setup, epoch, (reading, previous), &part));
+        ExplainedPart { point: setup.id, reading, previous, epoch, part, converted }
+    };
+    parts.into_iter().map(with_readings).collect()
 }

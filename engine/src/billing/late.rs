@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use kernel::id::{MeterId, ServicePointId};
 use kernel::judge::Mark;
@@ -10,10 +11,11 @@ use kernel::point::PointState;
 use kernel::reading::{Value, Verdict};
 use kernel::time::Moment;
 
+use super::calm::Calm;
 use super::corrections::{Corrections, truth};
 use super::hot::Hot;
 use super::point::{Checkpoints, Setup};
-use super::rerate::{Divided, Start, Sums, difference, only_duplicates, rate};
+use super::rerate::{Divided, Member, Start, Sums, difference, only_duplicates, rate_together};
 use crate::lake::file::LakeError;
 use crate::lake::flush::LakeFile;
 use crate::lake::read::{StoredRow, readings_of};
@@ -21,23 +23,32 @@ use crate::lake::read::{StoredRow, readings_of};
 /// Verdicts that changed after their row was filed, by meter, time and value.
 pub type Overrides = BTreeMap<(MeterId, Moment, i64), Verdict>;
 
-/// One service point to be rated anew.
+/// What is rated anew together: one service point, or all members of a pool.
 #[derive(Debug)]
 pub struct Task<'a> {
+    /// Each service point.
+    pub members: Vec<Anew>,
+    /// Installations that ended by then are billed up to their closing counts already.
+    pub closed_until: Moment,
+    /// The corrections that held so far, and those that hold now.
+    pub corrections: [&'a Corrections; 2],
+}
+
+/// One service point to be rated anew.
+#[derive(Clone, Debug)]
+pub struct Anew {
     /// Which.
     pub id: ServicePointId,
     /// The terms by which the readings were rated so far ...
-    pub old: &'a Setup,
+    pub old: Arc<Setup>,
     /// ... and by which they are rated now; the same but after a change of the registry.
-    pub new: &'a Setup,
+    pub new: Arc<Setup>,
     /// Where to start.
     pub start: Start,
-    /// Installations that ended by then are billed up to their closing counts already.
-    pub closed_until: Moment,
     /// Frame and row of the readings that were not rated yet.
     pub late: BTreeSet<(u64, usize)>,
-    /// The corrections that held so far, and those that hold now.
-    pub corrections: [&'a Corrections; 2],
+    /// Whether its own readings or terms changed. Of another member only the tiers do: its state stays as it is.
+    pub changed: bool,
 }
 
 /// What rating a service point anew changes.
@@ -63,6 +74,8 @@ pub struct Outcome {
     pub corrected: Vec<(i64, Verdict)>,
     /// New verdicts of readings up to `after`.
     pub earlier: Vec<(MeterId, Mark, Verdict)>,
+    /// Of a member of a pool: the tier that it was charged in last, and since when.
+    pub calm: Option<Calm>,
 }
 
 impl Outcome {
@@ -99,10 +112,11 @@ pub fn resolve(
     tasks: &[Task<'_>],
     until: Moment,
 ) -> Result<Vec<Outcome>, LakeError> {
-    let Some(after) = tasks.iter().map(|task| task.start.read_after()).min() else { return Ok(Vec::new()) };
-    let meters: BTreeSet<MeterId> = tasks.iter().flat_map(|task| task.old.meters().chain(task.new.meters())).collect();
+    let all = || tasks.iter().flat_map(|task| &task.members);
+    let Some(after) = all().map(|member| member.start.read_after()).min() else { return Ok(Vec::new()) };
+    let meters: BTreeSet<MeterId> = all().flat_map(Anew::meters).collect();
     let by_meter = stored_rows(root, files, hot, overrides, &meters, after)?;
-    Ok(tasks.iter().map(|task| run(task, &by_meter, until)).collect())
+    Ok(tasks.iter().flat_map(|task| run(task, &by_meter, until)).collect())
 }
 
 /// Where a meter changed its service point, the point that it left finds no installation for what the other bills: the
@@ -162,16 +176,37 @@ pub fn stored_rows(
     Ok(by_meter)
 }
 
-fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Moment) -> Outcome {
-    let meters: BTreeSet<MeterId> = task.old.meters().chain(task.new.meters()).collect();
-    let after = task.start.read_after();
-    let is_late = |row: &StoredRow| row.row.is_some_and(|at| task.late.contains(&(row.seq, at)));
+impl Anew {
+    fn meters(&self) -> impl Iterator<Item = MeterId> {
+        self.old.meters().chain(self.new.meters())
+    }
+
+    fn is_late(&self, row: &StoredRow) -> bool {
+        row.row.is_some_and(|at| self.late.contains(&(row.seq, at)))
+    }
+}
+
+/// A member's readings, before and after.
+struct Prepared {
+    outcome: Outcome,
+    /// What was rated so far ...
+    before: Vec<StoredRow>,
+    /// ... and what is rated now.
+    rows: Vec<StoredRow>,
+}
+
+fn prepare(member: &Anew, corrections: [&Corrections; 2], by_meter: &BTreeMap<MeterId, Vec<StoredRow>>) -> Prepared {
+    let meters: BTreeSet<MeterId> = member.meters().collect();
+    let after = member.start.read_after();
+    let charged_after = member.start.charged_after;
     let known = |row: &&StoredRow| {
         // What nobody has judged yet is not part of what was charged; it is priced when its frame's turn comes.
-        row.time > after && row.verdict != Verdict::Duplicate && (row.verdict != Verdict::Pending || is_late(row))
+        row.time > after
+            && row.verdict != Verdict::Duplicate
+            && (row.verdict != Verdict::Pending || member.is_late(row))
     };
     // What a meter said at another service point is that point's to judge.
-    let here = |row: &&StoredRow| is_late(row) || task.old.holds(row) || task.new.holds(row);
+    let here = |row: &&StoredRow| member.is_late(row) || member.old.holds(row) || member.new.holds(row);
     let stored: Vec<StoredRow> =
         meters.iter().filter_map(|meter| by_meter.get(meter)).flatten().filter(known).filter(here).copied().collect();
     let truth = |rows: &mut dyn Iterator<Item = StoredRow>, corrections: &Corrections| -> Vec<StoredRow> {
@@ -179,10 +214,10 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         said.retain(|row| row.correction.is_none() || here(&row));
         said
     };
-    let rows = truth(&mut stored.iter().copied(), task.corrections[1]);
+    let rows = truth(&mut stored.iter().copied(), corrections[1]);
     let mut outcome = Outcome {
-        id: task.id,
-        after: task.start.after,
+        id: member.id,
+        after: charged_after,
         state: None,
         divided: Vec::new(),
         difference: Sums::new(),
@@ -191,9 +226,9 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
         filed: Overrides::new(),
         corrected: Vec::new(),
         earlier: Vec::new(),
+        calm: None,
     };
-    let replaced =
-        |row: &&StoredRow| row.time > task.start.after && task.corrections[1].contains_key(&(row.meter, row.time));
+    let replaced = |row: &&StoredRow| row.time > charged_after && corrections[1].contains_key(&(row.meter, row.time));
     let mut replaced: Vec<&StoredRow> = stored.iter().filter(replaced).collect();
     replaced.sort_by_key(|row| (row.seq, row.row));
     let mut known = BTreeSet::new();
@@ -204,31 +239,58 @@ fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Mom
             outcome.say(row, verdict);
         }
     }
-    if !task.late.is_empty() && only_duplicates(&rows, is_late) {
-        // Those that a correction replaces have their verdict already.
-        if std::ptr::eq(task.old, task.new) {
-            rows.iter().filter(|row| is_late(row)).for_each(|row| outcome.say(row, Verdict::Duplicate));
-            return outcome;
+    let before = truth(&mut stored.iter().filter(|row| !member.is_late(row)).copied(), corrections[0]);
+    Prepared { outcome, before, rows }
+}
+
+fn run(task: &Task<'_>, by_meter: &BTreeMap<MeterId, Vec<StoredRow>>, until: Moment) -> Vec<Outcome> {
+    let mut all: Vec<Prepared> =
+        task.members.iter().map(|member| prepare(member, task.corrections, by_meter)).collect();
+    let is_late = task.members.iter().any(|member| !member.late.is_empty());
+    let mut members = task.members.iter().zip(&all);
+    let only_again = members.all(|(member, prepared)| {
+        let repeated = |row: &StoredRow| member.is_late(row);
+        Arc::ptr_eq(&member.old, &member.new) && only_duplicates(&prepared.rows, repeated)
+    });
+    if is_late && only_again {
+        for (member, Prepared { outcome, rows, .. }) in task.members.iter().zip(&mut all) {
+            // Those that a correction replaces have their verdict already.
+            rows.iter().filter(|row| member.is_late(row)).for_each(|row| outcome.say(row, Verdict::Duplicate));
         }
+        return all.into_iter().map(|prepared| prepared.outcome).collect();
     }
-    let before = truth(&mut stored.iter().filter(|row| !is_late(row)).copied(), task.corrections[0]);
-    let old = rate(task.old, &task.start, &before, task.closed_until, |_, _| {});
-    let new = rate(task.new, &task.start, &rows, until, |_, _| {});
-    for (row, verdict) in rows.iter().zip(&new.verdicts) {
-        // What comes to another service point says so there, against the point that it leaves (see `agree`).
-        let comes = task.new.holds(row) && !task.old.holds(row) && row.time > task.start.after;
-        if row.verdict == *verdict && !comes {
-            continue;
+    let side = |new: bool| -> Vec<Member<'_>> {
+        let members = task.members.iter().zip(&all);
+        let one = members.map(|(Anew { old, new: now, start, .. }, prepared)| match new {
+            true => Member { setup: now, start, rows: &prepared.rows },
+            false => Member { setup: old, start, rows: &prepared.before },
+        });
+        one.collect()
+    };
+    let old = rate_together(&side(false), task.closed_until, |_, _, _| {});
+    let new = rate_together(&side(true), until, |_, _, _| {});
+    let rated = old.into_iter().zip(new);
+    let outcomes = task.members.iter().zip(all).zip(rated).map(|((member, prepared), (old, new))| {
+        let Prepared { mut outcome, rows, .. } = prepared;
+        let charged_after = member.start.charged_after;
+        for (row, verdict) in rows.iter().zip(&new.verdicts) {
+            // What comes to another service point says so there, against the point that it leaves (see `agree`).
+            let comes = member.new.holds(row) && !member.old.holds(row) && row.time > charged_after;
+            if row.verdict == *verdict && !comes {
+                continue;
+            }
+            outcome.say(row, *verdict);
         }
-        outcome.say(row, *verdict);
-    }
-    outcome.difference = difference(&old.sums, new.sums);
-    outcome.before = old.sums;
-    outcome.before.retain(|key, _| outcome.difference.contains_key(key));
-    outcome.earlier = new.earlier_changed;
-    outcome.divided = new.divided;
-    // A closing count at the very beginning is billed again, by both; how it was divided is known.
-    outcome.divided.retain(|divided| divided.to > task.start.after);
-    outcome.state = Some((new.state, new.checkpoints));
-    outcome
+        outcome.difference = difference(&old.sums, new.sums);
+        outcome.before = old.sums;
+        outcome.before.retain(|key, _| outcome.difference.contains_key(key));
+        outcome.earlier = new.earlier_changed;
+        outcome.calm = new.calm;
+        outcome.divided = new.divided;
+        // A closing count at the very beginning is billed again, by both; how it was divided is known.
+        outcome.divided.retain(|divided| divided.to > charged_after);
+        outcome.state = member.changed.then_some((new.state, new.checkpoints));
+        outcome
+    });
+    outcomes.collect()
 }

@@ -131,7 +131,7 @@ impl Writer {
         };
         let (state, after) = self.checkpoint_before(of.point, &setup, from.plus(-1)).await?;
         // How a gap is divided does not matter: its parts belong together again below.
-        let begin = Start { state, after, look_back: None };
+        let begin = Start::new((state, after), None);
         let meters: BTreeSet<MeterId> = setup.meters().collect();
         let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
         let mut rows: Vec<StoredRow> = truth(by_meter.into_values().flatten(), &self.corrections, &meters, after);

@@ -11,7 +11,8 @@
 //! **Survives a crash:** what was settled, and every frame of the log. Files that no settlement listed are swept.
 //!
 //! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`points`] all of
-//! them, [`lines`] what they add up, [`pricing`] frames to lines, [`rerate`] and [`late`] what comes out of order, [`corrections`] and [`correct`] what
+//! them, [`lines`] what they add up, [`pricing`] frames to lines ([`calm`] those of pools out of turn), [`rerate`] and [`late`] what comes out of order (`anew` who
+//! comes along), [`corrections`] and [`correct`] what
 //! people say instead, [`outages`] when they say that nothing flowed, [`reprice`] what a re-rate finds and posts (and `recharge`, beside energy), [`posting`]
 //! lines to transfers, [`adjustments`], [`approval`], [`periods`] and [`statements`] what is closed, [`accrual`],
 //! [`components`], [`charging`], [`component_facts`] and [`maxima`] charges beside energy, [`charged`] what the book and the lake say was charged,
@@ -24,9 +25,11 @@
 pub mod accrual;
 pub mod acknowledge;
 pub mod adjustments;
+mod anew;
 pub mod apply;
 pub mod approval;
 pub mod balances;
+pub mod calm;
 pub mod charged;
 pub mod charging;
 pub mod closing;

@@ -11,6 +11,7 @@ use kernel::rate::{Cell, Part};
 use kernel::reading::{Value, Verdict};
 use kernel::time::{LocalDate, LocalMonth, Moment};
 
+use super::calm::Calm;
 use super::lines::{LineKey, Lines, Sum};
 use super::rerate::Sums;
 use crate::lake::read::StoredRow;
@@ -20,7 +21,14 @@ impl Setup {
     /// As the kernel takes it.
     #[must_use]
     pub fn point(&self) -> Point<'_> {
-        Point { epochs: &self.epochs, terms: &self.terms, outages: self.outages.as_ref().map_or(&[], |all| all) }
+        let outages = self.outages.as_ref().map_or(&[][..], |all| all);
+        Point { epochs: &self.epochs, terms: &self.terms, outages, beside: &[] }
+    }
+
+    /// All that it is rated together with: itself, where nobody pools.
+    #[must_use]
+    pub fn members(&self) -> Vec<ServicePointId> {
+        self.pool.as_ref().map_or_else(|| vec![self.id], |pool| pool.as_ref().clone())
     }
 
     /// Whether a local day lies in a closed month.
@@ -37,6 +45,16 @@ impl Setup {
             Some(month) if self.closed_through.is_some_and(|closed| month.month <= closed) => month.start,
             _ => first,
         }
+    }
+
+    /// The last moment at which a local month began, before `first`; the beginning of time where the days are not known.
+    #[must_use]
+    pub fn begins_before(&self, first: Moment) -> Moment {
+        let Some(month) = self.month_of(first.plus(-1)) else { return Moment(i64::MIN) };
+        if month.start < first {
+            return month.start;
+        }
+        self.month_of(month.start.plus(-1)).map_or(Moment(i64::MIN), |month| month.start)
     }
 
     /// The meters that are or were installed here.
@@ -150,14 +168,16 @@ pub struct News {
     pub before: Sums,
     marks: MonthMarks,
     cell: Option<Cell>,
+    /// In a pool, the tier in which it has been charged.
+    calm: Option<Box<Calm>>,
 }
 
 impl News {
     /// Whether nothing of it is still to be written or resolved.
     fn is_old(&self) -> bool {
-        let News { checkpoints, stale_from, late, verdicts, before, marks: _, cell: _ } = self;
+        let News { checkpoints, stale_from, late, verdicts, before, marks: _, cell: _, calm } = self;
         let resolved = late.is_empty() && verdicts.is_empty() && before.is_empty();
-        resolved && checkpoints.is_empty() && stale_from.is_none()
+        resolved && checkpoints.is_empty() && stale_from.is_none() && calm.is_none()
     }
 }
 
@@ -184,7 +204,7 @@ impl PointRuntime {
     pub fn replace_setup(&mut self, setup: Arc<Setup>) {
         self.setup = setup;
         if let Some(news) = &mut self.news {
-            news.cell = None;
+            (news.cell, news.calm) = (None, None);
         }
     }
 
@@ -199,19 +219,69 @@ impl PointRuntime {
         news.checkpoints.retain(|month, _| *month < first);
         news.checkpoints.extend(checkpoints);
         news.marks = MonthMarks::default();
-        news.cell = None;
+        (news.cell, news.calm) = (None, None);
     }
 
     /// Takes the next reading; [`Step::Late`] changes nothing: the settlement rates it, with a history of the days before.
-    pub fn take(&mut self, row: &Row) -> Step {
+    pub fn take(&mut self, row: &Row, beside: &Beside<'_>) -> Step {
         if (self.state.watermark, self.state.last_meter) >= (Some(row.time), Some(row.meter)) {
             return Step::Late;
+        }
+        if self.setup.pool.is_some() {
+            return self.take_beside(row, beside);
         }
         let news = self.news.get_or_insert_default();
         let begun = news.marks.before(&self.setup, &self.state, row.time);
         let mut sink = Collect { lines: &mut self.lines, verdicts: &mut news.verdicts };
         self.changed = true;
         let step = self.setup.point().advance(&mut self.state, &mut news.cell, None, row, &mut sink);
+        news.marks.after(begun, &self.state, row.time, &mut news.checkpoints);
+        step
+    }
+
+    /// Takes the next reading of a member of a pool; out of turn only where that makes no difference.
+    fn take_beside(&mut self, row: &Row, beside: &Beside<'_>) -> Step {
+        if beside.closes_at.is_some_and(|end| end <= row.time) {
+            return Step::Late;
+        }
+        let beyond = beside.members.iter().filter(|member| member.state.is_beyond(row));
+        let in_turn = beyond.clone().next().is_none();
+        let calm = Calm::shared(beyond.map(|member| member.calm()), row);
+        if !in_turn && calm.is_none() {
+            return Step::Late;
+        }
+        // What others used counts, whenever they were read.
+        let untimed = |state: &PointState| PointState { shares: state.shares.clone(), ..PointState::default() };
+        let untimed: Vec<PointState> = match in_turn {
+            true => Vec::new(),
+            false => beside.members.iter().map(|member| untimed(&member.state)).collect(),
+        };
+        let states: Vec<&PointState> = match in_turn {
+            true => beside.members.iter().map(|member| &member.state).collect(),
+            false => untimed.iter().collect(),
+        };
+        let setup = Arc::clone(&self.setup);
+        let news = self.news.get_or_insert_default();
+        let begun = news.marks.before(&setup, &self.state, row.time);
+        let before = (!in_turn).then(|| self.state.clone());
+        let mut heard = Heard::default();
+        let point = Point { beside: &states, ..setup.point() };
+        let step = point.advance(&mut self.state, &mut news.cell, None, row, &mut heard);
+        if let Some(before) = before
+            && calm.is_none_or(|calm| !calm.takes(&heard.parts, &setup.terms))
+        {
+            (self.state, news.cell) = (before, None);
+            return Step::Late;
+        }
+        self.changed = true;
+        let after = Calm::after(news.calm.as_deref().copied(), row, &heard.parts, &setup.terms);
+        if news.calm.as_deref() != Some(&after) {
+            news.calm = Some(Box::new(after));
+        }
+        for part in &heard.parts {
+            self.lines.add(LineKey::of(part), Sum { quantity: part.quantity, amount: part.amount });
+        }
+        news.verdicts.append(&mut heard.verdicts);
         news.marks.after(begun, &self.state, row.time, &mut news.checkpoints);
         step
     }
@@ -227,16 +297,53 @@ impl PointRuntime {
         let mut sink = Collect { lines: &mut self.lines, verdicts: &mut news.verdicts };
         let waiting = self.setup.point().close(&mut self.state, &mut news.cell, None, until, &mut sink);
         self.changed |= self.state != before;
-        if let Some((meter, time)) = waiting
-            && !news.late.iter().any(waits)
-        {
-            let (value, verdict) = (Value::Register(0), Verdict::Pending);
-            let row = StoredRow { meter, time, value, received_at: time, seq: 0, row: None, verdict, correction: None };
-            news.late.push(row);
+        if let Some((meter, time)) = waiting {
+            self.wait_for(meter, time);
         }
         if !self.changed {
             self.rest();
         }
+    }
+
+    /// Bills the one closing count that is due next, in a pool; says whether it has to wait.
+    pub(super) fn close_next(&mut self, until: Moment, beside: &Beside<'_>) -> bool {
+        let news = self.news.get_or_insert_default();
+        let mut sink = Collect { lines: &mut self.lines, verdicts: &mut news.verdicts };
+        let states: Vec<&PointState> = beside.members.iter().map(|member| &member.state).collect();
+        let point = Point { beside: &states, ..self.setup.point() };
+        let waiting = point.close_next(&mut self.state, &mut news.cell, None, until, &mut sink);
+        news.calm = None;
+        self.changed = true;
+        if let Some((meter, time)) = waiting {
+            self.wait_for(meter, time);
+        }
+        waiting.is_some()
+    }
+
+    /// What the tiers of a pool's member are after they were rated anew.
+    pub fn replace_calm(&mut self, calm: Option<Calm>) {
+        if calm.is_some() || self.news.is_some() {
+            self.news().calm = calm.map(Box::new);
+        }
+    }
+
+    fn calm(&self) -> Option<Calm> {
+        self.news.as_ref().and_then(|news| news.calm.as_deref().copied())
+    }
+
+    /// Puts the closing count of a meter among the late readings.
+    fn wait_for(&mut self, meter: MeterId, time: Moment) {
+        let news = self.news.get_or_insert_default();
+        if !news.late.iter().any(waits) {
+            let (value, verdict) = (Value::Register(0), Verdict::Pending);
+            let row = StoredRow { meter, time, value, received_at: time, seq: 0, row: None, verdict, correction: None };
+            news.late.push(row);
+        }
+    }
+
+    /// When the next of its installations ends whose stated closing count is not billed.
+    pub(super) fn closes_at(&self) -> Option<Moment> {
+        self.setup.point().closes_next(&self.state, Moment(i64::MAX)).map(|(end, _)| end)
     }
 
     /// What accounts owe more since this was asked last.
@@ -264,10 +371,41 @@ impl PointRuntime {
     }
 }
 
+/// The other members of a service point's pool, while it takes readings; nothing for nearly all.
+#[derive(Debug)]
+pub struct Beside<'a> {
+    /// Each of them.
+    pub members: Vec<&'a PointRuntime>,
+    /// When the next closing count of theirs is to be billed: what comes after it waits for it.
+    pub closes_at: Option<Moment>,
+}
+
+impl Beside<'_> {
+    /// Nobody.
+    pub const NOBODY: Beside<'static> = Beside { members: Vec::new(), closes_at: None };
+}
+
 /// Whether it stands for a closing count that waits to be billed.
 #[must_use]
 pub fn waits(late: &StoredRow) -> bool {
     late.row.is_none()
+}
+
+/// What a row brings about, before it counts.
+#[derive(Default)]
+struct Heard {
+    parts: Vec<Part>,
+    verdicts: Vec<(MeterId, Mark, Verdict)>,
+}
+
+impl Sink for Heard {
+    fn part(&mut self, part: &Part) {
+        self.parts.push(*part);
+    }
+
+    fn changed(&mut self, meter: MeterId, mark: Mark, verdict: Verdict) {
+        self.verdicts.push((meter, mark, verdict));
+    }
 }
 
 struct Collect<'a> {

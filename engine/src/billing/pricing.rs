@@ -13,7 +13,7 @@ use kernel::time::Moment;
 use super::accrual::Accruals;
 use super::adjustments::{AdjustedLine, SetApart};
 use super::lines::LineKey;
-use super::point::PointRuntime;
+use super::point::{Beside, PointRuntime, Setup};
 use super::points::Points;
 use super::reprice::Rerating;
 use super::rerate::Sums;
@@ -77,45 +77,75 @@ impl Pricing {
     pub fn price(&mut self, seq: Seq, batch: &Batch) -> Vec<Verdict> {
         let mut verdicts = vec![Verdict::NoEpoch; batch.len()];
         let received_at = Moment(batch.received_at);
+        let registry = Arc::clone(&self.registry);
         let mut row = 0;
         while row < batch.len() {
             // Rows of one meter mostly come together.
             let meter = batch.meter[row];
             let end = batch.meter[row..].iter().position(|next| *next != meter).map_or(batch.len(), |run| row + run);
-            let places = self.registry.points_of(MeterId(meter));
+            let places = registry.points_of(MeterId(meter));
             if let [only] = places
                 && let Some(point) = self.points.get_mut(only)
             {
-                for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
-                    *verdict = take(point, batch, at, seq, received_at);
-                }
-                settle_owed(&mut self.wallets, &mut self.touched, point);
-                if !point.late().is_empty() {
-                    self.late.insert(*only);
+                if point.setup.pool.is_some() {
+                    self.take_beside(*only, |point, beside| {
+                        for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
+                            *verdict = take(point, batch, at, seq, received_at, beside);
+                        }
+                    });
+                } else {
+                    for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
+                        *verdict = take(point, batch, at, seq, received_at, &Beside::NOBODY);
+                    }
+                    settle_owed(&mut self.wallets, &mut self.touched, point);
+                    if !point.late().is_empty() {
+                        self.late.insert(*only);
+                    }
                 }
             } else {
                 for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
                     let time = Moment(batch.time[at]);
                     // At the moment of a move a reading closes the one place and opens the other.
-                    for place in places {
-                        let Some(point) = self.points.get_mut(place) else { continue };
-                        if !point.setup.holds_at(MeterId(meter), time) {
+                    for id in places {
+                        if !self.points.get(id).is_some_and(|point| point.setup.holds_at(MeterId(meter), time)) {
                             continue;
                         }
-                        let taken = take(point, batch, at, seq, received_at);
-                        if matches!(*verdict, Verdict::NoEpoch | Verdict::Opening) {
-                            *verdict = taken;
-                        }
-                        settle_owed(&mut self.wallets, &mut self.touched, point);
-                        if !point.late().is_empty() {
-                            self.late.insert(*place);
-                        }
+                        self.take_beside(*id, |point, beside| {
+                            let taken = take(point, batch, at, seq, received_at, beside);
+                            if matches!(*verdict, Verdict::NoEpoch | Verdict::Opening) {
+                                *verdict = taken;
+                            }
+                        });
                     }
                 }
             }
             row = end;
         }
         verdicts
+    }
+
+    /// Lets a service point take readings beside the other members of its pool.
+    fn take_beside(&mut self, id: ServicePointId, take: impl FnOnce(&mut PointRuntime, &Beside<'_>)) {
+        let Some(place) = self.points.get_mut(&id) else { return };
+        let setup = Arc::clone(&place.setup);
+        // Taken out meanwhile, so that the others can be looked at.
+        let mut point = std::mem::replace(place, PointRuntime::new(Arc::clone(&setup)));
+        take(&mut point, &self.beside(&setup));
+        settle_owed(&mut self.wallets, &mut self.touched, &mut point);
+        if !point.late().is_empty() {
+            self.late.insert(id);
+        }
+        if let Some(place) = self.points.get_mut(&id) {
+            *place = point;
+        }
+    }
+
+    /// What the other members of a service point's pool have come to.
+    fn beside(&self, setup: &Setup) -> Beside<'_> {
+        let Some(pool) = &setup.pool else { return Beside::NOBODY };
+        let others = || pool.iter().filter(|other| **other != setup.id).filter_map(|other| self.points.get(other));
+        let closes_at = others().filter_map(PointRuntime::closes_at).min();
+        Beside { members: others().collect(), closes_at }
     }
 
     /// Adds a difference to a service point's open lines; `before` is what those lines cost before.
@@ -125,6 +155,7 @@ impl Pricing {
         if !closed.is_empty() {
             point.news().before.extend(closed);
         }
+        point.replace_calm(None);
         for (key, sum) in difference {
             point.lines.add(*key, *sum);
             point.changed = true;
@@ -162,12 +193,44 @@ impl Pricing {
 
     /// Bills the installations that ended with a stated closing count.
     pub fn close(&mut self, until: Moment) {
+        let mut pools: BTreeSet<ServicePointId> = BTreeSet::new();
         for point in self.points.iter_mut() {
+            if let Some(first) = point.setup.pool.as_ref().and_then(|pool| pool.first()) {
+                pools.insert(*first);
+                continue;
+            }
             point.close(until);
             if !point.late().is_empty() {
                 self.late.insert(point.id);
             }
             settle_owed(&mut self.wallets, &mut self.touched, point);
+        }
+        for first in pools {
+            self.close_pool(first, until);
+        }
+    }
+
+    /// As [`Pricing::close`], in the order of the ends over all members of a pool. Where one has to wait, so do all after it.
+    fn close_pool(&mut self, first: ServicePointId, until: Moment) {
+        let Some(pool) = self.points.get(&first).and_then(|point| point.setup.pool.clone()) else { return };
+        loop {
+            let members = pool.iter().filter_map(|id| self.points.get(id));
+            let due = members.filter_map(|member| {
+                let (end, epoch) = member.setup.point().closes_next(&member.state, until)?;
+                Some((end, epoch, member.setup.id))
+            });
+            let Some((end, _, id)) = due.min() else { break };
+            let mut waits = false;
+            self.take_beside(id, |point, beside| {
+                waits = point.close_next(end, beside);
+            });
+            if waits {
+                return;
+            }
+        }
+        // None is left that counts; what was suspended at the end of others is in doubt no longer.
+        for id in pool.iter() {
+            self.take_beside(*id, |point, _| point.close(until));
         }
     }
 
@@ -192,10 +255,17 @@ impl Pricing {
     }
 }
 
-fn take(point: &mut PointRuntime, batch: &Batch, at: usize, seq: Seq, received_at: Moment) -> Verdict {
+fn take(
+    point: &mut PointRuntime,
+    batch: &Batch,
+    at: usize,
+    seq: Seq,
+    received_at: Moment,
+    beside: &Beside<'_>,
+) -> Verdict {
     let meter = MeterId(batch.meter[at]);
     let row = Row { meter, time: Moment(batch.time[at]), received_at, value: batch.value_at(at) };
-    match point.take(&row) {
+    match point.take(&row, beside) {
         Step::Judged(verdict) => verdict,
         Step::Late => {
             let Row { time, value, .. } = row;

@@ -11,11 +11,12 @@ use kernel::gap::Spread;
 use kernel::history::History;
 use kernel::id::{EpochId, MeterId};
 use kernel::judge::{Interval, Mark};
-use kernel::point::{ALLOWED_DRIFT, PointState, Row, Sink, Step};
+use kernel::point::{ALLOWED_DRIFT, Point, PointState, Row, Sink, Step};
 use kernel::rate::{Cell, Part};
 use kernel::reading::{Value, Verdict};
 use kernel::time::Moment;
 
+use super::calm::Calm;
 use super::lines::{LineKey, Sum};
 use super::point::{Checkpoints, MonthMarks, Setup};
 use crate::lake::read::StoredRow;
@@ -33,13 +34,22 @@ pub struct Start {
     /// An earlier state, and up to where it includes readings: what lies between the two is rated for the history that gaps
     /// are divided by, and charged to nobody. None where no gap can need any.
     pub look_back: Option<(PointState, Moment)>,
+    /// Readings up to here are rated for the state alone; the same as `after`, but where members of a pool, whose states are
+    /// of different months, begin to be charged together.
+    pub charged_after: Moment,
 }
 
 impl Start {
     /// Before all readings.
     #[must_use]
     pub fn beginning() -> Start {
-        Start { state: PointState::default(), after: Moment(i64::MIN), look_back: None }
+        Start::new((PointState::default(), Moment(i64::MIN)), None)
+    }
+
+    /// From a state, and up to where it includes readings.
+    #[must_use]
+    pub fn new((state, after): (PointState, Moment), look_back: Option<(PointState, Moment)>) -> Start {
+        Start { state, after, look_back, charged_after: after }
     }
 
     /// All readings after here are wanted.
@@ -77,6 +87,8 @@ pub struct Rated {
     pub divided: Vec<Divided>,
     /// New verdicts of readings that the starting state includes.
     pub earlier_changed: Vec<(MeterId, Mark, Verdict)>,
+    /// Of a member of a pool: the tier that it was charged in last, and since when.
+    pub calm: Option<Calm>,
 }
 
 /// One service point's readings rated one after the other: the part of rating that the streaming operator over the lake
@@ -88,6 +100,7 @@ pub struct Rater<'a> {
     state: PointState,
     /// While it looks back: the state to go on from, and up to where that includes readings.
     ahead: Option<Box<(PointState, Moment)>>,
+    charged_after: Moment,
     history: History,
     cell: Option<Cell>,
     marks: MonthMarks,
@@ -103,7 +116,13 @@ impl<'a> Rater<'a> {
             None => (start.state.clone(), None),
         };
         let (marks, checkpoints) = (MonthMarks::default(), Checkpoints::new());
-        Rater { setup, state, ahead, history: History::default(), cell: None, marks, checkpoints }
+        let charged_after = start.charged_after;
+        Rater { setup, state, ahead, charged_after, history: History::default(), cell: None, marks, checkpoints }
+    }
+
+    /// Its state, as far as it is charged.
+    fn charged(&self) -> &PointState {
+        self.ahead.as_ref().map_or(&self.state, |ahead| &ahead.0)
     }
 
     /// Ends looking back: from now on it is charged.
@@ -119,27 +138,48 @@ impl<'a> Rater<'a> {
 
     /// Takes the next key: the reading that stands for it, or any of its readings where the key is in quarantine. Gives
     /// the verdict of one that was judged; a key that the starting state includes already changes nothing.
-    pub fn take(&mut self, row: &Row, quarantined: bool, sink: &mut impl Sink) -> Option<Verdict> {
+    ///
+    /// `beside` are the states of the other members of its pool, from where they are charged together.
+    pub fn take(
+        &mut self,
+        row: &Row,
+        quarantined: bool,
+        beside: &[&PointState],
+        sink: &mut impl Sink,
+    ) -> Option<Verdict> {
         if let Some(ahead) = &self.ahead {
             if row.time <= ahead.1 {
-                self.judge(row, quarantined, &mut Unheard);
+                self.judge(row, quarantined, &[], &mut Unheard);
                 return None;
             }
             self.begin();
         }
         let begun = self.marks.before(self.setup, &self.state, row.time);
-        let verdict = self.judge(row, quarantined, sink);
+        let verdict = match row.time <= self.charged_after {
+            true => self.judge(row, quarantined, &[], &mut Unheard).and(None),
+            false => self.judge(row, quarantined, beside, sink),
+        };
         self.marks.after(begun, &self.state, row.time, &mut self.checkpoints);
         verdict
     }
 
-    fn judge(&mut self, row: &Row, quarantined: bool, sink: &mut impl Sink) -> Option<Verdict> {
+    /// Bills the one closing count that is due next.
+    fn close_next(&mut self, until: Moment, beside: &[&PointState], sink: &mut impl Sink) {
+        self.begin();
+        let (point, history) = (Point { beside, ..self.setup.point() }, Some(&mut self.history));
+        match until <= self.charged_after {
+            true => point.close_next(&mut self.state, &mut self.cell, history, until, &mut Unheard),
+            false => point.close_next(&mut self.state, &mut self.cell, history, until, sink),
+        };
+    }
+
+    fn judge(&mut self, row: &Row, quarantined: bool, beside: &[&PointState], sink: &mut impl Sink) -> Option<Verdict> {
         if quarantined {
             self.state.hold(row.time, row.meter);
             return None;
         }
-        let history = Some(&mut self.history);
-        match self.setup.point().advance(&mut self.state, &mut self.cell, history, row, sink) {
+        let (point, history) = (Point { beside, ..self.setup.point() }, Some(&mut self.history));
+        match point.advance(&mut self.state, &mut self.cell, history, row, sink) {
             Step::Judged(verdict) => Some(verdict),
             Step::Late => None,
         }
@@ -159,6 +199,62 @@ impl<'a> Rater<'a> {
         self.begin();
         self.setup.point().close(&mut self.state, &mut self.cell, Some(&mut self.history), until, sink);
         (self.state, self.checkpoints)
+    }
+}
+
+/// Service points that are rated together: the members of a pool, or one that is in none. Each has a sink of its own.
+#[derive(Debug)]
+pub struct Together<'a>(Vec<Rater<'a>>);
+
+impl<'a> Together<'a> {
+    /// Goes on from the members' states.
+    #[must_use]
+    pub fn new(raters: Vec<Rater<'a>>) -> Together<'a> {
+        Together(raters)
+    }
+
+    /// As [`Rater::take`], for a member. Keys come in the order of event time, and of meters at one moment, over all members.
+    pub fn take(&mut self, member: usize, row: &Row, quarantined: bool, sinks: &mut [impl Sink]) -> Option<Verdict> {
+        if let [only] = &mut self.0[..] {
+            return only.take(row, quarantined, &[], &mut sinks[0]);
+        }
+        if row.time > self.0[member].charged_after {
+            self.close(row.time, sinks);
+        }
+        self.beside(member, |rater, beside| rater.take(row, quarantined, beside, &mut sinks[member]))
+    }
+
+    fn beside<T>(&mut self, member: usize, act: impl FnOnce(&mut Rater<'a>, &[&PointState]) -> T) -> T {
+        let (before, rest) = self.0.split_at_mut(member);
+        let (rater, after) = rest.split_at_mut(1);
+        let others: Vec<&PointState> = before.iter().chain(&*after).map(Rater::charged).collect();
+        act(&mut rater[0], &others)
+    }
+
+    /// Bills the closing counts that are due, in the order of the ends over all members.
+    fn close(&mut self, until: Moment, sinks: &mut [impl Sink]) {
+        let due = |all: &Together<'_>| {
+            let next = |rater: &Rater<'_>| rater.setup.point().closes_next(rater.charged(), until);
+            all.0.iter().enumerate().filter_map(|(member, rater)| Some((next(rater)?, member))).min()
+        };
+        while let Some(((end, _), member)) = due(self) {
+            self.beside(member, |rater, beside| rater.close_next(end, beside, &mut sinks[member]));
+        }
+    }
+
+    /// As [`Rater::is_beyond`], of all members.
+    #[must_use]
+    pub fn is_beyond(&self, end: Moment, next: Moment) -> bool {
+        self.0.iter().all(|rater| rater.is_beyond(end, next))
+    }
+
+    /// As [`Rater::finish`], of each member.
+    pub fn finish(mut self, until: Moment, sinks: &mut [impl Sink]) -> Vec<(PointState, Checkpoints)> {
+        if self.0.len() > 1 {
+            self.0.iter_mut().for_each(Rater::begin);
+            self.close(until, sinks);
+        }
+        self.0.into_iter().zip(sinks).map(|(rater, sink)| rater.finish(until, sink)).collect()
     }
 }
 
@@ -214,39 +310,83 @@ pub fn rate(
     until: Moment,
     mut each: impl FnMut(Option<usize>, &Part),
 ) -> Rated {
-    let mut rater = Rater::new(setup, start);
-    let mut verdicts = vec![Verdict::Pending; rows.len()];
-    let order = resolve(rows, &mut verdicts);
-    let mut sink = Gather { totals: Totals::default(), changed: Vec::new(), parts: Vec::new(), divided: Vec::new() };
-    let mut earlier_changed = Vec::new();
-    let mut placed: BTreeMap<(MeterId, Moment), usize> = BTreeMap::new();
-    for index in order {
-        let StoredRow { meter, time, value, received_at, .. } = rows[index];
+    let member = Member { setup, start, rows };
+    let mut rated = rate_together(&[member], until, |_, index, part| each(index, part));
+    rated.pop().unwrap_or_else(|| unreachable!("one member is rated to one result"))
+}
+
+/// What one of several service points is rated by.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// The terms.
+    pub setup: &'a Setup,
+    /// Where it starts.
+    pub start: &'a Start,
+    /// Its readings, in any order.
+    pub rows: &'a [StoredRow],
+}
+
+/// As [`rate`], for all members of a pool: in one order of time. `each` is told the member, too.
+pub fn rate_together(
+    members: &[Member<'_>],
+    until: Moment,
+    mut each: impl FnMut(usize, Option<usize>, &Part),
+) -> Vec<Rated> {
+    let mut together = Together::new(members.iter().map(|member| Rater::new(member.setup, member.start)).collect());
+    let mut sinks: Vec<Gather> = members.iter().map(|_| Gather::default()).collect();
+    let mut all: Vec<Vec<Verdict>> = members.iter().map(|member| vec![Verdict::Pending; member.rows.len()]).collect();
+    let mut order: Vec<(usize, usize)> = Vec::new();
+    for (place, (member, verdicts)) in members.iter().zip(&mut all).enumerate() {
+        order.extend(resolve(member.rows, verdicts).into_iter().map(|index| (place, index)));
+    }
+    if members.len() > 1 {
+        order.sort_by_key(|(place, index)| {
+            let row = &members[*place].rows[*index];
+            (row.time, row.meter, *place)
+        });
+    }
+    for (place, index) in order {
+        let StoredRow { meter, time, value, received_at, .. } = members[place].rows[index];
         let row = Row { meter, time, received_at, value };
-        if rows[index].is_void() {
+        let verdicts = &mut all[place];
+        if members[place].rows[index].is_void() {
             // Held like a conflict: whatever comes for the key later is late, and then replaced.
             verdicts[index] = Verdict::Superseded;
         }
         let held = matches!(verdicts[index], Verdict::Conflict | Verdict::Superseded);
-        if let Some(verdict) = rater.take(&row, held, &mut sink) {
+        if let Some(verdict) = together.take(place, &row, held, &mut sinks) {
             verdicts[index] = verdict;
-            placed.insert((meter, time), index);
+            sinks[place].placed.insert((meter, time), index);
         }
-        sink.parts.drain(..).for_each(|part| each(Some(index), &part));
-        for (meter, mark, verdict) in sink.changed.drain(..) {
-            match placed.get(&(meter, mark.time)) {
-                Some(earlier) => verdicts[*earlier] = verdict,
-                None => earlier_changed.push((meter, mark, verdict)),
+        for (member, (sink, verdicts)) in sinks.iter_mut().zip(&mut all).enumerate() {
+            if members.len() > 1
+                && (member == place || !sink.parts.is_empty())
+                && time > members[place].start.charged_after
+            {
+                sink.calm = Some(Calm::after(sink.calm, &row, &sink.parts, &members[member].setup.terms));
             }
+            // What another member billed meanwhile is a closing count of it.
+            sink.parts.drain(..).for_each(|part| each(member, (member == place).then_some(index), &part));
+            sink.sort_changes(verdicts);
         }
     }
-    let (state, checkpoints) = rater.finish(until, &mut sink);
-    sink.parts.drain(..).for_each(|part| each(None, &part));
-    earlier_changed.append(&mut sink.changed);
-    for (row, verdict) in rows.iter().zip(&mut verdicts).filter(|(row, _)| row.time <= start.after) {
-        *verdict = row.verdict;
-    }
-    Rated { state, checkpoints, sums: sink.totals.sums(), verdicts, divided: sink.divided, earlier_changed }
+    let ends = together.finish(until, &mut sinks);
+    let ended = members.iter().zip(ends).zip(sinks.into_iter().zip(all)).enumerate();
+    let rated = ended.map(|(place, ((member, (state, checkpoints)), (mut sink, mut verdicts)))| {
+        if !sink.parts.is_empty() {
+            // A closing count at the end: nothing is known of what comes between.
+            sink.calm = None;
+        }
+        sink.parts.drain(..).for_each(|part| each(place, None, &part));
+        sink.earlier_changed.append(&mut sink.changed);
+        let charged_after = member.start.charged_after;
+        for (row, verdict) in member.rows.iter().zip(&mut verdicts).filter(|(row, _)| row.time <= charged_after) {
+            *verdict = row.verdict;
+        }
+        let Gather { totals, divided, earlier_changed, calm, .. } = sink;
+        Rated { state, checkpoints, sums: totals.sums(), verdicts, divided, earlier_changed, calm }
+    });
+    rated.collect()
 }
 
 /// Whether each row that `is_late` names repeats a key and value that arrived before it.
@@ -314,11 +454,28 @@ fn resolve(rows: &[StoredRow], verdicts: &mut [Verdict]) -> Vec<usize> {
     judged
 }
 
+#[derive(Default)]
 struct Gather {
     totals: Totals,
     changed: Vec<(MeterId, Mark, Verdict)>,
+    /// New verdicts of readings that the starting state includes.
+    earlier_changed: Vec<(MeterId, Mark, Verdict)>,
+    /// Where each key judged is among the rows.
+    placed: BTreeMap<(MeterId, Moment), usize>,
     parts: Vec<Part>,
     divided: Vec<Divided>,
+    calm: Option<Calm>,
+}
+
+impl Gather {
+    fn sort_changes(&mut self, verdicts: &mut [Verdict]) {
+        for (meter, mark, verdict) in self.changed.drain(..) {
+            match self.placed.get(&(meter, mark.time)) {
+                Some(earlier) => verdicts[*earlier] = verdict,
+                None => self.earlier_changed.push((meter, mark, verdict)),
+            }
+        }
+    }
 }
 
 impl Sink for Gather {

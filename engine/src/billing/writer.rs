@@ -23,7 +23,7 @@ use super::charging::Charging;
 use super::corrections::Corrections;
 use super::error::BillingError;
 use super::hot::Hot;
-use super::late::{Outcome, Overrides, Task, resolve};
+use super::late::{Anew, Outcome, Overrides, Task, resolve};
 use super::names::ComponentName;
 use super::point::{PointRuntime, Setup, waits};
 use super::posting::{Numbers, Posting, UsageTransfer, post};
@@ -36,7 +36,7 @@ use crate::book::holds::{self, Hold};
 use crate::book::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
 use crate::book::{Book, BookError, Tx};
 use crate::lake::flush::LakeFile;
-use crate::registry::{Registry, Site};
+use crate::registry::{Registry, ServicePoint, Site};
 
 /// Service points whose stored readings are held in memory together when they are rated anew
 /// (64 x 5 years of hourly readings x 72 bytes = 200 MB).
@@ -423,28 +423,44 @@ impl Writer {
 
     /// Rates anew the service points whose readings came late.
     async fn resolve_late(&mut self, until: Moment) -> Result<(), BillingError> {
-        let late: Vec<ServicePointId> = std::mem::take(&mut self.pricing.late).into_iter().collect();
+        let late: BTreeSet<ServicePointId> = std::mem::take(&mut self.pricing.late);
+        // Those of a pool are rated together, once.
+        let led_by = |id: &ServicePointId| {
+            let pool = self.pricing.points.get(id).and_then(|point| point.setup.pool.as_ref());
+            pool.and_then(|pool| pool.first()).copied().unwrap_or(*id)
+        };
+        let late: BTreeSet<ServicePointId> = late.iter().map(led_by).collect();
+        let late: Vec<ServicePointId> = late.into_iter().collect();
         for some in late.chunks(TASKS_AT_ONCE) {
             let mut work = Vec::new();
             for id in some {
-                let Some(point) = self.pricing.points.get_mut(id) else { continue };
-                let rows = point.news.as_mut().map(|news| std::mem::take(&mut news.late)).unwrap_or_default();
-                let Some(first) = rows.iter().map(|row| row.time).min() else { continue };
-                let setup = point.setup.clone();
-                let late: BTreeSet<(u64, usize)> = rows.iter().filter_map(|row| Some((row.seq, row.row?))).collect();
-                let waiting = rows.iter().filter(|row| waits(row)).map(|row| row.time.plus(-1)).min();
-                let start = self.start_before(*id, &setup, setup.rated_from(first)).await?;
-                work.push((*id, setup, start, waiting.unwrap_or(until), late));
+                let Some(members) = self.pricing.points.get(id).map(|point| point.setup.members()) else { continue };
+                let mut rows_of = Vec::with_capacity(members.len());
+                for id in members {
+                    let Some(point) = self.pricing.points.get_mut(&id) else { continue };
+                    rows_of.push((Arc::clone(&point.setup), point.news.as_mut().map(|news| std::mem::take(&mut news.late)).unwrap_or_default()));
+                }
+                let rows = || rows_of.iter().flat_map(|(_, rows)| rows);
+                let Some(first) = rows().map(|row| row.time).min() else { continue };
+                let waiting = rows().filter(|row| waits(row)).map(|row| row.time.plus(-1)).min();
+                let setups: Vec<Arc<Setup>> = rows_of.iter().map(|(setup, _)| Arc::clone(setup)).collect();
+                let starts = self.starts_before(&setups, first).await?;
+                let members = rows_of.iter().zip(starts).map(|((setup, rows), start)| Anew {
+                    id: setup.id,
+                    old: Arc::clone(setup),
+                    new: Arc::clone(setup),
+                    start,
+                    late: rows.iter().filter_map(|row| Some((row.seq, row.row?))).collect(),
+                    // Behind a closing count that waits, those of others may wait too.
+                    changed: !rows.is_empty() || waiting.is_some(),
+                });
+                work.push((members.collect::<Vec<_>>(), waiting.unwrap_or(until)));
             }
             let tasks: Vec<Task<'_>> = work
-                .iter()
-                .map(|(id, setup, start, closed_until, late)| Task {
-                    id: *id,
-                    old: setup,
-                    new: setup,
-                    start: start.clone(),
-                    closed_until: *closed_until,
-                    late: late.clone(),
+                .into_iter()
+                .map(|(members, closed_until)| Task {
+                    members,
+                    closed_until,
                     corrections: [self.corrections.as_ref(); 2],
                 })
                 .collect();
@@ -476,12 +492,12 @@ impl Writer {
                 self.mark_final(outcome.id, outcome.after, self.clock.now());
             }
         }
-        if let Some((state, checkpoints)) = outcome.state
-            && let Some(point) = self.pricing.points.get_mut(&outcome.id)
-        {
+        let Some(point) = self.pricing.points.get_mut(&outcome.id) else { return };
+        if let Some((state, checkpoints)) = outcome.state {
             point.replace_state(state, checkpoints, outcome.after);
             point.news().verdicts.extend(outcome.earlier);
         }
+        point.replace_calm(outcome.calm);
     }
 
     /// Bills the installations that ended by now, those included whose last interval only a history can divide.
@@ -490,6 +506,30 @@ impl Writer {
         let waiting =
             |id: &ServicePointId| self.pricing.points.get(id).is_some_and(|point| point.late().iter().any(waits));
         if self.pricing.late.iter().any(waiting) { self.resolve_late(now).await } else { Ok(()) }
+    }
+
+    /// Where to start rating service points anew together, so that no reading at or after what `first` asks for is included:
+    /// in a closed month from the month's beginning. Members of a pool are charged from one moment on, the beginning of a
+    /// month; a state of an earlier month is rated up to there for nobody.
+    pub(super) async fn starts_before(&self, setups: &[Arc<Setup>], first: Moment) -> Result<Vec<Start>, BillingError> {
+        let Some(leader) = setups.first() else { return Ok(Vec::new()) };
+        let first = setups.iter().map(|setup| setup.rated_from(first)).min().unwrap_or(first);
+        if let [only] = setups {
+            return Ok(vec![self.start_before(only.id, only, first).await?]);
+        }
+        let charged_after = leader.begins_before(first);
+        let mut starts = Vec::with_capacity(setups.len());
+        for setup in setups {
+            // Nothing can have been judged before the first installation.
+            let begins = setup.epochs.iter().map(|epoch| epoch.valid_from).min();
+            let mut start = match begins.is_none_or(|begins| begins >= charged_after) {
+                true => Start::new((PointState::default(), charged_after), None),
+                false => self.start_before(setup.id, setup, charged_after.plus(1)).await?,
+            };
+            start.charged_after = charged_after;
+            starts.push(start);
+        }
+        Ok(starts)
     }
 
     /// Where to start rating a service point anew, so that no reading at or after `first` is included, and gaps find
@@ -505,7 +545,7 @@ impl Writer {
             Some(back_to) => Some(self.checkpoint_before(id, setup, back_to.plus(1)).await?),
             None => None,
         };
-        Ok(Start { state, after, look_back })
+        Ok(Start::new((state, after), look_back))
     }
 
     /// The latest stored state that includes no reading at or after `first`, and up to where it includes them.

@@ -578,6 +578,7 @@ pub const TABLES: &[BookTable] = &[
         ],
     },
     BookTable { name: "unit_accounts", columns: &[("id", Id), ("unit", Text)] },
+    BookTable { name: "pooled_accounts", columns: &[("id", Id)] },
     BookTable {
         name: "unit_sales",
         columns: &[

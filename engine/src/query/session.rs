@@ -112,12 +112,12 @@ impl QuerySession {
         let snapshot = self.source.snapshot(&tables).await?;
         let mut pinned = Vec::new();
         for slice in Slice::of(&snapshot) {
-            pinned.push(self.pin_to(&parts, &snapshot, Some(slice)).await?);
+            pinned.push(self.pin_to(&parts, &snapshot, Some(&slice)).await?);
         }
         Ok((self.pin_to(&whole, &snapshot, None).await?, pinned))
     }
 
-    async fn pin_to(&self, reach: &Reach, snapshot: &Snapshot, slice: Option<Slice>) -> Result<Pinned, QueryError> {
+    async fn pin_to(&self, reach: &Reach, snapshot: &Snapshot, slice: Option<&Slice>) -> Result<Pinned, QueryError> {
         let context = self.context(reach, snapshot.clone(), slice).await?;
         Ok(Pinned { context, lake_seq: snapshot.lake_seq, applied_seq: snapshot.applied_seq })
     }
@@ -134,7 +134,7 @@ impl QuerySession {
         &self,
         reach: &Reach,
         snapshot: Snapshot,
-        slice: Option<Slice>,
+        slice: Option<&Slice>,
     ) -> Result<SessionContext, QueryError> {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG, "public")
@@ -233,7 +233,7 @@ fn register_book(
     reach: &Reach,
     everything: &Reach,
     snapshot: &Snapshot,
-    slice: Option<Slice>,
+    slice: Option<&Slice>,
 ) -> Result<(), QueryError> {
     for name in reach.tables.union(&everything.tables).filter(|name| *name != READINGS) {
         let schema = if name == SITE_DAYS {
@@ -262,7 +262,7 @@ async fn register_lake(
     reach: &Reach,
     everything: &Reach,
     snapshot: Snapshot,
-    slice: Option<Slice>,
+    slice: Option<&Slice>,
 ) -> Result<(), QueryError> {
     let store = ObjectStoreUrl::parse(STORE).map_err(QueryError::session)?;
     let wanted = |name: &str| reach.lake.contains(name) || everything.lake.contains(name);

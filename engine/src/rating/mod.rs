@@ -36,4 +36,4 @@ pub mod work;
 pub use run::{POINTS_AT_ONCE, Rated, Rating, by_account, rate_span};
 pub use snapshot::{RatingError, Snapshot};
 pub use table::RatingTable;
-pub use work::{Pair, Span, Work};
+pub use work::{Pair, Rerated, Span, Work};

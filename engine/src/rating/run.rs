@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 
 use super::files::{Readings, instants};
 use super::snapshot::{RatingError, Snapshot, earliest};
-use super::work::{Pair, Span, Work};
+use super::work::{Pair, Rerated, Span, Work};
 use crate::billing::lines::Sum;
 use crate::billing::maxima::Whole;
 use crate::billing::point::{Checkpoints, Setup};
-use crate::billing::rerate::{Rater, Sums, Totals, difference};
+use crate::billing::rerate::{Rater, Sums, Together, Totals, difference};
 use crate::engine::Handle;
 use crate::lake::file::LakeError;
 
@@ -111,7 +111,7 @@ impl Rating {
     /// How many service points.
     #[must_use]
     pub fn points(&self) -> usize {
-        self.work.len()
+        self.work.iter().map(|work| work.members.len()).sum()
     }
 
     /// Rates the groups of service points whose number leaves `part` when divided by `parts`. `emit` takes each result,
@@ -127,9 +127,10 @@ impl Rating {
         emit: &mut dyn FnMut(Rated) -> bool,
     ) -> Result<(), LakeError> {
         // Fewer at once where there would be too few groups for all threads.
-        let most = if self.work.iter().any(|work| work.pair.intervals) { INTERVALS_AT_ONCE } else { POINTS_AT_ONCE };
-        let group = self.work.len().div_ceil(parts.max(1)).clamp(1, most);
-        for group in self.work.chunks(group).skip(part).step_by(parts.max(1)) {
+        let intervals = self.work.iter().flat_map(|work| &work.members).any(|member| member.pair.intervals);
+        let most = if intervals { INTERVALS_AT_ONCE } else { POINTS_AT_ONCE };
+        let points = self.points().div_ceil(parts.max(1)).clamp(1, most);
+        for group in groups(&self.work, points).skip(part).step_by(parts.max(1)) {
             let Some(rated) = self.group(group, goes_on)? else { return Ok(()) };
             if !rated.into_iter().all(&mut *emit) {
                 return Ok(());
@@ -158,10 +159,12 @@ impl Rating {
     /// Rates service points together; none when told to stop.
     fn group(&self, group: &[Work], goes_on: &dyn Fn() -> bool) -> Result<Option<Vec<Rated>>, LakeError> {
         let mut points: Vec<Running<'_>> = group.iter().map(|work| Running::new(work, self.span)).collect();
-        let mut points_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        let mut points_of: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
         for (index, work) in group.iter().enumerate() {
-            for meter in meters(work).collect::<BTreeSet<_>>() {
-                points_of.entry(meter.0).or_default().push(index);
+            for (place, member) in work.members.iter().enumerate() {
+                for meter in meters_of(member).collect::<BTreeSet<_>>() {
+                    points_of.entry(meter.0).or_default().push((index, place));
+                }
             }
         }
         let wanted: Vec<u32> = points_of.keys().copied().collect();
@@ -177,61 +180,89 @@ impl Rating {
             }
             self.readings.read(month, &wanted, after, |meter, rows| {
                 match points_of.get(&meter).map(Vec::as_slice) {
-                    Some([only]) => points[*only].collect(rows),
+                    Some([(index, place)]) => points[*index].collect(*place, rows),
                     several => {
                         let rows: Vec<Row> = rows.collect();
-                        for index in several.into_iter().flatten() {
-                            points[*index].collect(&mut rows.iter().copied());
+                        for (index, place) in several.into_iter().flatten() {
+                            points[*index].collect(*place, &mut rows.iter().copied());
                         }
                     }
                 }
             })?;
             points.iter_mut().for_each(|point| point.rate(&self.readings));
         }
-        Ok(Some(points.into_iter().map(|point| point.finish(self.until)).collect()))
+        Ok(Some(points.into_iter().flat_map(|point| point.finish(self.until)).collect()))
     }
 }
 
+/// Work of so many service points at a time, and no less than one unit.
+fn groups(work: &[Work], points: usize) -> impl Iterator<Item = &[Work]> {
+    let mut rest = work;
+    std::iter::from_fn(move || {
+        let mut held = 0;
+        let fits = |work: &&Work| {
+            let first = held == 0;
+            held += work.members.len();
+            first || held <= points
+        };
+        let (group, left) = rest.split_at(rest.iter().take_while(fits).count());
+        rest = left;
+        (!group.is_empty()).then_some(group)
+    })
+}
+
+fn meters_of(member: &Rerated) -> impl Iterator<Item = MeterId> {
+    member.pair.old.iter().flat_map(|old| old.meters()).chain(member.pair.new.meters())
+}
+
 fn meters(work: &Work) -> impl Iterator<Item = MeterId> {
-    work.pair.old.iter().flat_map(|old| old.meters()).chain(work.pair.new.meters())
+    work.members.iter().flat_map(meters_of)
 }
 
 /// One set of terms under way.
 struct Side<'a> {
-    rater: Rater<'a>,
-    totals: Totals,
+    raters: Together<'a>,
+    /// Of each member.
+    sinks: Vec<Wanted>,
 }
 
-/// A service point under way.
+/// What is rated together, under way.
 struct Running<'a> {
     work: &'a Work,
-    span: Span,
-    begin: Moment,
     end: Moment,
     old: Option<Side<'a>>,
     new: Side<'a>,
-    /// What came of this month so far.
-    rows: Vec<Row>,
-    readings: u64,
-    /// Where they are wanted: by the new terms, which measure as the old ones do.
-    intervals: Option<Vec<Interval>>,
+    members: Vec<Arrived>,
     /// Nothing that is still to come can touch the span.
     stopped: bool,
 }
 
+/// What came to one service point.
+#[derive(Default)]
+struct Arrived {
+    /// Of this month so far.
+    rows: Vec<Row>,
+    /// In all.
+    readings: u64,
+}
+
 impl<'a> Running<'a> {
     fn new(work: &'a Work, span: Span) -> Running<'a> {
-        let side = |setup: &'a Arc<Setup>| Side { rater: Rater::new(setup, &work.start), totals: Totals::default() };
+        let side = |setups: Vec<&'a Arc<Setup>>| Side {
+            sinks: setups.iter().map(|setup| Wanted::new(span, setup, false)).collect(),
+            raters: Together::new(
+                setups.into_iter().zip(&work.members).map(|(setup, member)| Rater::new(setup, &member.start)).collect(),
+            ),
+        };
+        let olds: Option<Vec<_>> = work.members.iter().map(|member| member.pair.old.as_ref()).collect();
+        // By the new terms, which measure as the old ones do.
+        let measuring = work.members.iter().map(|member| Wanted::new(span, &member.pair.new, member.pair.intervals));
         Running {
             work,
-            span,
-            begin: span.start(&work.pair.new),
-            end: span.end(&work.pair.new),
-            old: work.pair.old.as_ref().map(side),
-            new: side(&work.pair.new),
-            rows: Vec::new(),
-            readings: 0,
-            intervals: work.pair.intervals.then(Vec::new),
+            end: work.members.iter().map(|member| span.end(&member.pair.new)).max().unwrap_or(Moment(i64::MIN)),
+            old: olds.map(side),
+            new: Side { sinks: measuring.collect(), ..side(work.members.iter().map(|member| &member.pair.new).collect()) },
+            members: work.members.iter().map(|_| Arrived::default()).collect(),
             stopped: false,
         }
     }
@@ -241,79 +272,108 @@ impl<'a> Running<'a> {
         if !self.stopped && next >= self.end {
             let (old, new) = (self.old.as_ref(), &self.new);
             self.stopped =
-                new.rater.is_beyond(self.end, next) && old.is_none_or(|old| old.rater.is_beyond(self.end, next));
+                new.raters.is_beyond(self.end, next) && old.is_none_or(|old| old.raters.is_beyond(self.end, next));
         }
     }
 
-    /// Keeps the readings that one of the sets of terms holds: what a meter said at another service point is that
+    /// Keeps the readings that one of a member's sets of terms holds: what a meter said at another service point is that
     /// point's to judge.
-    fn collect(&mut self, rows: &mut dyn Iterator<Item = Row>) {
+    fn collect(&mut self, member: usize, rows: &mut dyn Iterator<Item = Row>) {
         if self.stopped {
             return;
         }
-        let Work { pair, start } = self.work;
+        let Rerated { pair, start, .. } = &self.work.members[member];
         let after = start.read_after();
         let holds = |row: &Row| {
             row.time > after
                 && (pair.new.holds_at(row.meter, row.time)
                     || pair.old.as_ref().is_some_and(|old| old.holds_at(row.meter, row.time)))
         };
-        self.rows.extend(rows.filter(holds));
+        self.members[member].rows.extend(rows.filter(holds));
     }
 
     /// Rates the month.
     fn rate(&mut self, readings: &Readings) {
         let key = |row: &Row| (row.time, row.meter);
-        if !self.rows.is_sorted_by_key(key) {
-            self.rows.sort_by_key(key);
+        let charged_after = self.work.charged_after();
+        for arrived in &mut self.members {
+            if !arrived.rows.is_sorted_by_key(key) {
+                arrived.rows.sort_by_key(key);
+            }
+            arrived.readings += arrived.rows.iter().filter(|row| row.time > charged_after).count() as u64;
         }
-        self.readings += self.rows.iter().filter(|row| row.time > self.work.start.after).count() as u64;
-        let (old, new) = (&mut self.old, &mut self.new);
-        for (side, mut kept) in old.iter_mut().map(|old| (old, None)).chain([(new, self.intervals.as_mut())]) {
-            for same in self.rows.chunk_by(|a, b| key(a) == key(b)) {
+        let mut order: Vec<(usize, &[Row])> = Vec::new();
+        for (member, arrived) in self.members.iter().enumerate() {
+            order.extend(arrived.rows.chunk_by(|a, b| key(a) == key(b)).map(|same| (member, same)));
+        }
+        if self.members.len() > 1 {
+            order.sort_by_key(|(member, same)| (key(&same[0]), *member));
+        }
+        for side in self.old.iter_mut().chain([&mut self.new]) {
+            for (member, same) in &order {
                 let quarantined = readings.is_void(&same[0]) || same.iter().any(|row| row.value != same[0].value);
-                let whole = kept.is_some().then(Whole::default);
-                let mut sink = Wanted { span: self.span, totals: &mut side.totals, reading: Some(0), whole };
-                side.rater.take(&same[0], quarantined, &mut sink);
-                if let (Some(kept), Some(whole)) = (kept.as_deref_mut(), sink.whole) {
-                    kept.extend(whole.into_intervals().filter(|one| one.to > self.begin && one.from < self.end));
-                }
+                side.sinks[*member].reading = Some(0);
+                side.raters.take(*member, &same[0], quarantined, &mut side.sinks);
+                side.sinks[*member].keep();
             }
         }
-        self.rows.clear();
+        self.members.iter_mut().for_each(|arrived| arrived.rows.clear());
     }
 
-    fn finish(self, until: Moment) -> Rated {
-        let (span, begin, last) = (self.span, self.begin, self.end);
-        let close = |side: Side<'a>, wanted: bool| {
-            let Side { rater, mut totals } = side;
-            let whole = wanted.then(Whole::default);
-            let mut sink = Wanted { span, totals: &mut totals, reading: None, whole };
-            let end = rater.finish(until, &mut sink);
-            let closing = sink.whole.into_iter().flat_map(Whole::into_intervals);
-            let closing: Vec<Interval> = closing.filter(|one| one.to > begin && one.from < last).collect();
-            (totals.sums(), end, closing)
+    fn finish(self, until: Moment) -> Vec<Rated> {
+        let close = |side: Side<'a>| {
+            let Side { raters, mut sinks } = side;
+            let ends = raters.finish(until, &mut sinks);
+            sinks.iter_mut().for_each(Wanted::keep);
+            let sums = sinks.into_iter().map(|sink| (sink.totals.sums(), sink.measured));
+            (sums, ends)
         };
-        let old = self.old.map(|old| close(old, false).0);
-        let (new, end, closing) = close(self.new, self.intervals.is_some());
-        let mut intervals = self.intervals.unwrap_or_default();
-        intervals.extend(closing);
-        let end = (!self.stopped).then_some(end);
-        Rated { id: self.work.pair.id(), old, new, readings: self.readings, intervals, end }
+        let mut old = self.old.map(|old| close(old).0);
+        let (new, ends) = close(self.new);
+        let stopped = self.stopped;
+        let all = self.work.members.iter().zip(self.members).zip(new.zip(ends));
+        let all = all.map(|((member, arrived), ((new, intervals), end))| {
+            let old = old.as_mut().and_then(Iterator::next).map(|(old, _)| old);
+            let end = (!stopped).then_some(end);
+            (member.asked, Rated { id: member.pair.id(), old, new, readings: arrived.readings, intervals, end })
+        });
+        all.filter(|(asked, _)| *asked).map(|(_, rated)| rated).collect()
     }
 }
 
 /// Adds up what falls on the wanted days.
-struct Wanted<'a> {
+struct Wanted {
     span: Span,
-    totals: &'a mut Totals,
-    /// Set for what a reading brings about, not for the closing counts at the end.
+    totals: Totals,
+    /// Set for what a reading brings about, not for closing counts.
     reading: Option<usize>,
-    /// What one reading, or all closing counts, brought about, where that is wanted.
+    /// What one reading, or closing counts, brought about, where that is wanted.
     whole: Option<Whole>,
+    /// From when to when intervals are wanted.
+    bounds: (Moment, Moment),
+    /// The intervals so far, as they were measured.
+    measured: Vec<Interval>,
 }
 
-impl Sink for Wanted<'_> {
+impl Wanted {
+    fn new(span: Span, setup: &Setup, intervals: bool) -> Wanted {
+        let bounds = (span.start(setup), span.end(setup));
+        let whole = intervals.then(Whole::default);
+        Wanted { span, totals: Totals::default(), reading: None, whole, bounds, measured: Vec::new() }
+    }
+
+    /// Keeps the intervals of the reading that was just taken.
+    fn keep(&mut self) {
+        self.reading = None;
+        if let Some(whole) = &mut self.whole {
+            let (begin, end) = self.bounds;
+            let intervals = std::mem::take(whole).into_intervals();
+            self.measured.extend(intervals.filter(|one| one.to > begin && one.from < end));
+        }
+    }
+}
+
+impl Sink for Wanted {
     fn part(&mut self, part: &Part) {
         if let Some(whole) = &mut self.whole {
             whole.add(self.reading, part);

@@ -184,7 +184,17 @@ impl Handle {
             .collect();
         let sources: BTreeSet<ServicePointId> = parties.values().flat_map(|party| party.sources(&registry)).collect();
         let mut pairs: Vec<Pair> = parties.values().map(Party::pair).collect();
-        let beside = sources.iter().filter(|id| !parties.contains_key(id));
+        // Who shares the tiers of an account that is tried is tried with it.
+        let mut along: BTreeMap<ServicePointId, BTreeSet<AccountId>> = BTreeMap::new();
+        for party in parties.values() {
+            let others = party.old.members().into_iter().filter(|member| !parties.contains_key(member));
+            others.for_each(|member| along.entry(member).or_default().extend(&party.accounts));
+        }
+        pairs.extend(along.iter().filter_map(|(id, accounts)| {
+            let old = registry.setup(*id)?;
+            Some(Pair::between(Arc::clone(old), Arc::new(asked.tried(old, accounts, &version))))
+        }));
+        let beside = sources.iter().filter(|id| !parties.contains_key(id) && !along.contains_key(id));
         pairs.extend(beside.filter_map(|id| Some(Pair::of(Arc::clone(registry.setup(*id)?)))));
         let mut simulation = Simulation { points: parties.len(), points_of: touched.len(), ..Simulation::default() };
         let mut ledger = Ledger::new(&registry, &parties, &sources, asked.span);

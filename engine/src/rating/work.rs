@@ -62,6 +62,11 @@ impl Pair {
         Pair { old: Some(old), new, intervals: false }
     }
 
+    /// The other members of its pool, where it is in one by either set of terms.
+    pub(super) fn pool(&self) -> Option<&Arc<Vec<ServicePointId>>> {
+        self.new.pool.as_ref().or_else(|| self.old.as_ref()?.pool.as_ref())
+    }
+
     /// Which service point.
     #[must_use]
     pub fn id(&self) -> ServicePointId {
@@ -81,19 +86,27 @@ impl Pair {
     }
 }
 
-/// A service point to be rated from a state.
+/// What is rated together from stored states: a service point, or all members of a pool.
 #[derive(Clone, Debug)]
 pub struct Work {
+    /// Each service point, by identifier.
+    pub members: Vec<Rerated>,
+}
+
+/// A service point to be rated from a state.
+#[derive(Clone, Debug)]
+pub struct Rerated {
     /// By which terms.
     pub pair: Pair,
     /// Where to start.
     pub start: Start,
+    /// Whether anybody asked for its lines. Members of a pool are rated for the tiers of the others, too.
+    pub asked: bool,
 }
 
 impl Work {
-    /// Over all readings that there ever were.
-    #[must_use]
-    pub fn from_the_beginning(pair: Pair) -> Work {
-        Work { pair, start: Start::beginning() }
+    /// The first moment after which it is charged.
+    pub(super) fn charged_after(&self) -> Moment {
+        self.members.first().map_or(Moment(i64::MIN), |member| member.start.charged_after)
     }
 }

@@ -1,6 +1,6 @@
 //! Reading the registry out of the book, in one snapshot, each value checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kernel::calendar::Calendar;
@@ -258,6 +258,12 @@ async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Re
         Ok(())
     })
     .await?;
+    let mut pooled = BTreeSet::new();
+    each(connection, &Select::all("pooled_accounts", &["id"]), |line| {
+        pooled.insert(AccountId(line.id("id")?));
+        Ok(())
+    })
+    .await?;
     let select = Select::all(
         "accounts",
         &[
@@ -287,6 +293,7 @@ async fn accounts(registry: &mut Registry, connection: &mut AnyConnection) -> Re
             cutoff_enabled: line.get::<i64>("cutoff_enabled")? != 0,
             protected: line.get("protected")?,
             unit: units.get(&id).copied(),
+            pooled: pooled.contains(&id),
         };
         let account = Account {
             id,

@@ -8,6 +8,7 @@ mod conversions;
 mod load;
 mod name;
 mod points;
+mod pools;
 mod setup;
 mod shared;
 mod table;
@@ -22,11 +23,13 @@ use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
 use kernel::unit::Unit;
+use pools::Pools;
 use table::{Installed, Paid, Table};
 
 pub(crate) use load::{host_port, last_ids};
 pub use load::{load, load_from};
 pub use name::Name;
+pub(crate) use pools::joined;
 pub use setup::Setup;
 pub use types::{
     Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Conditions, Contract, ContractFacts,
@@ -53,6 +56,7 @@ pub struct Registry {
     taxes: BTreeSet<String>,
     installed: Installed,
     paid: Paid,
+    pools: Pools,
     last_ids: LastIds,
 }
 
@@ -278,6 +282,18 @@ impl Registry {
     pub fn epochs_of(&self, meter: MeterId) -> impl Iterator<Item = &Epoch> {
         let points = self.points_of(meter).iter().filter_map(|id| self.points.get(*id));
         points.flat_map(|point| point.epochs().iter()).filter(move |epoch| epoch.meter == meter)
+    }
+
+    /// The service points that a service point is rated together with, itself among them, by identifier; none for nearly
+    /// all (see [`kernel::pool`]).
+    #[must_use]
+    pub fn pool_of(&self, point: ServicePointId) -> Option<&Arc<Vec<ServicePointId>>> {
+        self.pools.get(&point)
+    }
+
+    /// All pools, each once.
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<Vec<ServicePointId>>> {
+        self.pools.iter().filter(|(id, pool)| pool.first() == Some(*id)).map(|(_, pool)| pool)
     }
 
     /// The installation that holds a meter at a moment. At a seam the one that begins wins; after the last one's end

@@ -18,7 +18,7 @@ use sqlx::AnyConnection;
 use super::load::{Fields as _, each};
 use super::setup::Setup;
 use super::table::{Installed, Paid};
-use super::{Contract, LocationId, Registry, ServicePoint, TariffId, conversions};
+use super::{Contract, LocationId, Registry, ServicePoint, TariffId, conversions, pools};
 use crate::book::pages::Select;
 use crate::book::{BookError, malformed};
 
@@ -176,6 +176,7 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
                 valid_from: contract.valid_from,
                 valid_to: contract.valid_to,
                 household: contract.household,
+                pooled: registry.account(contract.account).is_some_and(|account| account.pooled),
                 versions: versions.of(registry, contract).ok_or_else(|| line.fault("id", "has no tariff"))?,
             })
         });
@@ -190,7 +191,7 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
         }
         let outages = outages_of(&outages, &epochs);
         let (site, closed_through) = (site.id, site.closed_through);
-        let setup = Arc::new(Setup { id, utility, epochs, terms, site, closed_through, outages });
+        let setup = Arc::new(Setup { id, utility, epochs, terms, site, closed_through, outages, pool: None });
         let name = line.get("name")?;
         let unit = line.word("unit", Unit::parse)?;
         let location = line.optional_id("location_id")?.map(LocationId);
@@ -201,6 +202,7 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
     contracts.end()?;
     epochs.end()?;
     conversions.end()?;
+    pool(registry);
     let points = registry.points.rows();
     let paid = points.iter().flat_map(|point| point.contracts.iter().map(|contract| (contract.account, point.id)));
     registry.paid = Paid::new(paid.collect());
@@ -208,4 +210,19 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
         points.iter().flat_map(|point| point.epochs().iter().map(|epoch| (epoch.meter, epoch.valid_from, point.id)));
     registry.installed = Installed::new(installed.collect());
     Ok(())
+}
+
+/// Tells the members of each pool of each other, once all are known; nearly nobody pools.
+fn pool(registry: &mut Registry) {
+    if !registry.accounts().any(|account| account.pooled) {
+        return;
+    }
+    let pooled = |id| registry.account(id).is_some_and(|account| account.pooled);
+    let pools = pools::of(registry.points.rows().iter(), pooled);
+    for (id, pool) in &pools {
+        if let Some(point) = registry.points.get_mut(*id) {
+            point.setup = Arc::new(Setup { pool: Some(Arc::clone(pool)), ..Setup::clone(&point.setup) });
+        }
+    }
+    registry.pools = pools;
 }

@@ -26,4 +26,6 @@ pub struct Setup {
     pub closed_through: Option<LocalMonth>,
     /// When its meters had no supply, by the beginning; none for nearly all.
     pub outages: Option<Arc<Vec<Outage>>>,
+    /// The service points that it is rated together with, itself among them; none for nearly all.
+    pub pool: Option<Arc<Vec<ServicePointId>>>,
 }

@@ -78,6 +78,12 @@ impl<T: Identified> Table<T> {
         self.rows.get(self.place(id)?)
     }
 
+    /// The row of an identifier; its name stays as it is.
+    pub(super) fn get_mut(&mut self, id: T::Id) -> Option<&mut T> {
+        let place = self.place(id)?;
+        self.rows.get_mut(place)
+    }
+
     /// The row of a name.
     pub(super) fn named(&self, name: &str) -> Option<&T> {
         let hash = hash(name);

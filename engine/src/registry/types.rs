@@ -250,6 +250,8 @@ pub struct Conditions {
     pub protected: Option<String>,
     /// In which unit their wallets are kept; none for money. It never changes.
     pub unit: Option<&'static str>,
+    /// Whether its service points of one utility share one tier counter. It never changes once it pays for something.
+    pub pooled: bool,
 }
 
 impl Deref for Account {

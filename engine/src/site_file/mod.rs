@@ -60,7 +60,8 @@
 //! [[location]]                  # name, title, parent, kind = building | floor | room | area, area = "85.50" (m2)
 //! [[account]]                   # name, holder, kind, policy, location, credit_limit, cutoff, protected, confirmed;
 //!                               # balance = "money" (the default), or "kWh" | "m3" | "GJ": units are bought at the one price of
-//!                               # its tariff and used one by one; credit_limit and the policy's levels are in units then
+//!                               # its tariff and used one by one; credit_limit and the policy's levels are in units then;
+//!                               # pooled_tiers = true: its service points of one utility share one tier counter
 //! [[service_point]]             # name, utility, location, account, tariff, persons, households; for components: capacity =
 //!                               # "50" (kW), sources = { water = "SERVICE POINT" }, reactive = "SERVICE POINT" (kvarh)
 //!                               # - or [[service_point.contract]], one by one
@@ -80,8 +81,11 @@
 //! m3 of gas to be converted.
 //!
 //! **Pooled tiers.** The tier counter belongs to the service point. Several meters at one service point are rated as one
-//! timeline, in the order in which their intervals end (at one moment in the order of the meters), and share its tiers; tiers
-//! are not pooled over service points.
+//! timeline, in the order in which their intervals end (at one moment in the order of the meters), and share its tiers. With
+//! `pooled_tiers = true` the service points of one utility for which an account pays do the same ([`kernel::pool`]): they join
+//! and leave by their contracts' `from` and `until`, and count for the pool only between. Their contracts name one tariff, and
+//! the same `persons` and `households`, which are those of the pool, not added up. It is said before the account pays for
+//! anything and never changes, so that no month that is over is rated otherwise; another account may pay from a moment on.
 //!
 //! **Registers.** `meter replace`, `meter retype` and `meter reset` (see [`plan_registers`]) change one meter from a moment
 //! on without a site file; an older file is refused afterwards where it says otherwise, and has nothing to change where it
@@ -237,6 +241,8 @@ mod changes_tests;
 mod components_tests;
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod pools_tests;
 #[cfg(test)]
 mod registers_tests;
 #[cfg(test)]

@@ -107,6 +107,8 @@ pub(super) struct AccountItem {
     pub(super) kind: AccountKind,
     /// In which unit its wallet is kept; none for money.
     pub(super) unit: Option<&'static str>,
+    /// Whether its service points of one utility share one tier counter.
+    pub(super) pooled: bool,
     pub(super) policy: Option<String>,
     pub(super) location: Option<String>,
     pub(super) credit_limit: Amount,

@@ -204,6 +204,10 @@ pub(super) fn account(reader: Reader<'_>, sites: &[SiteItem]) -> Option<AccountI
             "units are bought before: write \"prepaid\"",
         );
     }
+    let pooled = reader.boolean("pooled_tiers").unwrap_or(false);
+    if pooled && unit.is_some() {
+        reader.fault("pooled_tiers", "is true, but units have one price and no tiers", "remove one of the two");
+    }
     let (from, until) = span(&reader, zone);
     let (policy, location) = (reader.text("policy"), reader.text("location"));
     let credit_limit = reader.exact("credit_limit", limit, LIMIT);
@@ -217,6 +221,7 @@ pub(super) fn account(reader: Reader<'_>, sites: &[SiteItem]) -> Option<AccountI
             name: name?,
             kind: kind.unwrap_or(AccountKind::Prepaid),
             unit,
+            pooled,
             policy,
             location,
             credit_limit: credit_limit.unwrap_or_default(),

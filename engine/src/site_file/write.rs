@@ -34,6 +34,9 @@ pub(super) struct Rows {
     locations: Cells<7>,
     accounts: Cells<13>,
     unit_accounts: Cells<2>,
+    pooled_accounts: Cells<1>,
+    /// Accounts whose tiers are not pooled after all.
+    unpooled_accounts: Vec<AccountId>,
     tariffs: Cells<5>,
     versions: Cells<5>,
     points: Cells<6>,
@@ -128,6 +131,13 @@ impl Rows {
 
     pub(super) fn unit_account(&mut self, id: AccountId, unit: &'static str) {
         self.unit_accounts.push([id.0.into(), unit.into()]);
+    }
+
+    pub(super) fn pooled_account(&mut self, id: AccountId, pooled: bool) {
+        match pooled {
+            true => self.pooled_accounts.push([id.0.into()]),
+            false => self.unpooled_accounts.push(id),
+        }
     }
 
     pub(super) fn tariff(&mut self, id: TariffId, item: &TariffItem) {
@@ -307,6 +317,11 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
                    opened_at closed_at";
     upsert(tx, "accounts", columns, rows.accounts).await?;
     upsert(tx, "unit_accounts", "unit", rows.unit_accounts).await?;
+    bulk::insert(tx, "INSERT INTO pooled_accounts (id) VALUES", "", rows.pooled_accounts).await?;
+    for id in rows.unpooled_accounts {
+        let delete = sqlx::query("DELETE FROM pooled_accounts WHERE id = $1").bind(i64::from(id.0));
+        delete.execute(tx.conn()).await.map_err(BookError::from)?;
+    }
     upsert(tx, "tariffs", "name utility currency unit", rows.tariffs).await?;
     upsert(tx, "tariff_versions", "tariff_id valid_from definition published_at", rows.versions).await?;
     upsert(tx, "service_points", "site_id name utility location_id unit", rows.points).await?;

@@ -308,6 +308,7 @@ pub(crate) fn rate() -> Rated {
             valid_from: Moment(from),
             valid_to: to.map(Moment),
             household: Household::default(),
+            pooled: false,
             versions: tariffs[&tariff].2.clone().into(),
         });
         let terms = Terms {
@@ -317,7 +318,7 @@ pub(crate) fn rate() -> Rated {
             conversion: Default::default(),
         };
         let epochs: Vec<Epoch> = epochs().into_iter().filter(|epoch| epoch.service_point.0 == point).collect();
-        let kernel_point = Point { epochs: &epochs, terms: &terms, outages: &[] };
+        let kernel_point = Point { epochs: &epochs, terms: &terms, outages: &[], beside: &[] };
         let mut history = History::default();
         let mut state = PointState::default();
         let mut cell = None;

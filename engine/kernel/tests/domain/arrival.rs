@@ -60,6 +60,7 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
         valid_from: from,
         valid_to,
         household: Household::default(),
+        pooled: false,
         versions: versions.into(),
     };
     let (out, back) = (hour(1_300), hour(1_333));

@@ -128,6 +128,7 @@ fn a_day_belongs_to_the_contract_and_version_in_force_at_its_first_instant() {
         valid_from: at(from),
         valid_to: to.map(at),
         household: Household::default(),
+        pooled: false,
         versions: versions().into(),
     };
     let contracts = vec![

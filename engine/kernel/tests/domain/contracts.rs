@@ -22,6 +22,7 @@ fn contract(account: u32, from: &str, to: Option<&str>, versions: Vec<Arc<Tariff
         valid_from: at(from),
         valid_to: to.map(at),
         household: Household::default(),
+        pooled: false,
         versions: versions.into(),
     }
 }

@@ -148,6 +148,7 @@ fn a_household_that_changes_in_the_middle_of_a_month_moves_the_bounds_and_keeps_
         valid_from,
         valid_to,
         household,
+        pooled: false,
         versions: [version(guangdong())].into(),
     };
     let contracts = vec![contract(household(4, 1), Moment(0), Some(born)), contract(household(5, 1), born, None)];

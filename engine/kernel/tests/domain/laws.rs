@@ -44,6 +44,7 @@ fn berlin() -> Terms {
         valid_from: at(from),
         valid_to: to.map(at),
         household: Household::default(),
+        pooled: false,
         versions: versions.into(),
     };
     let contracts = vec![

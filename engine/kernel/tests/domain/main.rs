@@ -32,6 +32,7 @@ mod households;
 mod laws;
 mod order;
 mod partitions;
+mod pool;
 mod profiles;
 mod registers;
 mod reverse;

@@ -1,9 +1,10 @@
 //! Stored states come back as they were, and bytes that are none are refused.
 
-use kernel::id::{EpochId, MeterId};
+use kernel::id::{AccountId, EpochId, MeterId};
 use kernel::judge::{Exception, Mark, RegisterState};
 use kernel::money::Quantity;
 use kernel::point::{EpochState, PointState, StateFault};
+use kernel::pool::Share;
 use kernel::rate::TierCounter;
 use kernel::time::Moment;
 use proptest::prelude::*;
@@ -29,13 +30,19 @@ fn states() -> impl Strategy<Value = PointState> {
     });
     let meter = prop::option::of(any::<u32>().prop_map(MeterId));
     let counter = (any::<i32>(), any::<i64>()).prop_map(|(period, used)| TierCounter { period, used: Quantity(used) });
-    (moment(), meter, prop::collection::vec(epoch, 0..4), counter, any::<i32>()).prop_map(
-        |(watermark, last_meter, epochs, counter, fine_day)| PointState {
+    let share = (any::<u32>(), any::<i32>(), any::<i64>()).prop_map(|(account, period, used)| Share {
+        account: AccountId(account),
+        counter: TierCounter { period, used: Quantity(used) },
+    });
+    let shares = prop::collection::vec(share, 0..3);
+    (moment(), meter, prop::collection::vec(epoch, 0..4), counter, any::<i32>(), shares).prop_map(
+        |(watermark, last_meter, epochs, counter, fine_day, shares)| PointState {
             watermark,
             last_meter,
             epochs: epochs.into(),
             counter,
             fine_day,
+            shares,
         },
     )
 }
@@ -55,14 +62,14 @@ proptest! {
     }
 
     #[test]
-    fn garbage_never_panics(mut bytes in prop::collection::vec(any::<u8>(), 0..200), format in 0_u8..4) {
-        if let (Some(first), 1..=2) = (bytes.first_mut(), format) {
+    fn garbage_never_panics(mut bytes in prop::collection::vec(any::<u8>(), 0..200), format in 0_u8..5) {
+        if let (Some(first), 1..=3) = (bytes.first_mut(), format) {
             *first = format;
         }
-        let newer = bytes.first().is_some_and(|first| *first > 2);
+        let newer = bytes.first().is_some_and(|first| *first > 3);
         match PointState::decode(&bytes) {
-            // A state of format 1 has no day of fine intervals: five bytes at most.
-            Ok(state) => prop_assert!(!newer && state.encode().len() <= bytes.len() + 5),
+            // A state of format 1 has no day of fine intervals, five bytes at most, and one of format 2 no shares.
+            Ok(state) => prop_assert!(!newer && state.encode().len() <= bytes.len() + 6),
             Err(fault) => prop_assert_eq!(matches!(fault, StateFault::Newer(_)), newer),
         }
     }
@@ -83,6 +90,7 @@ fn the_stored_forms_stay_readable() {
         epochs: [EpochState { epoch: EpochId(3), last_seen: Moment(2_000_000), register }].into(),
         counter: TierCounter { period: 24_322, used: Quantity(-5) },
         fine_day: 20_000,
+        shares: Vec::new(),
     };
     let common = [
         1, 128, 146, 244, 1, 1, 7, 1, 3, 128, 146, 244, 1, 1, 128, 137, 122, 164, 19, 1, 128, 146, 244, 1, 0, 1, 0, 0,
@@ -90,13 +98,17 @@ fn the_stored_forms_stay_readable() {
     ];
     let format_2 = [&[2][..], &common, &[192, 184, 2]].concat();
     assert_eq!(PointState::decode(&format_2), Ok(state.clone()), "{:?}", state.encode());
-    assert_eq!(state.encode(), format_2);
+    // Format 2 knew no pools.
+    assert_eq!(state.encode(), [&[3][..], &format_2[1..], &[0]].concat());
+    let share = Share { account: AccountId(9), counter: TierCounter { period: 24_322, used: Quantity(700) } };
+    let format_3 = [&[3][..], &format_2[1..], &[1, 9, 132, 252, 2, 248, 10]].concat();
+    assert_eq!(PointState::decode(&format_3), Ok(PointState { shares: vec![share], ..state.clone() }));
     // Format 1 knew no fine intervals: there may have been some up to its last reading, on the first day of 1970.
     let format_1 = [&[1][..], &common].concat();
     assert_eq!(PointState::decode(&format_1), Ok(PointState { fine_day: 0, ..state.clone() }));
     let later = PointState { watermark: Some(Moment(20_000 * 86_400_000_000 + 5)), ..state };
     let mut format_1 = later.encode();
     format_1[0] = 1;
-    format_1.truncate(format_1.len() - 3);
+    format_1.truncate(format_1.len() - 4);
     assert_eq!(PointState::decode(&format_1), Ok(later));
 }

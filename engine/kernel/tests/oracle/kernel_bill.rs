@@ -125,6 +125,7 @@ pub(crate) fn year(load: &Load, rate: &Rate) -> Vec<Month> {
         valid_from: start_of(first),
         valid_to: None,
         household: Household::default(),
+        pooled: false,
         versions: seasons.iter().map(|season| season.version.clone()).collect(),
     };
     let days = Arc::new(SiteDays::new(days.collect()).unwrap());

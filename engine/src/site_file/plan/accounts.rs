@@ -47,6 +47,7 @@ impl Planner<'_> {
                     cutoff_enabled: item.cutoff,
                     protected: item.protected.clone(),
                     unit: item.unit,
+                    pooled: item.pooled,
                 }),
             };
             match old {
@@ -55,6 +56,10 @@ impl Planner<'_> {
                     if let Some(unit) = new.unit {
                         text += &format!(", balance in {unit}");
                         self.rows.unit_account(new.id, unit);
+                    }
+                    if new.pooled {
+                        text += ", tiers pooled";
+                        self.rows.pooled_account(new.id, true);
                     }
                     if new.credit_limit != Amount::ZERO {
                         text += &format!(", credit limit {:.2}", new.credit_limit);
@@ -92,7 +97,14 @@ impl Planner<'_> {
             self.faults.add(&item.at, "balance", what, remedy);
             return;
         }
+        if !self.pooling_stays(item, old) {
+            return;
+        }
         let mut differences = Differences::default();
+        differences.of("pooled_tiers", &old.pooled, &new.pooled, bool::to_string);
+        if old.pooled != new.pooled {
+            self.rows.pooled_account(new.id, new.pooled);
+        }
         differences.text("holder", &old.holder, &new.holder);
         differences.text("kind", old.kind.name(), new.kind.name());
         let policy = |id: &Option<_>| {

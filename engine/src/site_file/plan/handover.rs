@@ -3,9 +3,9 @@
 
 use jiff::tz::TimeZone;
 use kernel::id::{AccountId, ServicePointId};
-use kernel::tariff::Household;
 use kernel::time::Moment;
 
+use super::pools;
 use super::units::unfit;
 use super::{Change, ChangeKind, Plan};
 use crate::registry::{Account, Contract, Registry, ServicePoint, Site, TABLES};
@@ -52,6 +52,19 @@ pub enum MoveFault {
         point: String,
         /// When.
         at: String,
+    },
+    /// The account pools its tiers, and its other service points are rated otherwise.
+    #[error(
+        "account {account} pools its tiers and cannot take over service point {point}: {what}; apply a site file in which \
+         all of them have one tariff, persons and households"
+    )]
+    Pool {
+        /// Which account.
+        account: String,
+        /// Which service point.
+        point: String,
+        /// Why not.
+        what: &'static str,
     },
     /// The account buys other units, or others by then.
     #[error(
@@ -168,11 +181,15 @@ pub fn move_point(
     }
     let contracts = TABLES.iter().position(|table| *table == "contracts").unwrap_or_default();
     let id = i64::from(registry.last_ids()[contracts]) + 1;
-    // Who lives there now is not known before the site file says it.
-    let (tariff, household) = (old.tariff, Household::default());
+    // Who lives there now is not known before the site file says it, except that members of a pool are one household.
+    let household = pools::household_of(registry, new, point, at).unwrap_or_default();
+    let tariff = old.tariff;
     let contract = Contract { id, account: to, tariff, valid_from: at, valid_to: None, household };
     if let Some((unit, what)) = new.unit.and_then(|unit| Some((unit, unfit(registry, unit, point, &contract)?))) {
         return Err(MoveFault::Units { account: new.name.to_string(), unit, point: point_name, what });
+    }
+    if let Some(what) = pools::unfit(registry, new, point, &contract) {
+        return Err(MoveFault::Pool { account: new.name.clone(), point: point_name, what });
     }
     plan.rows.contract(point.id, &contract);
     // What stands where does not change with who pays.

@@ -9,6 +9,7 @@ mod installations;
 mod meters;
 mod parents;
 mod points;
+mod pools;
 mod registers;
 mod shared;
 mod tariffs;
@@ -129,6 +130,7 @@ pub fn plan(file: &SiteFile, registry: &Registry, checks: &Checks<'_>, now: Mome
     planner.service_points();
     planner.calendars_fit();
     planner.unit_accounts();
+    planner.pools_agree();
     planner.meters();
     planner.conversions_fit();
     planner.finish()

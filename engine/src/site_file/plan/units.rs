@@ -14,9 +14,9 @@ use crate::registry::{Contract, Registry, ServicePoint, TariffId};
 use crate::site_file::model::{ContractTerms, PointItem, Stretch};
 
 /// From when to when something holds; the end exclusive.
-type Span = (Moment, Option<Moment>);
+pub(super) type Span = (Moment, Option<Moment>);
 
-fn overlap(a: Span, b: Span) -> bool {
+pub(super) fn overlap(a: Span, b: Span) -> bool {
     a.1.is_none_or(|end| b.0 < end) && b.1.is_none_or(|end| a.0 < end)
 }
 

@@ -75,6 +75,7 @@ pub(crate) fn for_ever(versions: Vec<Arc<TariffVersion>>) -> Contract {
         valid_from: Moment(i64::MIN),
         valid_to: None,
         household: Household::default(),
+        pooled: false,
         versions: versions.into(),
     }
 }
@@ -127,6 +128,6 @@ pub(crate) struct Scene {
 impl Scene {
     /// As the kernel takes it.
     pub(crate) fn point(&self) -> Point<'_> {
-        Point { epochs: &self.epochs, terms: &self.terms, outages: &self.outages }
+        Point { epochs: &self.epochs, terms: &self.terms, outages: &self.outages, beside: &[] }
     }
 }

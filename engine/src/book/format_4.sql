@@ -1,0 +1,6 @@
+-- Format 4. Runs after format 3; the same rules hold.
+-- When you change this file, also change query/columns.rs.
+
+-- Pooled tiers ---------------------------------------------------------------------------------------------------------
+-- Accounts whose service points of one utility share one tier counter, from their first contract on. It never changes.
+CREATE TABLE pooled_accounts (id BIGINT PRIMARY KEY);
