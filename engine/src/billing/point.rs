@@ -271,6 +271,9 @@ impl PointRuntime {
             (self.state, self.cell) = (before, None);
             return Step::Late;
         }
+        if step == Step::Late {
+            return step;
+        }
         self.changed = true;
         let after = Calm::after(self.calm.as_deref().copied(), row, &heard.parts, &setup.terms);
         if self.calm.as_deref() != Some(&after) {
@@ -324,6 +327,11 @@ impl PointRuntime {
             let row = StoredRow { meter, time, value, received_at: time, seq: 0, row: None, verdict, correction: None };
             self.late.push(row);
         }
+    }
+
+    /// Whether any of its installations has an end.
+    pub(super) fn ends(&self) -> bool {
+        self.setup.epochs.iter().any(|epoch| epoch.valid_to.is_some())
     }
 
     /// When the next of its installations ends whose stated closing count is not billed.
