@@ -112,6 +112,12 @@ impl Point<'_> {
     /// Whether a row comes after all that was judged at the other members of its pools.
     #[inline]
     pub(crate) fn is_in_order(&self, row: &Row) -> bool {
+        // Nearly nobody is in a pool.
+        self.beside.is_empty() || self.is_nobody_beyond(row)
+    }
+
+    #[inline(never)]
+    fn is_nobody_beyond(&self, row: &Row) -> bool {
         self.beside.iter().all(|state| !state.is_beyond(row))
     }
 }

@@ -273,6 +273,9 @@ impl PointRuntime {
             (self.state, news.cell) = (before, None);
             return Step::Late;
         }
+        if step == Step::Late {
+            return step;
+        }
         self.changed = true;
         let after = Calm::after(news.calm.as_deref().copied(), row, &heard.parts, &setup.terms);
         if news.calm.as_deref() != Some(&after) {
@@ -339,6 +342,11 @@ impl PointRuntime {
             let row = StoredRow { meter, time, value, received_at: time, seq: 0, row: None, verdict, correction: None };
             news.late.push(row);
         }
+    }
+
+    /// Whether any of its installations has an end.
+    pub(super) fn ends(&self) -> bool {
+        self.setup.epochs.iter().any(|epoch| epoch.valid_to.is_some())
     }
 
     /// When the next of its installations ends whose stated closing count is not billed.

@@ -196,7 +196,9 @@ impl Pricing {
         let mut pools: BTreeSet<ServicePointId> = BTreeSet::new();
         for point in self.points.iter_mut() {
             if let Some(first) = point.setup.pool.as_ref().and_then(|pool| pool.first()) {
-                pools.insert(*first);
+                if point.ends() {
+                    pools.insert(*first);
+                }
                 continue;
             }
             point.close(until);

@@ -578,7 +578,6 @@ pub const TABLES: &[BookTable] = &[
         ],
     },
     BookTable { name: "unit_accounts", columns: &[("id", Id), ("unit", Text)] },
-    BookTable { name: "pooled_accounts", columns: &[("id", Id)] },
     BookTable {
         name: "unit_sales",
         columns: &[
@@ -633,6 +632,7 @@ pub const TABLES: &[BookTable] = &[
             ("allocation", Text),
         ],
     },
+    BookTable { name: "pooled_accounts", columns: &[("id", Id)] },
 ];
 
 #[cfg(test)]
