@@ -50,7 +50,7 @@ pub struct PointState {
 struct PointState2 {
     watermark: Option<Moment>,
     last_meter: Option<MeterId>,
-    epochs: Vec<EpochState>,
+    epochs: Few<EpochState>,
     counter: TierCounter,
     fine_day: i32,
 }

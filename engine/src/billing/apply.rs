@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use kernel::control::policy::Policy;
 use kernel::epoch::ProfileFacts;
-use kernel::few::Few;
 use kernel::id::ServicePointId;
 use kernel::time::Moment;
 

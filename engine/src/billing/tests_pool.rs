@@ -20,7 +20,6 @@ use crate::billing::correct::CorrectReading;
 use crate::billing::explain::Explained;
 use crate::billing::pricing::Pricing;
 use crate::billing::reprice::RerateOrder;
-use crate::billing::writer::setups;
 use crate::book::{Book, bulk};
 use crate::engine::Engine;
 use crate::query::{self, QuerySession};
@@ -234,7 +233,7 @@ async fn proven(engine: &Engine) {
     };
     let simulation = engine.handle().simulate(&simulated, clock().now(), 2).await.unwrap();
     assert!(simulation.bills.values().all(|Bills { old, new }| old == new), "the same tariff costs the same");
-    let simulated: Amount = simulation.bills.values().map(|bills| bills.new.amount).sum();
+    let simulated: Amount = simulation.bills.values().map(|bills| bills.new.amount()).sum();
     assert_eq!(simulated, explained);
 }
 

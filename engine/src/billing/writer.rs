@@ -36,7 +36,7 @@ use crate::book::holds::{self, Hold};
 use crate::book::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
 use crate::book::{Book, BookError, Tx};
 use crate::lake::flush::LakeFile;
-use crate::registry::{Registry, ServicePoint, Site};
+use crate::registry::{Registry, Site};
 
 /// Service points whose stored readings are held in memory together when they are rated anew
 /// (64 x 5 years of hourly readings x 72 bytes = 200 MB).
@@ -438,7 +438,10 @@ impl Writer {
                 let mut rows_of = Vec::with_capacity(members.len());
                 for id in members {
                     let Some(point) = self.pricing.points.get_mut(&id) else { continue };
-                    rows_of.push((Arc::clone(&point.setup), point.news.as_mut().map(|news| std::mem::take(&mut news.late)).unwrap_or_default()));
+                    rows_of.push((
+                        Arc::clone(&point.setup),
+                        point.news.as_mut().map(|news| std::mem::take(&mut news.late)).unwrap_or_default(),
+                    ));
                 }
                 let rows = || rows_of.iter().flat_map(|(_, rows)| rows);
                 let Some(first) = rows().map(|row| row.time).min() else { continue };

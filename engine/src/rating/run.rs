@@ -261,7 +261,10 @@ impl<'a> Running<'a> {
             work,
             end: work.members.iter().map(|member| span.end(&member.pair.new)).max().unwrap_or(Moment(i64::MIN)),
             old: olds.map(side),
-            new: Side { sinks: measuring.collect(), ..side(work.members.iter().map(|member| &member.pair.new).collect()) },
+            new: Side {
+                sinks: measuring.collect(),
+                ..side(work.members.iter().map(|member| &member.pair.new).collect())
+            },
             members: work.members.iter().map(|_| Arrived::default()).collect(),
             stopped: false,
         }

@@ -130,7 +130,8 @@ fn a_version_that_would_begin_when_the_contract_ends_changes_no_counter() {
     let never = TariffVersion { valid_from: out, ..(*tariff(TierPeriod::Monthly, 10_000)).clone() };
     let versions = vec![tariff(NEW_YEAR, 10_000), Arc::new(never)];
     let (account, valid_from, household) = (AccountId(1), zone.at("2026-01-01 00:00"), Household::default());
-    let contract = Contract { account, valid_from, valid_to: Some(out), versions: versions.into(), household, pooled: false };
+    let contract =
+        Contract { account, valid_from, valid_to: Some(out), versions: versions.into(), household, pooled: false };
     let scene = Scene {
         epochs: vec![epoch(1)],
         terms: terms(zone.days("2026-01-01", "2026-12-31"), vec![contract]),

@@ -189,7 +189,7 @@ pub fn move_point(
         return Err(MoveFault::Units { account: new.name.to_string(), unit, point: point_name, what });
     }
     if let Some(what) = pools::unfit(registry, new, point, &contract) {
-        return Err(MoveFault::Pool { account: new.name.clone(), point: point_name, what });
+        return Err(MoveFault::Pool { account: new.name.to_string(), point: point_name, what });
     }
     plan.rows.contract(point.id, &contract);
     // What stands where does not change with who pays.
