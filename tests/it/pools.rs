@@ -27,7 +27,7 @@ fn two_shops_share_their_tiers_from_the_import_to_the_statement() {
     assert!(one.starts_with("filed/E,") && two.starts_with("filed/E2,"), "{rows}");
     assert!((kwh(one) - kwh(two)).abs() < 1.0, "{rows}");
     let statement = folder.ok(&["statement", "filed", "--month", "2026-01"]);
-    for piece in ["filed/E2", "tier 1", "tier 3"] {
+    for piece in ["electricity, valley          filed/E2", "tier 2", "tier 3"] {
         assert!(statement.contains(piece), "{piece}\n{statement}");
     }
     // The fourth of January is when 260 kWh are used by both together; each by itself would need until the seventh.

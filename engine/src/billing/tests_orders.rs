@@ -79,7 +79,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// Opens what a crash would have left of a running engine, in the midst of anything: the book as of one moment, and
 /// the files and the log, which never run behind it.
-async fn crash(engine: Engine, folder: &Path) -> (Engine, tempfile::TempDir) {
+pub(super) async fn crash(engine: Engine, folder: &Path) -> (Engine, tempfile::TempDir) {
     let left = tempfile::tempdir().unwrap();
     let image = format!("VACUUM INTO '{}'", left.path().join(crate::book::FILE).display());
     let url = format!("sqlite:{}", folder.join(crate::book::FILE).display());

@@ -14,6 +14,7 @@ use kernel::time::{HOUR, LocalDate, MINUTE, Moment};
 use kernel::unit::Unit;
 
 use super::apply::apply;
+use super::orders::crash;
 use super::periods::{approve_all, ask, close};
 use super::{MARCH, audited, balance, clock, open, send, site};
 use crate::billing::correct::CorrectReading;
@@ -241,10 +242,15 @@ async fn proven(engine: &Engine) {
 async fn service_points_of_an_account_share_its_tiers_whatever_the_order_of_arrival() {
     let mut ledgers: Vec<String> = Vec::new();
     for order in arrivals() {
-        let folder = tempfile::tempdir().unwrap();
+        let mut folder = tempfile::tempdir().unwrap();
         let mut engine = open(folder.path()).await;
         apply(&engine, &shops(true, CHAIN)).await;
         for (place, rows) in order.iter().enumerate() {
+            if place % 3 == 2 {
+                // Acknowledged, perhaps priced, not settled: then the crash, and the same once more.
+                engine.appender().append(super::batch(rows, clock().now())).await.unwrap();
+                (engine, folder) = crash(engine, folder.path()).await;
+            }
             send(&engine, rows).await;
             if place % 2 == 1 {
                 engine.handle().file().await.unwrap().unwrap();
