@@ -416,6 +416,18 @@ mod tests {
     }
 
     #[test]
+    fn usage_after_suspended_counts_says_that_they_were_glitches() {
+        let epoch = epoch(1, None, 3_000);
+        let mut state = RegisterState::default();
+        let mut judge = |hour: i64, count| state.judge(&epoch, Moment(hour * HOUR), count).verdict;
+        assert_eq!([judge(0, 1_000), judge(1, 90_000_000)], [Verdict::Opening, Verdict::Suspended]);
+        let judgement = state.judge_usage(Moment(2 * HOUR), Moment(3 * HOUR), Quantity(7));
+        let glitch = Mark { time: Moment(HOUR), count: 90_000_000 };
+        assert_eq!((judgement.verdict, judgement.changed), (Verdict::Accepted, vec![(glitch, Verdict::Glitch)]));
+        assert!(!state.in_doubt());
+    }
+
+    #[test]
     fn usage_intervals_bill_once_and_never_overlap() {
         let mut state = RegisterState::default();
         let mut verdicts = vec![];
