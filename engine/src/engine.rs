@@ -26,7 +26,7 @@ use crate::billing::correct::CorrectReading;
 use crate::billing::error::BillingError;
 use crate::billing::explain::{Explained, ExplainedPart};
 use crate::billing::hot::Hot;
-use crate::billing::outages::StateOutage;
+use crate::billing::outages::{StateOutage, Stated};
 use crate::billing::periods::Refused;
 use crate::billing::recovery::Places;
 use crate::billing::service::{FRAMES, LocalFuture, REQUESTS, Request, Service};
@@ -522,8 +522,23 @@ impl Handle {
     /// # Errors
     /// [`Stopped`]; the inner one says why not.
     pub async fn state_outage(&self, asked: StateOutage) -> Result<Result<i64, Refused>, Stopped> {
+        let stated = self.state_outages(vec![asked]).await?;
+        Ok(stated.and_then(|mut stated| {
+            let refused = || Err("nothing was stated".to_owned());
+            stated.pop().unwrap_or_else(refused).map_err(|why| Refused::Because(vec![why]))
+        }))
+    }
+
+    /// Records outages of meters, or withdraws them, all in one change; gives the number of each, or why it is refused.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one is billing's.
+    pub async fn state_outages(&self, asked: Vec<StateOutage>) -> Result<Result<Stated, Refused>, Stopped> {
         self.change(move |writer| {
-            Box::pin(async move { writer.state_outage(&asked).await.map(|(id, registry)| (id, Some(registry))) })
+            Box::pin(async move {
+                let (stated, registry) = writer.state_outages(&asked).await?;
+                Ok((stated, Some(registry)))
+            })
         })
         .await
     }

@@ -49,16 +49,20 @@ terms AS (
     WHERE gap_from < gap_to
 ),
 -- What flows back through a signed register is no tier's, nor is what it is pooled with.
+signed AS (SELECT DISTINCT service_point_id FROM book.epochs WHERE signed),
+pooled AS (SELECT r.service_point_id, r.account_id FROM rated AS r JOIN book.pooled_accounts AS a ON a.id = r.account_id),
+near AS (
+    SELECT service_point_id FROM signed
+    UNION
+    SELECT m.service_point_id
+    FROM (SELECT DISTINCT r.account_id FROM signed AS e JOIN pooled AS r ON r.service_point_id = e.service_point_id) AS p
+    JOIN rated AS m ON m.account_id = p.account_id
+),
 reversed AS (
-    SELECT service_point_id AS reversed_id FROM book.epochs WHERE signed
-    UNION ALL
+    SELECT service_point_id AS reversed_id FROM near
+    UNION
     SELECT m.service_point_id AS reversed_id
-    FROM (
-        SELECT DISTINCT r.account_id
-        FROM (SELECT DISTINCT service_point_id FROM book.epochs WHERE signed) AS e
-        JOIN rated AS r ON r.service_point_id = e.service_point_id
-        JOIN book.pooled_accounts AS a ON a.id = r.account_id
-    ) AS p
+    FROM (SELECT DISTINCT r.account_id FROM near AS e JOIN pooled AS r ON r.service_point_id = e.service_point_id) AS p
     JOIN rated AS m ON m.account_id = p.account_id
 ),
 -- Where there are tiers or prices by the hour, charges_equal_intervals_by_tier looks closer.

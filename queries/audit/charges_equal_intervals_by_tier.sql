@@ -62,16 +62,23 @@ tiered AS (
     WHERE term_from < term_to AND version_id IN (
         SELECT tariff_version_id FROM book.tariff_tiers UNION ALL SELECT tariff_version_id FROM book.price_steps)
 ),
--- What flows back through a signed register is no tier's, nor is what it is pooled with.
+-- What flows back through a signed register is no tier's, nor is what it is pooled with, nor what that is pooled with.
+signed AS (SELECT DISTINCT service_point_id FROM book.epochs WHERE signed),
+near AS (
+    SELECT service_point_id FROM signed
+    UNION
+    SELECT m.service_point_id
+    FROM (
+        SELECT DISTINCT r.account_id FROM signed AS e JOIN rated AS r ON r.service_point_id = e.service_point_id WHERE r.pooled
+    ) AS p
+    JOIN rated AS m ON m.account_id = p.account_id
+),
 reversed AS (
-    SELECT service_point_id AS reversed_id FROM book.epochs WHERE signed
-    UNION ALL
+    SELECT service_point_id AS reversed_id FROM near
+    UNION
     SELECT m.service_point_id AS reversed_id
     FROM (
-        SELECT DISTINCT r.account_id
-        FROM (SELECT DISTINCT service_point_id FROM book.epochs WHERE signed) AS e
-        JOIN rated AS r ON r.service_point_id = e.service_point_id
-        WHERE r.pooled
+        SELECT DISTINCT r.account_id FROM near AS e JOIN rated AS r ON r.service_point_id = e.service_point_id WHERE r.pooled
     ) AS p
     JOIN rated AS m ON m.account_id = p.account_id
 ),

@@ -43,7 +43,7 @@ fn a_log_of_power_failures_moves_what_was_measured_around_them_and_refused_lines
     assert!(said.status.success(), "{}", said.text());
     for line in [
         "line 3 (F9, 2026-01-01T02:30 to 2026-01-01T09:30): there is no meter \"F9\"",
-        "line 4 (F1, 2026-01-01T05:00 to 2026-01-01T04:00): nothing was changed: the outage begins at",
+        "line 4 (F1, 2026-01-01T05:00 to 2026-01-01T04:00): the outage begins at",
         "line 5 (F1, soon to 2026-01-01T04:00): \"soon\" is no instant",
         "line 6 (F1,  to ): \"\" is no instant",
         "1 outages recorded or known, 4 lines refused",

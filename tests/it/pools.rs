@@ -14,9 +14,13 @@ fn two_shops_share_their_tiers_from_the_import_to_the_statement() {
     // One shop after the other: what comes second was used at the same time.
     let first = registers(0, 31 * 96 + 1);
     folder.write("second.csv", &first.replace("\nF1,", "\nF2,"));
-    folder.write("first.csv", &first);
+    // What comes in two parts meets a state of this month, into which both were installed at its first moment.
+    let rows: Vec<&str> = first.lines().collect();
+    folder.write("first.csv", &(rows[..1_001].join("\n") + "\n"));
+    folder.write("third.csv", &(rows[..1].iter().chain(&rows[1_001..]).copied().collect::<Vec<_>>().join("\n") + "\n"));
     folder.import("second.csv");
     folder.import("first.csv");
+    folder.import("third.csv");
     let tiers = "select tier, sum(quantity) from charges where account = 'filed' group by tier order by tier";
     assert_eq!(folder.sql(tiers), "1,260.000\n2,340.000\n3,1780.800");
     let shops = "select service_point, sum(quantity) from charges where tier = 1 group by 1 order by 1";

@@ -10,7 +10,7 @@ use kernel::time::Moment;
 use super::error::BillingError;
 use super::late::Anew;
 use super::point::Setup;
-use super::writer::Writer;
+use super::writer::{TASKS_AT_ONCE, Writer};
 use crate::registry::{Registry, joined};
 
 impl Writer {
@@ -51,5 +51,38 @@ impl Writer {
             work.push(members.collect());
         }
         Ok(work)
+    }
+}
+
+/// The work of so few service points at a time that their readings fit memory ([`TASKS_AT_ONCE`]); a unit stays whole.
+pub(super) fn at_once<T>(units: Vec<T>, members: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut groups: Vec<Vec<T>> = Vec::new();
+    let mut held = TASKS_AT_ONCE;
+    for unit in units {
+        let more = members(&unit);
+        match groups.last_mut().filter(|_| held + more <= TASKS_AT_ONCE) {
+            Some(group) => {
+                held += more;
+                group.push(unit);
+            }
+            None => {
+                held = more;
+                groups.push(vec![unit]);
+            }
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_worked_on_at_once_is_counted_by_members() {
+        let sizes = [1, TASKS_AT_ONCE - 1, 1, 3 * TASKS_AT_ONCE, 2];
+        let groups = at_once(sizes.to_vec(), |size| *size);
+        assert_eq!(groups, [vec![1, TASKS_AT_ONCE - 1], vec![1], vec![3 * TASKS_AT_ONCE], vec![2]]);
+        assert!(at_once(Vec::<usize>::new(), |size| *size).is_empty());
     }
 }

@@ -9,6 +9,7 @@ use kernel::id::ServicePointId;
 use kernel::time::Moment;
 
 use super::adjustments::{Cause, Origin};
+use super::anew::at_once;
 use super::error::BillingError;
 use super::late::{Task, agree, resolve};
 use super::point::Setup;
@@ -155,10 +156,9 @@ impl Writer {
         let rerated: Rerated = contracts.map(|contract| (contract.account, now)).collect();
         let corrections = [self.corrections.as_ref(); 2];
         let tasks = work.into_iter().map(|members| Task { members, closed_until: now, corrections });
-        let tasks: Vec<Task<'_>> = tasks.collect();
         let mut outcomes = Vec::new();
-        for some in tasks.chunks(super::writer::TASKS_AT_ONCE) {
-            outcomes.extend(resolve(&self.lake, &self.files, &self.hot, &self.overrides, some, now)?);
+        for some in at_once(tasks.collect(), |task: &Task<'_>| task.members.len()) {
+            outcomes.extend(resolve(&self.lake, &self.files, &self.hot, &self.overrides, &some, now)?);
         }
         agree(&mut outcomes);
         super::supply::write_rerated(tx, &rerated).await?;

@@ -130,12 +130,15 @@ impl Writer {
         // One moment earlier, so that the reading before the day's first instant is among the rows.
         let starts = self.explained_from(members, day.start.plus(-1)).await?;
         let mut rows_of: Vec<Vec<StoredRow>> = Vec::with_capacity(members.len());
+        let all: BTreeSet<MeterId> = members.iter().flat_map(|setup| setup.meters()).collect();
+        let earliest = starts.iter().map(Start::read_after).min().unwrap_or(Moment(i64::MIN));
+        let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &all, earliest)?;
         for (setup, start) in members.iter().zip(&starts) {
             let after = start.read_after();
             let meters: BTreeSet<MeterId> = setup.meters().collect();
-            let by_meter = stored_rows(&self.lake, &self.files, &self.hot, &self.overrides, &meters, after)?;
-            let rows = by_meter.into_values().flatten();
-            let mut rows: Vec<StoredRow> = truth(rows, &self.corrections, &meters, after);
+            let rows = meters.iter().filter_map(|meter| by_meter.get(meter)).flatten().copied();
+            let mut rows: Vec<StoredRow> =
+                truth(rows.filter(|row| row.time > after), &self.corrections, &meters, after);
             rows.retain(|row| !matches!(row.verdict, Verdict::Duplicate | Verdict::Pending));
             rows_of.push(rows);
         }

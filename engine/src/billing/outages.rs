@@ -3,6 +3,7 @@
 //! An outage is a run of valid zeros (domain.md, 3): what an interval around it measured flowed outside it. Readings that
 //! carry a voltage of zero need no statement: the register beside it stands still, which says the same.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::gap::Outage;
@@ -11,7 +12,7 @@ use kernel::time::Moment;
 use sqlx::Row as _;
 
 use super::adjustments::{Cause, Origin};
-use super::periods::{Refused, because};
+use super::error::BillingError;
 use super::writer::Writer;
 use crate::book::chain::{self, Entry};
 use crate::book::{BookError, Tx};
@@ -30,58 +31,83 @@ pub struct StateOutage {
     pub actor: String,
 }
 
+/// What became of each outage of a list: its number, or why it is not recorded.
+pub type Stated = Vec<Result<i64, String>>;
+
 impl Writer {
-    /// Records an outage, or withdraws one; gives its number. Said twice it is the same outage.
+    /// Records outages, or withdraws them, in one change; gives the number of each, or why it is refused. Said twice it is
+    /// the same outage.
     ///
     /// In open months the difference is charged at once; in closed ones it becomes adjustments.
     ///
     /// # Errors
-    /// [`Refused`]; nothing was changed.
-    pub(crate) async fn state_outage(&mut self, asked: &StateOutage) -> Result<(i64, Arc<Registry>), Refused> {
+    /// [`BillingError`]; nothing was changed.
+    pub(crate) async fn state_outages(
+        &mut self,
+        asked: &[StateOutage],
+    ) -> Result<(Stated, Arc<Registry>), BillingError> {
         let now = self.clock.now();
         self.close_ended(now).await?;
-        self.check_outage(asked, now)?;
         let mut tx = self.book.begin().await?;
-        let id = match (known(&mut tx, &asked.outage).await?, asked.withdraw) {
-            (Some(id), false) => return Ok((id, Arc::clone(&self.registry))),
-            (None, false) => record(&mut tx, asked, now).await?,
-            (Some(id), true) => withdraw(&mut tx, id, asked, now).await?,
-            (None, true) => {
-                return because(
-                    "no outage of this meter has that beginning and end: `meterledger sql \"SELECT * FROM outages\"` lists them",
-                );
+        let mut stated = Stated::with_capacity(asked.len());
+        let mut dirty: BTreeMap<ServicePointId, Moment> = BTreeMap::new();
+        let mut origin = None;
+        for asked in asked {
+            let done = match self.check_outage(asked, now) {
+                Err(why) => Err(why),
+                Ok(()) => match (known(&mut tx, &asked.outage).await?, asked.withdraw) {
+                    (Some(id), false) => {
+                        stated.push(Ok(id));
+                        continue;
+                    }
+                    (None, false) => Ok(record(&mut tx, asked, now).await?),
+                    (Some(id), true) => Ok(withdraw(&mut tx, id, asked, now).await?),
+                    (None, true) => {
+                        Err("no outage of this meter has that beginning and end: `meterledger sql \"SELECT * \
+                                         FROM outages\"` lists them"
+                            .to_owned())
+                    }
+                },
+            };
+            if let Ok(id) = done {
+                for point in self.registry.points_of(asked.outage.meter) {
+                    let since = dirty.entry(*point).or_insert(asked.outage.from);
+                    *since = asked.outage.from.min(*since);
+                }
+                let what = if asked.withdraw { "withdrawn" } else { "recorded" };
+                let detail = format!("outage {id} {what}: {}", asked.reason);
+                origin.get_or_insert(Origin { cause: Cause::Correction, actor: asked.actor.clone(), detail });
             }
-        };
-        let points = self.registry.points_of(asked.outage.meter);
-        let dirty: Vec<(ServicePointId, Moment)> = points.iter().map(|point| (*point, asked.outage.from)).collect();
-        let what = if asked.withdraw { "withdrawn" } else { "recorded" };
-        let detail = format!("outage {id} {what}: {}", asked.reason);
-        let origin = Origin { cause: Cause::Correction, actor: asked.actor.clone(), detail };
-        self.adopt_registry(&mut tx, &dirty, now, origin).await?;
-        self.settle_change(tx).await?;
-        Ok((id, Arc::clone(&self.registry)))
+            stated.push(done);
+        }
+        if let Some(origin) = origin {
+            let dirty: Vec<(ServicePointId, Moment)> = dirty.into_iter().collect();
+            self.adopt_registry(&mut tx, &dirty, now, origin).await?;
+            self.settle_change(tx).await?;
+        }
+        Ok((stated, Arc::clone(&self.registry)))
     }
 
-    fn check_outage(&self, asked: &StateOutage, now: Moment) -> Result<(), Refused> {
+    fn check_outage(&self, asked: &StateOutage, now: Moment) -> Result<(), String> {
         let Outage { meter, from, to } = asked.outage;
-        let Some(known) = self.registry.meter(meter) else { return because("there is no such meter") };
+        let Some(known) = self.registry.meter(meter) else { return Err("there is no such meter".to_owned()) };
         if asked.reason.trim().is_empty() {
-            return because("an outage needs a reason: write --reason \"...\"; it is kept for ever");
+            return Err("an outage needs a reason: write --reason \"...\"; it is kept for ever".to_owned());
         }
         if from >= to {
-            return because(format!(
+            return Err(format!(
                 "the outage begins at {from}, which is not before its end {to}: check --from and --to"
             ));
         }
         if to > now {
-            return because(format!("{to} is in the future: state the outage when the supply is back"));
+            return Err(format!("{to} is in the future: state the outage when the supply is back"));
         }
         let holds = self
             .registry
             .epochs_of(meter)
             .any(|epoch| epoch.valid_from < to && epoch.valid_to.is_none_or(|end| from < end));
         if !holds {
-            return because(format!(
+            return Err(format!(
                 "meter {} was not installed between {from} and {to}: check the meter and the times",
                 known.serial
             ));

@@ -31,6 +31,12 @@ impl Setup {
         self.pool.as_ref().map_or_else(|| vec![self.id], |pool| pool.as_ref().clone())
     }
 
+    /// How many service points those are.
+    #[must_use]
+    pub fn pool_size(&self) -> usize {
+        self.pool.as_ref().map_or(1, |pool| pool.len())
+    }
+
     /// Whether a local day lies in a closed month.
     #[must_use]
     pub fn is_closed(&self, date: LocalDate) -> bool {

@@ -19,6 +19,7 @@ use sqlx::Row as _;
 use wal::clock::Clock;
 
 use super::adjustments::{AdjustmentWrites, Adjustments, Decision, Origin, Place, SetApart};
+use super::anew::at_once;
 use super::charging::Charging;
 use super::corrections::Corrections;
 use super::error::BillingError;
@@ -431,7 +432,9 @@ impl Writer {
         };
         let late: BTreeSet<ServicePointId> = late.iter().map(led_by).collect();
         let late: Vec<ServicePointId> = late.into_iter().collect();
-        for some in late.chunks(TASKS_AT_ONCE) {
+        let members_of = |id: &ServicePointId| self.pricing.points.get(id).map_or(1, |point| point.setup.pool_size());
+        let late = at_once(late, members_of);
+        for some in &late {
             let mut work = Vec::new();
             for id in some {
                 let Some(members) = self.pricing.points.get(id).map(|point| point.setup.members()) else { continue };
@@ -523,9 +526,9 @@ impl Writer {
         let charged_after = leader.begins_before(first);
         let mut starts = Vec::with_capacity(setups.len());
         for setup in setups {
-            // Nothing can have been judged before the first installation.
+            // Nothing can have been judged before the first installation; at its beginning a reading may have opened it.
             let begins = setup.epochs.iter().map(|epoch| epoch.valid_from).min();
-            let mut start = match begins.is_none_or(|begins| begins >= charged_after) {
+            let mut start = match begins.is_none_or(|begins| begins > charged_after) {
                 true => Start::new((PointState::default(), charged_after), None),
                 false => self.start_before(setup.id, setup, charged_after.plus(1)).await?,
             };

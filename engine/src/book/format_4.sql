@@ -2,5 +2,6 @@
 -- When you change this file, also change query/columns.rs.
 
 -- Pooled tiers ---------------------------------------------------------------------------------------------------------
--- Accounts whose service points of one utility share one tier counter, from their first contract on. It never changes.
+-- Accounts whose service points of one utility share one tier counter, It never changes
+-- once such an account pays for something.
 CREATE TABLE pooled_accounts (id BIGINT PRIMARY KEY);

@@ -18,6 +18,8 @@ use crate::node::Node;
 
 /// How long before a month its opening reading may lie.
 const READING_BEFORE: i64 = 40 * DAY;
+/// How many spans one statement of SQL lists.
+const SPANS_AT_ONCE: usize = 500;
 
 /// An account's statement, ready to be shown.
 pub(super) struct Page<'a> {
@@ -129,21 +131,19 @@ async fn readings(
         let Some(month) = site.span(month) else { continue };
         let points = registry.service_points().filter(|point| point.site == site.id);
         let spans: Vec<Span<'_>> = points.flat_map(|point| spans(registry, point, &accounts, month)).collect();
-        if spans.is_empty() {
-            continue;
-        }
-        let table = node.query.query(&question(&spans)).await.map_err(failed)?;
-        for batch in &table.batches {
-            let number = |column: usize, row: usize| batch.column(column).as_primitive::<Int64Type>().value(row);
-            let time = |column: usize, row: usize| {
-                Moment(batch.column(column).as_primitive::<TimestampMicrosecondType>().value(row))
-            };
-            for row in 0..batch.num_rows() {
-                let Some(span) = usize::try_from(number(0, row)).ok().and_then(|place| spans.get(place)) else {
-                    continue;
+        for spans in spans.chunks(SPANS_AT_ONCE) {
+            let table = node.query.query(&question(spans)).await.map_err(failed)?;
+            for batch in &table.batches {
+                let number = |column: usize, row: usize| batch.column(column).as_primitive::<Int64Type>().value(row);
+                let time = |column: usize, row: usize| {
+                    Moment(batch.column(column).as_primitive::<TimestampMicrosecondType>().value(row))
                 };
-                let (from, to) = ((time(1, row), number(2, row)), (time(3, row), number(4, row)));
-                all.entry(span.account).or_default().push(span.reading(registry, site, from, to));
+                for row in 0..batch.num_rows() {
+                    let span = usize::try_from(number(0, row)).ok().and_then(|place| spans.get(place));
+                    let Some(span) = span else { continue };
+                    let (from, to) = ((time(1, row), number(2, row)), (time(3, row), number(4, row)));
+                    all.entry(span.account).or_default().push(span.reading(registry, site, from, to));
+                }
             }
         }
     }
@@ -179,10 +179,11 @@ fn spans<'a>(
 /// The first and the last accepted register of each span, with their times: the last before it, where its installation has
 /// one, and the last within it.
 fn question(spans: &[Span<'_>]) -> String {
+    let quoted = |meter: &Meter| format!("'{}'", meter.serial.replace('\'', "''"));
+    let serials: BTreeSet<String> = spans.iter().map(|span| quoted(span.meter)).collect();
     let rows = spans.iter().enumerate().map(|(place, Span { epoch, meter, from, to, .. })| {
         let earliest = epoch.valid_from.max(from.plus(-READING_BEFORE));
-        let serial = meter.serial.replace('\'', "''");
-        format!("({place}, '{serial}', TIMESTAMP '{earliest}', TIMESTAMP '{from}', TIMESTAMP '{to}')")
+        format!("({place}, {}, TIMESTAMP '{earliest}', TIMESTAMP '{from}', TIMESTAMP '{to}')", quoted(meter))
     });
     let all = |time: fn(&Span<'_>) -> Moment| spans.iter().map(time);
     let least = all(|span| span.from.plus(-READING_BEFORE)).min().unwrap_or(Moment(0));
@@ -190,14 +191,15 @@ fn question(spans: &[Span<'_>]) -> String {
     format!(
         "WITH s (span, meter, earliest, begins, ends) AS (VALUES {}), \
          r AS (SELECT s.span, s.begins, r.time, r.register_count FROM s JOIN readings AS r ON r.meter = s.meter \
-         WHERE r.verdict IN ('accepted', 'opening') AND r.kind = 'register' \
+         WHERE r.meter IN ({}) AND r.verdict IN ('accepted', 'opening') AND r.kind = 'register' \
          AND r.time >= TIMESTAMP '{least}' AND r.time <= TIMESTAMP '{most}' AND r.time >= s.earliest AND r.time <= s.ends), \
          b AS (SELECT span, begins, coalesce(max(CASE WHEN time <= begins THEN time END), min(time)) AS first, \
          max(time) AS last FROM r GROUP BY span, begins) \
          SELECT b.span, b.first, f.register_count, b.last, l.register_count \
          FROM b JOIN r AS f ON f.span = b.span AND f.time = b.first JOIN r AS l ON l.span = b.span AND l.time = b.last \
          WHERE b.last > b.begins ORDER BY b.span",
-        rows.collect::<Vec<_>>().join(", ")
+        rows.collect::<Vec<_>>().join(", "),
+        serials.into_iter().collect::<Vec<_>>().join(", ")
     )
 }
 

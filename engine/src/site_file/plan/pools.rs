@@ -69,14 +69,21 @@ impl Planner<'_> {
         }
     }
 
-    /// What the book has of an account's contracts that ended, where the file says nothing else of their time.
+    /// What the book has of an account's contracts that ended, or that another contract of the file ends, where the file says
+    /// nothing else of their time.
     fn ended_members(&self, item: &AccountItem) -> Vec<(Utility, &str, Agreed, Span)> {
         let mut members = Vec::new();
         let Some(account) = self.registry.account_named(&item.name) else { return members };
         for point in self.registry.points_of_account(account.id) {
-            for held in point.contracts.iter().filter(|held| held.account == account.id && held.valid_to.is_some()) {
-                let span = (held.valid_from, held.valid_to);
-                let said = self.file.points.iter().filter(|other| other.name == point.name).any(|other| {
+            let items = || self.file.points.iter().filter(|other| other.name == point.name);
+            let begins = |other: &PointItem| -> Vec<Moment> {
+                (0..other.contracts.len()).map(|place| self.begins(other, Some(point), place)).collect()
+            };
+            for held in point.contracts.iter().filter(|held| held.account == account.id) {
+                let followed = || items().flat_map(begins).filter(|begun| *begun > held.valid_from).min();
+                let Some(end) = held.valid_to.or_else(followed) else { continue };
+                let span = (held.valid_from, Some(end));
+                let said = items().any(|other| {
                     (0..other.contracts.len()).any(|place| {
                         let until = other.contracts[place].until;
                         let until = until.or(self.next_begins(other, Some(point), place));
