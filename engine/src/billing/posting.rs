@@ -93,7 +93,7 @@ pub fn post(
     let mut taken: Vec<(ServicePointId, Utility, LineKey, Sum)> = Vec::new();
     for (id, ended) in complete {
         let Some(point) = points.get_mut(&id) else { continue };
-        let utility = point.setup.utility;
+        let Some(utility) = registry.service_point(id).map(|known| known.utility) else { continue };
         point.lines.all().retain(|line| {
             let key = line.key;
             let end = ended.iter().find(|(account, date, _)| (*account, *date) == (key.account, key.date));

@@ -167,11 +167,12 @@ impl Pricing {
     /// those that the book holds as not posted.
     pub fn set_apart_closed(&mut self) -> (SetApart, Vec<(ServicePointId, LineKey)>) {
         let (mut apart, mut stored) = (SetApart::new(), Vec::new());
-        let Pricing { points, wallets, .. } = self;
+        let Pricing { points, wallets, registry, .. } = self;
         for point in points.iter_mut().filter(|point| point.changed) {
             let before = point.news.as_mut().map(|news| std::mem::take(&mut news.before)).unwrap_or_default();
             let Some(closed) = point.setup.closed_through else { continue };
-            let (id, utility) = (point.id, point.setup.utility);
+            let id = point.id;
+            let Some(utility) = registry.service_point(id).map(|known| known.utility) else { continue };
             point.lines.all().retain(|line| {
                 let key = line.key;
                 let month = key.date.month();

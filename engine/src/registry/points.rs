@@ -191,7 +191,7 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
         }
         let outages = outages_of(&outages, &epochs);
         let (site, closed_through) = (site.id, site.closed_through);
-        let setup = Arc::new(Setup { id, utility, epochs, terms, site, closed_through, outages, pool: None });
+        let setup = Arc::new(Setup { id, epochs, terms, site, closed_through, outages, pool: None });
         let name = line.get("name")?;
         let unit = line.word("unit", Unit::parse)?;
         let location = line.optional_id("location_id")?.map(LocationId);

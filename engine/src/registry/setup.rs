@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kernel::epoch::Epoch;
 use kernel::few::Few;
 use kernel::gap::Outage;
-use kernel::id::{ServicePointId, SiteId, Utility};
+use kernel::id::{ServicePointId, SiteId};
 use kernel::rate::Terms;
 use kernel::time::LocalMonth;
 
@@ -14,8 +14,6 @@ use kernel::time::LocalMonth;
 pub struct Setup {
     /// Which.
     pub id: ServicePointId,
-    /// What is delivered.
-    pub utility: Utility,
     /// Its installations, by `valid_from`, without overlaps.
     pub epochs: Few<Epoch>,
     /// Contracts, tariffs, local days, day types.

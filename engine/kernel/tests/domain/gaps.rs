@@ -51,3 +51,10 @@ fn a_gap_is_allocated_only_where_it_crosses_a_price_and_an_outage_of_any_length_
         assert_eq!(outcome.quantity(), counts * 10, "{from} to {to}");
     }
 }
+
+/// They stand in the table `divided_intervals` and in reports.
+#[test]
+fn allocations_go_by_the_names_of_the_specification() {
+    let named = [Allocation::Measured, Allocation::Linear, Allocation::Profile].map(Allocation::name);
+    assert_eq!(named, ["measured", "linear", "profile"]);
+}
