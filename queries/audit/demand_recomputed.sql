@@ -26,6 +26,12 @@ contracts AS (
     FROM book.contracts AS c
     JOIN book.service_points AS p ON p.id = c.service_point_id
     WHERE c.superseded_at IS NULL AND c.service_point_id NOT IN (SELECT service_point_id FROM book.epochs WHERE converts)
+        -- Where a tariff with such a component ever holds.
+        AND c.service_point_id IN (
+            SELECT h.service_point_id
+            FROM book.contracts AS h
+            JOIN book.tariff_versions AS v ON v.tariff_id = h.tariff_id
+            WHERE v.id IN (SELECT tariff_version_id FROM book.component_demands))
 ),
 asking AS (
     SELECT

@@ -23,13 +23,28 @@ closed AS (
     SELECT site_id, min(local_month) AS since, max(local_month) AS through FROM book.periods WHERE state = 'closed' GROUP BY site_id
 ),
 decided AS (SELECT DISTINCT account_id, local_month FROM book.adjustments WHERE state IN ('pending', 'rejected')),
+-- Where such a tariff ever holds, and the sources that the contracts there name.
+concerned AS (
+    SELECT DISTINCT c.service_point_id
+    FROM book.contracts AS c
+    JOIN book.tariff_versions AS v ON v.tariff_id = c.tariff_id
+    WHERE v.id IN (SELECT tariff_version_id FROM book.derived_tiers)
+),
+reached AS (
+    SELECT service_point_id FROM concerned
+    UNION
+    SELECT CAST(f.value AS INT)
+    FROM book.contract_facts AS f
+    JOIN book.contracts AS c ON c.id = f.contract_id
+    WHERE f.kind = 'source' AND c.service_point_id IN (SELECT service_point_id FROM concerned)
+),
 contracts AS (
     SELECT
         c.id, c.service_point_id, p.site_id, c.account_id, c.tariff_id, CAST(c.valid_from AS BIGINT) AS valid_from,
         coalesce(CAST(c.valid_to AS BIGINT), 9223372036854775807) AS valid_to
     FROM book.contracts AS c
     JOIN book.service_points AS p ON p.id = c.service_point_id
-    WHERE c.superseded_at IS NULL
+    WHERE c.superseded_at IS NULL AND c.service_point_id IN (SELECT service_point_id FROM reached)
 ),
 days AS (
     SELECT
@@ -86,6 +101,7 @@ lines AS (
         service_point_id, account_id, local_date, component, tier, tariff_version_id, quantity, amount,
         CAST(date_part('year', local_date) * 12 + date_part('month', local_date) - 1 AS BIGINT) AS local_month
     FROM lake.charges
+    WHERE service_point_id IN (SELECT service_point_id FROM reached)
 ),
 -- Of its own use what was charged under the version; of another's its own there, or whoever's on the days.
 volumes AS (
@@ -149,11 +165,16 @@ expected AS (
 ),
 charged AS (
     SELECT
-        l.service_point_id, l.account_id, l.local_month, l.component, l.tariff_version_id, l.tier,
-        sum(CAST(l.quantity AS DECIMAL(19, 0))) AS quantity, sum(l.amount) AS amount
-    FROM (SELECT DISTINCT tariff_version_id, component FROM book.derived_tiers) AS t
-    JOIN lines AS l ON l.tariff_version_id = t.tariff_version_id AND l.component = t.component
-    GROUP BY l.service_point_id, l.account_id, l.local_month, l.component, l.tariff_version_id, l.tier
+        service_point_id, account_id, local_month, component, tariff_version_id, tier,
+        sum(CAST(quantity AS DECIMAL(19, 0))) AS quantity, sum(amount) AS amount
+    FROM (
+        SELECT
+            l.service_point_id, l.account_id, l.component, l.tariff_version_id, l.tier, l.quantity, l.amount,
+            CAST(date_part('year', l.local_date) * 12 + date_part('month', l.local_date) - 1 AS BIGINT) AS local_month
+        FROM (SELECT DISTINCT tariff_version_id, component FROM book.derived_tiers) AS t
+        JOIN lake.charges AS l ON l.tariff_version_id = t.tariff_version_id AND l.component = t.component
+    )
+    GROUP BY service_point_id, account_id, local_month, component, tariff_version_id, tier
 ),
 compared AS (
     SELECT

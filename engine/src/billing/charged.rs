@@ -6,6 +6,7 @@ use std::path::Path;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use futures::TryStreamExt as _;
 use kernel::id::{AccountId, ServicePointId, TariffVersionId};
 use kernel::money::{Amount, Quantity};
 use kernel::time::{LocalDate, LocalMonth};
@@ -72,7 +73,8 @@ pub async fn for_each_posted(
         }
     };
     let sql = "SELECT id, lines FROM posted_lines ORDER BY id";
-    for row in sqlx::query(sql).fetch_all(&mut *connection).await.map_err(BookError::from)? {
+    let mut rows = sqlx::query(sql).fetch(&mut *connection);
+    while let Some(row) = rows.try_next().await.map_err(BookError::from)? {
         let id: i64 = row.try_get(0).map_err(BookError::from)?;
         let some = packed::unpack(row.try_get(1).map_err(BookError::from)?);
         for line in some.ok_or_else(|| malformed(format!("posted_lines {id}: its lines are damaged")))? {
@@ -88,8 +90,10 @@ pub async fn for_each_posted(
             give(ChargedLine { point: ServicePointId(line.service_point), key, transfer: line.transfer, sum });
         }
     }
+    drop(rows);
+    let holds = |least, most| points.range(ServicePointId(least)..=ServicePointId(most)).next().is_some();
     for file in files.iter().filter(|file| file.table == "charges" && months.contains(&file.month)) {
-        for_each_batch(root, &file.path, |batch| lines_of(batch, &mut give))?;
+        for_each_batch(root, &file.path, holds, |batch| lines_of(batch, &mut give))?;
     }
     Ok(())
 }

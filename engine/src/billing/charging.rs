@@ -141,16 +141,11 @@ impl Writer {
 
     /// Whether everything that an account owes for a month is charged.
     pub(super) fn is_final(&self, of: AccountMonth) -> bool {
-        let site = self.registry.service_point(of.point).and_then(|point| self.registry.site(point.site));
-        let Some(site) = site else { return false };
-        let closed = site.closed_through.is_some_and(|closed| of.month <= closed);
-        let ended = self.registry.account(of.account).is_some_and(|account| account.has_ended(self.clock.now()));
-        closed || ended || self.closing == Some((site.id, of.month))
+        super::ground::is_final(&self.registry, of, self.clock.now(), self.closing)
     }
 
     /// The accounts that ever paid at a service point.
     pub(super) fn payers(&self, point: ServicePointId) -> BTreeSet<AccountId> {
-        let contracts = self.registry.service_point(point).into_iter().flat_map(|point| &point.contracts);
-        contracts.map(|contract| contract.account).collect()
+        super::ground::payers(&self.registry, point)
     }
 }

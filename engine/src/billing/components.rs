@@ -15,20 +15,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::component::bill::bill;
+use kernel::component::demand::{Maxima, Window};
 use kernel::component::line::{Effect, Line, Measure, Standing, Why};
 use kernel::component::month::DayRun;
 use kernel::component::{Charge, Component};
 use kernel::id::{AccountId, ServicePointId, TariffVersionId};
-use kernel::money::Quantity;
 use kernel::time::{LocalDate, LocalMonth};
 
 use super::charged::{for_each_line, for_each_posted};
-use super::component_facts::{self, AccountMonth, Charged, of_point};
+use super::component_facts::{self, AccountMonth, Charged};
 use super::error::BillingError;
-use super::lines::{LineKey, Sum};
+use super::ground::{Demand, with_sources, worked_out};
 use super::names::ComponentName;
-use super::rerate::{Sums, difference};
+use super::rerate::Sums;
 use super::writer::Writer;
 use crate::rating::compare::PointDifference;
 use crate::registry::Registry;
@@ -48,25 +47,6 @@ pub struct ComponentLine {
 pub(super) fn component_of(registry: &Registry, version: TariffVersionId, name: ComponentName) -> Option<&Component> {
     let (_, version) = registry.version(version)?;
     version.components.iter().find(|component| component.name == name.as_str())
-}
-
-/// How much of what a line is for: units, kW; nothing where it is a share of money.
-fn quantity_of(measure: Measure) -> Quantity {
-    match measure {
-        Measure::Units { quantity, .. } | Measure::Days { quantity, .. } => quantity,
-        Measure::Share { .. } | Measure::Within { .. } | Measure::Difference { .. } => Quantity::ZERO,
-    }
-}
-
-fn key_of(account: AccountId, date: LocalDate, line: &Line) -> LineKey {
-    LineKey {
-        account,
-        date,
-        version: line.version,
-        band: line.band.map_or(0, |band| band as u8),
-        tier: line.tier.unwrap_or(0),
-        component: ComponentName::of(&line.component),
-    }
 }
 
 impl Writer {
@@ -91,21 +71,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Some service points, and those on whose use their charges rest.
-    fn with_sources(&self, points: &BTreeSet<ServicePointId>) -> BTreeSet<ServicePointId> {
-        let contracts =
-            points.iter().filter_map(|id| self.registry.service_point(*id)).flat_map(|point| &point.contracts);
-        let sources = contracts.flat_map(|contract| self.registry.facts_of(contract.id).points());
-        points.iter().copied().chain(sources).collect()
-    }
-
     /// All lines of a month as they are in memory and book together; adjustments that wait count as approved.
     pub(super) async fn charged(
         &mut self,
         points: &BTreeSet<ServicePointId>,
         month: LocalMonth,
     ) -> Result<Charged, BillingError> {
-        let points = self.with_sources(points);
+        let points = with_sources(&self.registry, points);
         let mut charged = Charged::new();
         let mut snapshot = self.book.snapshot().await?;
         for_each_posted(&mut snapshot, &self.lake, &self.files, &points, month..=month, |line| {
@@ -127,66 +99,40 @@ impl Writer {
     }
 
     /// What is to be charged more at a service point, and what those lines cost before.
-    pub(super) async fn component_difference(
+    async fn component_difference(
         &self,
         point: ServicePointId,
         month: LocalMonth,
         charged: &Charged,
     ) -> Result<(Sums, Sums), BillingError> {
-        let mut target = Sums::new();
-        for account in self.payers(point) {
-            let of = AccountMonth { point, account, month };
-            if !self.is_final(of) {
-                continue;
-            }
-            for ComponentLine { date, line, .. } in self.worked_out(of, charged, true).await? {
-                let sum = Sum { quantity: quantity_of(line.measure), amount: line.amount };
-                if line.effect == Effect::Added && line.why != Why::Days {
-                    target.entry(key_of(account, date, &line)).or_default().add(sum);
-                }
-            }
-        }
-        target.retain(|_, sum| !sum.is_zero());
-        let monthly = |key: &LineKey| {
-            let component = component_of(&self.registry, key.version, key.component);
-            key.component != ComponentName::ENERGY && !component.is_some_and(|component| component.charge.is_fixed())
-        };
-        let current = of_point(charged, point).filter(|(key, _)| monthly(key));
-        let current: Sums = current.map(|(key, sum)| (*key, *sum)).collect();
-        let difference = difference(&current, target);
-        let before = current.into_iter().filter(|(key, _)| difference.contains_key(key)).collect();
-        Ok((difference, before))
+        let demand = self.demand(point, month, charged).await?;
+        self.ground([point]).component_difference(point, month, charged, &demand)
     }
 
-    /// All lines of an account's month at a service point, fixed charges included.
-    async fn worked_out(
+    /// The maxima that a month asks for at a service point, of those for whom it is final.
+    pub(super) async fn demand(
         &self,
-        of: AccountMonth,
+        point: ServicePointId,
+        month: LocalMonth,
         charged: &Charged,
-        closed: bool,
-    ) -> Result<Vec<ComponentLine>, BillingError> {
-        let Some(terms) = self.registry.terms(of.point) else { return Ok(Vec::new()) };
-        let Some(segments) = component_facts::segments(&self.registry, terms, charged, of) else {
+    ) -> Result<Demand, BillingError> {
+        let mut demand = Demand::new();
+        for account in self.payers(point) {
+            let of = AccountMonth { point, account, month };
+            if self.is_final(of) {
+                demand.insert(of, self.maxima_asked(of, charged).await?);
+            }
+        }
+        Ok(demand)
+    }
+
+    /// The maxima that an account's month asks for.
+    async fn maxima_asked(&self, of: AccountMonth, charged: &Charged) -> Result<Vec<(Window, Maxima)>, BillingError> {
+        let Some(terms) = self.registry.terms(of.point).filter(|_| self.measures_demand(of.point)) else {
             return Ok(Vec::new());
         };
-        let maxima = self.maxima(of, &component_facts::windows_of(&segments)).await?.maxima;
-        let last = |days: DayRun| days.first.plus(i32::from(days.count.max(1)) - 1);
-        let dates: BTreeMap<TariffVersionId, LocalDate> =
-            segments.iter().map(|segment| (segment.version.id, last(segment.days))).collect();
-        let facts = component_facts::facts(&self.registry, charged, of, segments, maxima, closed);
-        let lines = bill(&facts).map_err(|fault| BillingError::Components {
-            point: of.point,
-            account: of.account,
-            month: of.month,
-            fault,
-        })?;
-        let standing = if closed { Standing::Final } else { Standing::Forecast };
-        let dated = lines.into_iter().map(|line| {
-            let date = dates.get(&line.version).copied().unwrap_or(of.month.first_day());
-            let standing = if line.why == Why::Days { Standing::Final } else { standing };
-            ComponentLine { point: of.point, date, line: Line { standing, ..line } }
-        });
-        Ok(dated.collect())
+        let segments = component_facts::segments(&self.registry, terms, charged, of).unwrap_or_default();
+        Ok(self.maxima(of, &component_facts::windows_of(&segments)).await?.maxima)
     }
 
     /// What the components of an account's month come to by what the book says: charged where the month is final, else as
@@ -201,7 +147,7 @@ impl Writer {
         let mut charged = Charged::new();
         if !concerned.is_empty() {
             let mut snapshot = self.book.snapshot().await?;
-            let needed = self.with_sources(&concerned);
+            let needed = with_sources(&self.registry, &concerned);
             for_each_line(&mut snapshot, &self.lake, &self.files, &needed, month..=month, |line| {
                 charged.entry((line.point, line.key)).or_default().add(line.sum);
             })
@@ -210,7 +156,8 @@ impl Writer {
         let mut lines = Vec::new();
         for point in points {
             let of = AccountMonth { point, account, month };
-            lines.extend(self.worked_out(of, &charged, self.is_final(of)).await?);
+            let maxima = self.maxima_asked(of, &charged).await?;
+            lines.extend(worked_out(&self.registry, of, &charged, maxima, self.is_final(of))?);
         }
         Ok(lines)
     }

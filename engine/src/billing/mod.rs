@@ -13,7 +13,7 @@
 //! Modules in reading order: [`hot`] the frames above the lake, [`point`] one service point in memory, [`points`] all of
 //! them, [`lines`] what they add up, [`pricing`] frames to lines ([`calm`] those of pools out of turn), [`rerate`] and [`late`] what comes out of order (`anew` who
 //! comes along), [`corrections`] and [`correct`] what
-//! people say instead, [`outages`] when they say that nothing flowed, [`reprice`] what a re-rate finds and posts (and `recharge`, beside energy), [`posting`]
+//! people say instead, [`outages`] when they say that nothing flowed, [`reprice`] what a re-rate finds and posts (and `recharge`, beside energy, by its `ground`), [`posting`]
 //! lines to transfers, [`adjustments`], [`approval`], [`periods`] and [`statements`] what is closed, [`accrual`],
 //! [`components`], [`charging`], [`component_facts`] and [`maxima`] charges beside energy, [`charged`] what the book and the lake say was charged,
 //! [`settlement`] and [`packed`] what is written,
@@ -41,6 +41,7 @@ pub mod corrections;
 pub mod error;
 pub mod explain;
 pub mod filing;
+mod ground;
 pub mod hot;
 pub mod late;
 pub mod lines;

@@ -21,20 +21,19 @@ impl Setup {
     /// As the kernel takes it.
     #[must_use]
     pub fn point(&self) -> Point<'_> {
-        let outages = self.outages.as_ref().map_or(&[][..], |all| all);
-        Point { epochs: &self.epochs, terms: &self.terms, outages, beside: &[] }
+        Point { epochs: &self.epochs, terms: &self.terms, outages: self.outages(), beside: &[] }
     }
 
     /// All that it is rated together with: itself, where nobody pools.
     #[must_use]
     pub fn members(&self) -> Vec<ServicePointId> {
-        self.pool.as_ref().map_or_else(|| vec![self.id], |pool| pool.as_ref().clone())
+        self.pool().map_or_else(|| vec![self.id], |pool| pool.as_ref().clone())
     }
 
     /// How many service points those are.
     #[must_use]
     pub fn pool_size(&self) -> usize {
-        self.pool.as_ref().map_or(1, |pool| pool.len())
+        self.pool().map_or(1, |pool| pool.len())
     }
 
     /// Whether a local day lies in a closed month.
@@ -233,7 +232,7 @@ impl PointRuntime {
         if (self.state.watermark, self.state.last_meter) >= (Some(row.time), Some(row.meter)) {
             return Step::Late;
         }
-        if self.setup.pool.is_some() {
+        if self.setup.pool().is_some() {
             return self.take_beside(row, beside);
         }
         let news = self.news.get_or_insert_default();

@@ -87,7 +87,7 @@ impl Pricing {
             if let [only] = places
                 && let Some(point) = self.points.get_mut(only)
             {
-                if point.setup.pool.is_some() {
+                if point.setup.pool().is_some() {
                     self.take_beside(*only, |point, beside| {
                         for (at, verdict) in (row..end).zip(&mut verdicts[row..end]) {
                             *verdict = take(point, batch, at, seq, received_at, beside);
@@ -142,7 +142,7 @@ impl Pricing {
 
     /// What the other members of a service point's pool have come to.
     fn beside(&self, setup: &Setup) -> Beside<'_> {
-        let Some(pool) = &setup.pool else { return Beside::NOBODY };
+        let Some(pool) = setup.pool() else { return Beside::NOBODY };
         let others = || pool.iter().filter(|other| **other != setup.id).filter_map(|other| self.points.get(other));
         let closes_at = others().filter_map(PointRuntime::closes_at).min();
         Beside { members: others().collect(), closes_at }
@@ -196,7 +196,7 @@ impl Pricing {
     pub fn close(&mut self, until: Moment) {
         let mut pools: BTreeSet<ServicePointId> = BTreeSet::new();
         for point in self.points.iter_mut() {
-            if let Some(first) = point.setup.pool.as_ref().and_then(|pool| pool.first()) {
+            if let Some(first) = point.setup.pool().and_then(|pool| pool.first()) {
                 if point.ends() {
                     pools.insert(*first);
                 }
@@ -215,7 +215,7 @@ impl Pricing {
 
     /// As [`Pricing::close`], in the order of the ends over all members of a pool. Where one has to wait, so do all after it.
     fn close_pool(&mut self, first: ServicePointId, until: Moment) {
-        let Some(pool) = self.points.get(&first).and_then(|point| point.setup.pool.clone()) else { return };
+        let Some(pool) = self.points.get(&first).and_then(|point| point.setup.pool().cloned()) else { return };
         loop {
             let members = pool.iter().filter_map(|id| self.points.get(id));
             let due = members.filter_map(|member| {

@@ -5,115 +5,93 @@
 //! charged, in the open month too. A forecast is nobody's charge and no difference. What waits for approval counts as approved,
 //! as everywhere; so does what was rejected by itself, without any energy: a person decided that. Together with energy that was
 //! rejected, the ledger is consistent without both.
+//!
+//! As with energy, months are compared aside, each over one snapshot of the book and on all cores, and the writer works out
+//! no more than what differs there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use futures::StreamExt as _;
 use kernel::id::ServicePointId;
-use kernel::time::{LocalDate, LocalMonth};
-use sqlx::Executor as _;
+use kernel::time::{LocalMonth, Moment};
+use sqlx::{Any, AnyConnection, Transaction};
 
-use super::accrual::fixed;
-use super::charged::{ChargedLine, line_of};
-use super::component_facts::{Charged, of_point};
-use super::components::component_of;
+use super::charged::{ChargedLine, for_each_line, line_of};
+use super::component_facts::{AccountMonth, Charged, of_point};
 use super::error::BillingError;
-use super::lines::{ENERGY, LineKey, Sum};
+use super::ground::{Demand, Ground, payers, with_sources};
+use super::lines::Sum;
 use super::names::ComponentName;
-use super::rerate::{Sums, difference};
+use super::periods::Refused;
+use super::point::Setup;
+use super::recovery::lake_files;
+use super::rerate::Sums;
 use super::writer::Writer;
 use crate::book::BookError;
-use crate::rating::Span;
+use crate::engine::{Handle, Stopped};
+use crate::lake::flush::LakeFile;
+use crate::rating::bills::demand as maxima_of;
 use crate::rating::compare::PointDifference;
+use crate::rating::{Pair, Span, rate_span};
+
+impl Ground {
+    /// What differs in a month at some service points.
+    fn differences(
+        &self,
+        points: &BTreeSet<ServicePointId>,
+        month: LocalMonth,
+        span: Span,
+        (charged, rejected): (&Charged, &Charged),
+        demand: &Demand,
+    ) -> Result<Vec<PointDifference>, BillingError> {
+        let mut found = Vec::new();
+        for point in points {
+            let (mut differs, mut before) = self.component_difference(*point, month, charged, demand)?;
+            let (fixed, fixed_before) = self.fixed_difference(*point, month, span, charged);
+            differs.extend(fixed);
+            before.extend(fixed_before);
+            for (key, sum) in of_point(rejected, *point) {
+                if let Some(line) = differs.get_mut(key) {
+                    line.add(Sum { quantity: -sum.quantity, amount: -sum.amount });
+                }
+            }
+            differs.retain(|_, sum| !sum.is_zero());
+            before.retain(|key, _| differs.contains_key(key));
+            if !differs.is_empty() {
+                found.push(PointDifference { id: *point, charged: before, difference: differs });
+            }
+        }
+        Ok(found)
+    }
+}
 
 impl Writer {
-    /// What differs at some service points, on top of differences of energy that are not posted.
+    /// What differs at some service points in some months.
     pub(super) async fn components_of(
         &mut self,
         points: &[ServicePointId],
+        months: &[LocalMonth],
         span: Span,
-        energy: &[PointDifference],
     ) -> Result<Vec<PointDifference>, BillingError> {
         let points: BTreeSet<ServicePointId> = points.iter().copied().collect();
-        let rejected = self.rejected().await?;
+        let ground = self.ground(points.iter().copied());
         let mut found: BTreeMap<ServicePointId, PointDifference> = BTreeMap::new();
-        for month in self.months_of(&points, span) {
-            let mut charged = self.charged(&points, month).await?;
-            let of_month = |key: &LineKey| key.date.month() == month;
-            for point in energy {
-                for (key, sum) in point.difference.iter().filter(|(key, _)| of_month(key)) {
-                    charged.entry((point.id, *key)).or_default().add(*sum);
-                }
-            }
+        for month in months {
+            let charged = self.charged(&points, *month).await?;
+            let rejected = adjusted(&mut *self.book.snapshot().await?, REJECTED, *month).await?;
+            let mut demand = Demand::new();
             for point in &points {
-                let (mut differs, mut before) = self.component_difference(*point, month, &charged).await?;
-                let (fixed, fixed_before) = self.fixed_difference(*point, month, span, &charged);
-                differs.extend(fixed);
-                before.extend(fixed_before);
-                for (key, sum) in of_point(&rejected, *point).filter(|(key, _)| of_month(key)) {
-                    if let Some(line) = differs.get_mut(key) {
-                        line.add(Sum { quantity: -sum.quantity, amount: -sum.amount });
-                    }
-                }
-                differs.retain(|_, sum| !sum.is_zero());
-                before.retain(|key, _| differs.contains_key(key));
-                if !differs.is_empty() {
-                    let nothing = || PointDifference { id: *point, charged: Sums::new(), difference: Sums::new() };
-                    let all = found.entry(*point).or_insert_with(nothing);
-                    all.difference.extend(differs);
-                    all.charged.extend(before);
-                }
+                demand.extend(self.demand(*point, *month, &charged).await?);
+            }
+            for one in ground.differences(&points, *month, span, (&charged, &rejected), &demand)? {
+                let nothing = || PointDifference { id: one.id, charged: Sums::new(), difference: Sums::new() };
+                let all = found.entry(one.id).or_insert_with(nothing);
+                all.difference.extend(one.difference);
+                all.charged.extend(one.charged);
             }
         }
         Ok(found.into_values().collect())
-    }
-
-    /// The months of a span in which one of these service points had a contract, up to this one or the last that is charged.
-    fn months_of(&self, points: &BTreeSet<ServicePointId>, span: Span) -> impl Iterator<Item = LocalMonth> + use<> {
-        let now = self.clock.now();
-        let (mut first, mut last) = (None::<LocalMonth>, None::<LocalMonth>);
-        let through = points.iter().filter_map(|id| self.pricing.accruals.through(*id)).max();
-        for point in points.iter().filter_map(|id| self.registry.service_point(*id)) {
-            let Some(days) = self.registry.site(point.site).map(|site| &site.days) else { continue };
-            let month = |moment| days.at(moment).map(|day| day.date.month());
-            // A contract may be older than the table of days.
-            let table = days.all().first().map(|day| day.date.month());
-            let begins = point.contracts.iter().filter_map(|contract| month(contract.valid_from).or(table)).min();
-            first = first.into_iter().chain(begins).min();
-            last = last.max(month(now));
-        }
-        last = last.max(through.map(LocalDate::month));
-        let bounds = first.zip(last).map(|(first, last)| (first.max(span.first.month()), last.min(span.last.month())));
-        bounds.into_iter().flat_map(|(first, last)| (first.0..=last.0).map(LocalMonth))
-    }
-
-    /// Fixed charges of the days of a span that have been charged, against what their terms say.
-    fn fixed_difference(
-        &self,
-        point: ServicePointId,
-        month: LocalMonth,
-        span: Span,
-        charged: &Charged,
-    ) -> (Sums, Sums) {
-        let (Some(terms), Some(through)) = (self.registry.terms(point), self.pricing.accruals.through(point)) else {
-            return (Sums::new(), Sums::new());
-        };
-        let end = LocalMonth(month.0 + 1).first_day().plus(-1);
-        let (first, last): (LocalDate, LocalDate) =
-            (month.first_day().max(span.first), end.min(span.last).min(through));
-        let is_fixed = |key: &LineKey| {
-            (first..=last).contains(&key.date)
-                && key.component != ComponentName::ENERGY
-                && component_of(&self.registry, key.version, key.component)
-                    .is_some_and(|component| component.charge.is_fixed())
-        };
-        let current: Sums =
-            of_point(charged, point).filter(|(key, _)| is_fixed(key)).map(|(key, sum)| (*key, *sum)).collect();
-        // A clock that was ahead has charged days that have not begun: all of them are taken back, or none.
-        let today = terms.days.at(self.clock.now()).map(|day| day.date);
-        let today = today.filter(|today| span.first <= today.plus(1) && through <= span.last);
-        let differs = difference(&current, fixed(terms, first..=last.min(today.unwrap_or(last))));
-        let before = current.into_iter().filter(|(key, _)| differs.contains_key(key)).collect();
-        (differs, before)
     }
 
     /// Days that have not begun are charged when they end, once what they were charged too early is taken back.
@@ -126,21 +104,127 @@ impl Writer {
             }
         }
     }
+}
 
-    /// Lines of adjustments of components alone that a person rejected.
-    async fn rejected(&self) -> Result<Charged, BillingError> {
-        let sql = "SELECT l.service_point_id, a.account_id, l.local_date, l.band, l.tier, l.tariff_version_id, l.quantity, \
-                   l.amount, l.component FROM adjustment_lines l JOIN adjustments a ON a.id = l.adjustment_id \
-                   WHERE a.state = 'rejected' AND NOT EXISTS (SELECT 1 FROM adjustment_lines e \
-                   WHERE e.adjustment_id = a.id AND e.component = $1)";
-        let rows = self.book.reader().fetch_all(sqlx::query(sql).bind(ENERGY)).await.map_err(BookError::from)?;
-        let mut lines = Charged::new();
-        for row in rows {
-            let name: String = sqlx::Row::try_get(&row, 8).map_err(BookError::from)?;
-            let line = line_of(&row, ComponentName::of(&name), "adjustment_lines.amount")?;
-            let ChargedLine { point, key, sum, .. } = line;
-            lines.entry((point, key)).or_default().add(sum);
-        }
-        Ok(lines)
+impl Handle {
+    /// What differs at some service points in a month as the book has it, on top of differences of energy that are not posted.
+    /// The writer is asked for no more than what holds at the moment.
+    pub(super) async fn components_aside(
+        &self,
+        points: &[ServicePointId],
+        month: LocalMonth,
+        span: Span,
+        energy: &[PointDifference],
+        threads: usize,
+    ) -> Result<Result<Vec<PointDifference>, Refused>, Stopped> {
+        let points: BTreeSet<ServicePointId> = points.iter().copied().collect();
+        let asked = points.clone();
+        let held = self.change(move |writer| {
+            Box::pin(async move {
+                // Its first reading fixes what a snapshot sees.
+                let mut snapshot = writer.book.snapshot().await?;
+                let files = lake_files(&mut snapshot).await?;
+                Ok(((writer.ground(asked), writer.closed_until, snapshot, files), None))
+            })
+        });
+        let (ground, until, snapshot, files) = match held.await? {
+            Ok(held) => held,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let found = self.differences_aside(&points, month, span, energy, (ground, snapshot, files), (until, threads));
+        Ok(found.await.map_err(Refused::from))
     }
+
+    async fn differences_aside(
+        &self,
+        points: &BTreeSet<ServicePointId>,
+        month: LocalMonth,
+        span: Span,
+        energy: &[PointDifference],
+        (ground, mut snapshot, files): (Ground, Transaction<'static, Any>, Vec<LakeFile>),
+        (until, threads): (Moment, usize),
+    ) -> Result<Vec<PointDifference>, BillingError> {
+        let needed = with_sources(&ground.registry, points);
+        let mut charged = adjusted(&mut snapshot, PENDING, month).await?;
+        for_each_line(&mut snapshot, self.lake(), &files, &needed, month..=month, |line| {
+            charged.entry((line.point, line.key)).or_default().add(line.sum);
+        })
+        .await?;
+        for point in energy.iter().filter(|point| needed.contains(&point.id)) {
+            for (key, sum) in point.difference.iter().filter(|(key, _)| key.date.month() == month) {
+                charged.entry((point.id, *key)).or_default().add(*sum);
+            }
+        }
+        let rejected = adjusted(&mut snapshot, REJECTED, month).await?;
+        // Readings are rated from a snapshot of their own.
+        drop(snapshot);
+        let demand = self.demand_aside(&ground, points, month, until, threads).await?;
+        ground.differences(points, month, span, (&charged, &rejected), &demand)
+    }
+
+    /// The maxima that final months ask for, from readings rated aside.
+    async fn demand_aside(
+        &self,
+        ground: &Ground,
+        points: &BTreeSet<ServicePointId>,
+        month: LocalMonth,
+        until: Moment,
+        threads: usize,
+    ) -> Result<Demand, BillingError> {
+        let registry = &ground.registry;
+        let last = LocalMonth(month.0 + 1).first_day().plus(-1);
+        let finals = |point: ServicePointId| {
+            let months = payers(registry, point).into_iter().map(move |account| AccountMonth { point, account, month });
+            months.filter(|of| ground.is_final(*of)).collect::<Vec<_>>()
+        };
+        let measures = |setup: &Setup| {
+            let mut versions = setup.terms.contracts.iter().flat_map(|contract| contract.versions.iter());
+            versions.any(|version| version.components.iter().any(|component| component.charge.window().is_some()))
+        };
+        let setups = points.iter().filter_map(|id| registry.setup(*id)).filter(|setup| measures(setup));
+        let setups = setups.filter(|setup| !finals(setup.id).is_empty());
+        let pairs: Vec<Pair> = setups.map(|setup| Pair { intervals: true, ..Pair::of(Arc::clone(setup)) }).collect();
+        let mut demand = Demand::new();
+        if pairs.is_empty() {
+            return Ok(demand);
+        }
+        let month_alone = Span { first: month.first_day(), last };
+        let mut rated = rate_span(self, pairs, month_alone, until, threads).await?;
+        while let Some(rated) = rated.next().await {
+            let rated = rated?;
+            let Some(setup) = registry.setup(rated.id) else { continue };
+            for of in finals(rated.id) {
+                let measured = maxima_of(registry, setup, &rated.intervals, of);
+                demand.extend(measured.map(|measured| (of, measured.maxima)));
+            }
+        }
+        Ok(demand)
+    }
+}
+
+/// Adjustments that wait; they count as charged.
+const PENDING: &str = "a.state = 'pending'";
+/// Adjustments of components alone that a person rejected.
+const REJECTED: &str = "a.state = 'rejected' AND NOT EXISTS (SELECT 1 FROM adjustment_lines e \
+                        WHERE e.adjustment_id = a.id AND e.component = 'energy')";
+
+/// The lines of some adjustments of a month.
+async fn adjusted(
+    connection: &mut AnyConnection,
+    which: &'static str,
+    month: LocalMonth,
+) -> Result<Charged, BookError> {
+    let sql = format!(
+        "SELECT l.service_point_id, a.account_id, l.local_date, l.band, l.tier, l.tariff_version_id, l.quantity, l.amount, \
+         l.component FROM adjustment_lines l JOIN adjustments a ON a.id = l.adjustment_id \
+         WHERE a.local_month = $1 AND {which}"
+    );
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(i64::from(month.0));
+    let mut lines = Charged::new();
+    for row in query.fetch_all(connection).await? {
+        let name: String = sqlx::Row::try_get(&row, 8)?;
+        let ChargedLine { point, key, sum, .. } = line_of(&row, ComponentName::of(&name), "adjustment_lines.amount")?;
+        lines.entry((point, key)).or_default().add(sum);
+    }
+    Ok(lines)
 }

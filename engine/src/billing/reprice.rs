@@ -7,7 +7,8 @@
 //! is priced as ever and never twice, wherever it is dated. A second run finds nothing.
 //!
 //! Charges beside energy follow (`recharge`): what the energy that differs brings about is shown and posted with it,
-//! and all others of the span's months are worked out once more against what was charged for them.
+//! and all others of the span's months are worked out once more against what was charged for them; aside too, and by the
+//! writer only where something differs and is to be posted, few service points and one month at a visit.
 //!
 //! An open month gets signed, linked differences like those of late readings; a closed one an adjustment, posted at once
 //! within the site's limit, else when another person approves it. While it is being worked out nobody among the accounts is cut.
@@ -17,6 +18,7 @@ use std::sync::{Arc, Weak};
 
 use kernel::id::{AccountId, ServicePointId};
 use kernel::money::Amount;
+use kernel::time::LocalMonth;
 
 use super::adjustments::{Cause, Origin};
 use super::periods::{Refused, because};
@@ -29,8 +31,10 @@ use crate::rating::compare::{Compared, PointDifference, compare};
 use crate::rating::{POINTS_AT_ONCE, Span};
 use crate::registry::Registry;
 
+/// Service points whose charges of a month are held in memory (8,192 x 248 lines x 80 bytes = 160 MB).
+const COMPONENTS_AT_ONCE: usize = 8_192;
 /// Service points whose charges beside energy are worked out in one visit of the writer, which prices nothing meanwhile.
-const COMPONENTS_AT_ONCE: usize = 256;
+const RECHARGED_AT_ONCE: usize = 16;
 /// Threads that the writer itself compares on; it waits meanwhile.
 const WRITER_THREADS: usize = 2;
 
@@ -130,32 +134,82 @@ impl Handle {
                 return Ok(Err(refused));
             }
         }
-        let energy = Arc::new(std::mem::take(&mut repriced.differences));
-        beside.extend(resting_on(&registry, &energy));
+        beside.extend(resting_on(&registry, &repriced.differences));
         let points: Vec<ServicePointId> = beside.into_iter().collect();
-        repriced.differences.extend(energy.iter().cloned());
+        let mut differences = Vec::new();
         for some in points.chunks(COMPONENTS_AT_ONCE) {
-            match self.recharge(some.to_vec(), compared, &energy, order).await? {
-                Ok(found) => repriced.differences.extend(found),
+            // What is posted has followed the energy already.
+            let energy = if order.is_some() { &[] } else { &repriced.differences[..] };
+            match self.recharge(some, compared.span, energy, order, threads).await? {
+                Ok(found) => differences.extend(found),
                 Err(refused) => return Ok(Err(refused)),
             }
         }
+        repriced.differences.append(&mut differences);
         Ok(Ok(repriced))
     }
 
-    /// Charges beside energy. What is posted has followed the energy already: `energy` counts where nothing is.
+    /// Charges beside energy, on top of differences of energy that are not posted.
     async fn recharge(
         &self,
-        points: Vec<ServicePointId>,
-        compared: &Compared,
-        energy: &Arc<Vec<PointDifference>>,
+        points: &[ServicePointId],
+        span: Span,
+        energy: &[PointDifference],
         order: Option<&RerateOrder>,
+        threads: usize,
     ) -> Result<Result<Vec<PointDifference>, Refused>, Stopped> {
-        let (span, energy, order) = (compared.span, Arc::clone(energy), order.cloned());
+        let (months, present) = match self.months_beside(points.to_vec(), span).await? {
+            Ok(months) => months,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let (past, rest) = months.split_at(months.partition_point(|month| *month < present));
+        let mut differences = Vec::new();
+        // Days that have not ended are taken back all at once.
+        for together in past.chunks(1).chain([rest]) {
+            let mut suspects = BTreeSet::new();
+            for month in together {
+                match self.components_aside(points, *month, span, energy, threads).await? {
+                    Ok(found) if order.is_none() => differences.extend(found),
+                    Ok(found) => suspects.extend(found.into_iter().map(|point| point.id)),
+                    Err(refused) => return Ok(Err(refused)),
+                }
+            }
+            let suspects: Vec<ServicePointId> = suspects.into_iter().collect();
+            for some in suspects.chunks(RECHARGED_AT_ONCE) {
+                match self.post_components(some.to_vec(), together.to_vec(), span, order.cloned()).await? {
+                    Ok(found) => differences.extend(found),
+                    Err(refused) => return Ok(Err(refused)),
+                }
+            }
+        }
+        Ok(Ok(differences))
+    }
+
+    /// The months of a span in which some service points had contracts, in order, and the first with days that have not ended.
+    async fn months_beside(
+        &self,
+        points: Vec<ServicePointId>,
+        span: Span,
+    ) -> Result<Result<(Vec<LocalMonth>, LocalMonth), Refused>, Stopped> {
         self.change(move |writer| {
             Box::pin(async move {
-                let energy = if order.is_some() { &[] } else { energy.as_slice() };
-                let found = writer.components_of(&points, span, energy).await?;
+                let ground = writer.ground(points.iter().copied());
+                Ok(((ground.months_of(&points, span).collect(), ground.present_month()), None))
+            })
+        })
+        .await
+    }
+
+    async fn post_components(
+        &self,
+        points: Vec<ServicePointId>,
+        months: Vec<LocalMonth>,
+        span: Span,
+        order: Option<RerateOrder>,
+    ) -> Result<Result<Vec<PointDifference>, Refused>, Stopped> {
+        self.change(move |writer| {
+            Box::pin(async move {
+                let found = writer.components_of(&points, &months, span).await?;
                 Ok((writer.post_differences(found, span, order.as_ref()).await?, None))
             })
         })

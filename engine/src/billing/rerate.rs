@@ -204,28 +204,33 @@ impl<'a> Rater<'a> {
 
 /// Service points that are rated together: the members of a pool, or one that is in none. Each has a sink of its own.
 #[derive(Debug)]
-pub struct Together<'a>(Vec<Rater<'a>>);
+pub struct Together<'a> {
+    raters: Vec<Rater<'a>>,
+    /// No closing count of theirs is due before this moment; none at all, where there is no moment. What has been billed stays
+    /// billed, so that the next one never becomes due earlier.
+    closes_at: Option<Moment>,
+}
 
 impl<'a> Together<'a> {
     /// Goes on from the members' states.
     #[must_use]
     pub fn new(raters: Vec<Rater<'a>>) -> Together<'a> {
-        Together(raters)
+        Together { raters, closes_at: Some(Moment(i64::MIN)) }
     }
 
     /// As [`Rater::take`], for a member. Keys come in the order of event time, and of meters at one moment, over all members.
     pub fn take(&mut self, member: usize, row: &Row, quarantined: bool, sinks: &mut [impl Sink]) -> Option<Verdict> {
-        if let [only] = &mut self.0[..] {
+        if let [only] = &mut self.raters[..] {
             return only.take(row, quarantined, &[], &mut sinks[0]);
         }
-        if row.time > self.0[member].charged_after {
+        if row.time > self.raters[member].charged_after {
             self.close(row.time, sinks);
         }
         self.beside(member, |rater, beside| rater.take(row, quarantined, beside, &mut sinks[member]))
     }
 
     fn beside<T>(&mut self, member: usize, act: impl FnOnce(&mut Rater<'a>, &[&PointState]) -> T) -> T {
-        let (before, rest) = self.0.split_at_mut(member);
+        let (before, rest) = self.raters.split_at_mut(member);
         let (rater, after) = rest.split_at_mut(1);
         let others: Vec<&PointState> = before.iter().chain(&*after).map(Rater::charged).collect();
         act(&mut rater[0], &others)
@@ -233,28 +238,30 @@ impl<'a> Together<'a> {
 
     /// Bills the closing counts that are due, in the order of the ends over all members.
     fn close(&mut self, until: Moment, sinks: &mut [impl Sink]) {
-        let due = |all: &Together<'_>| {
-            let next = |rater: &Rater<'_>| rater.setup.point().closes_next(rater.charged(), until);
-            all.0.iter().enumerate().filter_map(|(member, rater)| Some((next(rater)?, member))).min()
-        };
-        while let Some(((end, _), member)) = due(self) {
-            self.beside(member, |rater, beside| rater.close_next(end, beside, &mut sinks[member]));
+        while self.closes_at.is_some_and(|at| at <= until) {
+            let next = |rater: &Rater<'_>| rater.setup.point().closes_next(rater.charged(), Moment(i64::MAX));
+            let members = self.raters.iter().enumerate();
+            let first = members.filter_map(|(member, rater)| Some((next(rater)?, member))).min();
+            self.closes_at = first.map(|((end, _), _)| end);
+            if let Some(((end, _), member)) = first.filter(|((end, _), _)| *end <= until) {
+                self.beside(member, |rater, beside| rater.close_next(end, beside, &mut sinks[member]));
+            }
         }
     }
 
     /// As [`Rater::is_beyond`], of all members.
     #[must_use]
     pub fn is_beyond(&self, end: Moment, next: Moment) -> bool {
-        self.0.iter().all(|rater| rater.is_beyond(end, next))
+        self.raters.iter().all(|rater| rater.is_beyond(end, next))
     }
 
     /// As [`Rater::finish`], of each member.
     pub fn finish(mut self, until: Moment, sinks: &mut [impl Sink]) -> Vec<(PointState, Checkpoints)> {
-        if self.0.len() > 1 {
-            self.0.iter_mut().for_each(Rater::begin);
+        if self.raters.len() > 1 {
+            self.raters.iter_mut().for_each(Rater::begin);
             self.close(until, sinks);
         }
-        self.0.into_iter().zip(sinks).map(|(rater, sink)| rater.finish(until, sink)).collect()
+        self.raters.into_iter().zip(sinks).map(|(rater, sink)| rater.finish(until, sink)).collect()
     }
 }
 

@@ -427,7 +427,7 @@ impl Writer {
         let late: BTreeSet<ServicePointId> = std::mem::take(&mut self.pricing.late);
         // Those of a pool are rated together, once.
         let led_by = |id: &ServicePointId| {
-            let pool = self.pricing.points.get(id).and_then(|point| point.setup.pool.as_ref());
+            let pool = self.pricing.points.get(id).and_then(|point| point.setup.pool());
             pool.and_then(|pool| pool.first()).copied().unwrap_or(*id)
         };
         let late: BTreeSet<ServicePointId> = late.iter().map(led_by).collect();

@@ -63,13 +63,21 @@ pub fn read_all(root: &Path, path: &str) -> Result<Vec<RecordBatch>, LakeError> 
     reader.collect::<Result<_, _>>().map_err(|source| LakeError::Arrow { path: full, source })
 }
 
-/// Calls `each` for the batches of one file, one at a time in memory.
+/// Calls `each` for the batches of one file, one at a time in memory; without row groups whose identifiers, from the least to
+/// the most, `holds` does not want.
 ///
 /// # Errors
 /// [`LakeError`].
-pub fn for_each_batch(root: &Path, path: &str, mut each: impl FnMut(&RecordBatch)) -> Result<(), LakeError> {
+pub fn for_each_batch(
+    root: &Path,
+    path: &str,
+    holds: impl Fn(u32, u32) -> bool,
+    mut each: impl FnMut(&RecordBatch),
+) -> Result<(), LakeError> {
     let full = root.join(path);
-    for batch in open(root, path)?.build().map_err(LakeError::parquet(&full))? {
+    let builder = open(root, path)?;
+    let wanted = wanted(&builder, holds);
+    for batch in builder.with_row_groups(wanted).build().map_err(LakeError::parquet(&full))? {
         each(&batch.map_err(|source| LakeError::Arrow { path: full.clone(), source })?);
     }
     Ok(())
@@ -86,19 +94,15 @@ pub fn readings_of(
     after: Moment,
 ) -> Result<Vec<StoredRow>, LakeError> {
     let mut rows = Vec::new();
-    let Some((lowest, highest)) = meters.first().zip(meters.last()) else { return Ok(rows) };
+    if meters.is_empty() {
+        return Ok(rows);
+    }
+    let holds = |least, most| meters.range(MeterId(least)..=MeterId(most)).next().is_some();
     let month = utc_month(after.0);
     for file in files.iter().filter(|file| file.table == "readings" && file.month >= month) {
         let full = root.join(&file.path);
         let builder = open(root, &file.path)?;
-        let wanted = builder
-            .metadata()
-            .row_groups()
-            .iter()
-            .enumerate()
-            .filter(|(_, group)| may_hold(group, lowest.0, highest.0))
-            .map(|(index, _)| index)
-            .collect();
+        let wanted = wanted(&builder, holds);
         let reader = builder.with_row_groups(wanted).build().map_err(LakeError::parquet(&full))?;
         for batch in reader {
             let batch = batch.map_err(|source| LakeError::Arrow { path: full.clone(), source })?;
@@ -108,12 +112,19 @@ pub fn readings_of(
     Ok(rows)
 }
 
-/// Whether a row group's meters reach into this range. Without statistics it may.
-fn may_hold(group: &RowGroupMetaData, lowest: u32, highest: u32) -> bool {
+/// The row groups whose identifiers, those of the first column, may be wanted.
+fn wanted(builder: &ParquetRecordBatchReaderBuilder<File>, holds: impl Fn(u32, u32) -> bool) -> Vec<usize> {
+    let groups = builder.metadata().row_groups().iter().enumerate();
+    groups.filter(|(_, group)| may_hold(group, &holds)).map(|(index, _)| index).collect()
+}
+
+/// Whether a row group's identifiers may be wanted. Without statistics they may.
+fn may_hold(group: &RowGroupMetaData, holds: impl Fn(u32, u32) -> bool) -> bool {
     match group.column(0).statistics() {
         Some(Statistics::Int32(range)) => {
-            let least = range.min_opt().is_none_or(|min| i64::from(*min) <= i64::from(highest));
-            least && range.max_opt().is_none_or(|max| i64::from(*max) >= i64::from(lowest))
+            let least = range.min_opt().and_then(|min| u32::try_from(*min).ok()).unwrap_or(0);
+            let most = range.max_opt().and_then(|max| u32::try_from(*max).ok()).unwrap_or(u32::MAX);
+            least > most || holds(least, most)
         }
         _ => true,
     }

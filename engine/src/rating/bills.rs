@@ -222,7 +222,7 @@ impl<'a> Ledger<'a> {
 }
 
 /// The maxima of an account's month, where a component asks for any.
-fn demand(registry: &Registry, setup: &Setup, intervals: &[Interval], of: AccountMonth) -> Option<Measured> {
+pub(crate) fn demand(registry: &Registry, setup: &Setup, intervals: &[Interval], of: AccountMonth) -> Option<Measured> {
     let contracts = contracts_by(registry, &setup.terms, of);
     let components = contracts
         .iter()

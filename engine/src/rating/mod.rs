@@ -6,7 +6,8 @@
 //!
 //! **Memory.** Never all readings: a thread holds one UTC month of [`POINTS_AT_ONCE`] service points (64 x 2,976 readings
 //! of 15 minutes x 48 bytes = 9 MB) and their lines (64 x 365 days x 8 lines x 56 bytes = 10 MB for each year and each of
-//! the two sets of terms). Beside them: an index of the hot rows that are wanted (24 bytes each), the footers of the files
+//! the two sets of terms). A pool is never divided: a thread may hold one of up to 256 service points (37 MB, and 42 MB of lines)
+//! instead. Beside them: an index of the hot rows that are wanted (24 bytes each), the footers of the files
 //! (about 0.1 MB for a million readings), and the few results that nobody has taken yet.
 //!
 //! **Cancelled** by dropping the stream: a thread sees it at its next month.

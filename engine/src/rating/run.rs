@@ -22,7 +22,7 @@ use crate::billing::rerate::{Rater, Sums, Together, Totals, difference};
 use crate::engine::Handle;
 use crate::lake::file::LakeError;
 
-/// Service points that a thread rates together; see the bound in [`crate::rating`].
+/// Service points that a thread rates together, or all members of one pool; see the bound in [`crate::rating`].
 pub const POINTS_AT_ONCE: usize = 64;
 /// Service points that a thread rates together where their intervals are wanted: a year of 15 minutes is 35,040 x 24 bytes =
 /// 0.8 MB of each.

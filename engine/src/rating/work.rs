@@ -64,7 +64,7 @@ impl Pair {
 
     /// The other members of its pool, where it is in one by either set of terms.
     pub(super) fn pool(&self) -> Option<&Arc<Vec<ServicePointId>>> {
-        self.new.pool.as_ref().or_else(|| self.old.as_ref()?.pool.as_ref())
+        self.new.pool().or_else(|| self.old.as_ref()?.pool())
     }
 
     /// Which service point.

@@ -8,7 +8,7 @@ mod conversions;
 mod load;
 mod name;
 mod points;
-mod pools;
+pub(crate) mod pools;
 mod setup;
 mod shared;
 mod table;

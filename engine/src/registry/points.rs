@@ -16,7 +16,7 @@ use kernel::unit::Unit;
 use sqlx::AnyConnection;
 
 use super::load::{Fields as _, each};
-use super::setup::Setup;
+use super::setup::{Rare, Setup};
 use super::table::{Installed, Paid};
 use super::{Contract, LocationId, Registry, ServicePoint, TariffId, conversions, pools};
 use crate::book::pages::Select;
@@ -119,7 +119,7 @@ async fn outages(connection: &mut AnyConnection) -> Result<BTreeMap<MeterId, Vec
 }
 
 /// Those of the meters that were ever installed somewhere, by the beginning; none for nearly all.
-fn outages_of(outages: &BTreeMap<MeterId, Vec<Outage>>, epochs: &[Epoch]) -> Option<Arc<Vec<Outage>>> {
+fn outages_of(outages: &BTreeMap<MeterId, Vec<Outage>>, epochs: &[Epoch]) -> Option<Vec<Outage>> {
     if outages.is_empty() {
         return None;
     }
@@ -128,7 +128,7 @@ fn outages_of(outages: &BTreeMap<MeterId, Vec<Outage>>, epochs: &[Epoch]) -> Opt
     meters.dedup();
     let mut found: Vec<Outage> = meters.iter().filter_map(|meter| outages.get(meter)).flatten().copied().collect();
     found.sort_by_key(|outage| (outage.from, outage.to, outage.meter));
-    (!found.is_empty()).then(|| Arc::new(found))
+    (!found.is_empty()).then_some(found)
 }
 
 /// A tariff's versions as contracts name them, each list once.
@@ -190,8 +190,9 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
             return Err(line.fault("id", "has no calorific value"));
         }
         let outages = outages_of(&outages, &epochs);
+        let rare = outages.map(|outages| Arc::new(Rare { outages, pool: None }));
         let (site, closed_through) = (site.id, site.closed_through);
-        let setup = Arc::new(Setup { id, epochs, terms, site, closed_through, outages, pool: None });
+        let setup = Arc::new(Setup { id, epochs, terms, site, closed_through, rare });
         let name = line.get("name")?;
         let unit = line.word("unit", Unit::parse)?;
         let location = line.optional_id("location_id")?.map(LocationId);
@@ -221,7 +222,8 @@ fn pool(registry: &mut Registry) {
     let pools = pools::of(registry.points.rows().iter(), pooled);
     for (id, pool) in &pools {
         if let Some(point) = registry.points.get_mut(*id) {
-            point.setup = Arc::new(Setup { pool: Some(Arc::clone(pool)), ..Setup::clone(&point.setup) });
+            let rare = Rare { outages: point.setup.outages().to_vec(), pool: Some(Arc::clone(pool)) };
+            point.setup = Arc::new(Setup { rare: Some(Arc::new(rare)), ..Setup::clone(&point.setup) });
         }
     }
     registry.pools = pools;

@@ -7,6 +7,10 @@ use kernel::id::{AccountId, ServicePointId, Utility};
 
 use super::ServicePoint;
 
+/// The most service points in a pool: all of them are rated together, on one thread, with a UTC month of their readings in
+/// memory.
+pub(crate) const MOST: usize = 256;
+
 /// The members of each pool, by identifier; a pool of one is rated as any service point.
 pub(super) type Pools = BTreeMap<ServicePointId, Arc<Vec<ServicePointId>>>;
 

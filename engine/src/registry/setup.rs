@@ -22,8 +22,29 @@ pub struct Setup {
     pub site: SiteId,
     /// The site's last closed month.
     pub closed_through: Option<LocalMonth>,
-    /// When its meters had no supply, by the beginning; none for nearly all.
-    pub outages: Option<Arc<Vec<Outage>>>,
-    /// The service points that it is rated together with, itself among them; none for nearly all.
+    /// What nearly none has.
+    pub rare: Option<Arc<Rare>>,
+}
+
+/// What nearly no service point has.
+#[derive(Clone, Debug, Default)]
+pub struct Rare {
+    /// When its meters had no supply, by the beginning.
+    pub outages: Vec<Outage>,
+    /// The service points that it is rated together with, itself among them.
     pub pool: Option<Arc<Vec<ServicePointId>>>,
+}
+
+impl Setup {
+    /// When its meters had no supply, by the beginning.
+    #[must_use]
+    pub fn outages(&self) -> &[Outage] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.outages)
+    }
+
+    /// The service points that it is rated together with, itself among them; none for nearly all.
+    #[must_use]
+    pub fn pool(&self) -> Option<&Arc<Vec<ServicePointId>>> {
+        self.rare.as_ref()?.pool.as_ref()
+    }
 }

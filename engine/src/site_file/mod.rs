@@ -86,6 +86,7 @@
 //! and leave by their contracts' `from` and `until`, and count for the pool only between. Their contracts name one tariff, and
 //! the same `persons` and `households`, which are those of the pool, not added up. It is said before the account pays for
 //! anything and never changes, so that no month that is over is rated otherwise; another account may pay from a moment on.
+//! A pool is rated as one: at most 256 service points ever share tiers, those included that join them by another account.
 //!
 //! **Registers.** `meter replace`, `meter retype` and `meter reset` (see [`plan_registers`]) change one meter from a moment
 //! on without a site file; an older file is refused afterwards where it says otherwise, and has nothing to change where it

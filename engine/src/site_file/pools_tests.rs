@@ -65,6 +65,31 @@ fn members_of_a_pool_agree_in_tariff_persons_and_households_as_long_as_they_are_
     }
 }
 
+#[test]
+fn a_pool_has_256_service_points_at_most_whoever_joins_them() {
+    let points = |account: &str, numbers: std::ops::Range<usize>| -> String {
+        numbers.map(|number| SECOND.replace("hall/E2", &format!("hall/E{number}")).replace("smith", account)).collect()
+    };
+    let with = |more: &str| pooled().replacen(SECOND, &format!("{SECOND}{more}"), 1);
+    let said = |text: &str| shown(&plan_of(text, &Registry::default(), NOW).err().unwrap_or_default());
+    assert_eq!(said(&with(&points("smith", 3..257))), "", "256 with the first two");
+    let found = said(&with(&points("smith", 3..258)));
+    let expected = "account \"smith\".pooled_tiers: is true, and 257 service points of electricity would share tiers";
+    assert!(found.contains(expected) && found.contains("let several accounts pay"), "{found}");
+    // Two accounts that ever had a member in common are one pool.
+    let both = |common: &str| {
+        let jones = "name = \"jones\"\npooled_tiers = true";
+        let smith = points("smith", 3..200);
+        with(&(smith + &points("jones", 200..300) + common)).replacen("name = \"jones\"", jones, 1)
+    };
+    assert_eq!(said(&both("")), "");
+    let common = "[[service_point]]\nname = \"hall/E300\"\nutility = \"electricity\"\n[[service_point.contract]]\n\
+                  account = \"smith\"\ntariff = \"power\"\nuntil = 2026-06-01\n[[service_point.contract]]\n\
+                  account = \"jones\"\ntariff = \"power\"\nfrom = 2026-06-01\n";
+    let found = said(&both(common));
+    assert!(found.contains("account \"jones\".pooled_tiers") && found.contains("300 service points"), "{found}");
+}
+
 #[tokio::test]
 async fn whether_tiers_are_pooled_never_changes_once_the_account_pays() {
     let applied = Applied::new().await;

@@ -131,6 +131,7 @@ pub fn plan(file: &SiteFile, registry: &Registry, checks: &Checks<'_>, now: Mome
     planner.calendars_fit();
     planner.unit_accounts();
     planner.pools_agree();
+    planner.pools_fit();
     planner.meters();
     planner.conversions_fit();
     planner.finish()

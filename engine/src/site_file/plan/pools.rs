@@ -2,14 +2,18 @@
 //!
 //! Contracts of such an account for one utility that hold at the same time are by one tariff and name one household: its
 //! thresholds are those of the pool. Whether tiers are pooled is said with the account and never changes once it pays for
-//! something, so that no closed month is rated otherwise.
+//! something, so that no closed month is rated otherwise. All service points of one utility that ever share an account are
+//! rated together, and are no more than [`MOST`].
 
-use kernel::id::Utility;
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::id::{ServicePointId, Utility};
 use kernel::tariff::Household;
 use kernel::time::Moment;
 
 use super::Planner;
 use super::units::{Span, overlap};
+use crate::registry::pools::{MOST, joined};
 use crate::registry::{Account, Contract, Registry, ServicePoint};
 use crate::site_file::model::{AccountItem, ContractTerms, PointItem, Stretch};
 
@@ -65,6 +69,44 @@ impl Planner<'_> {
                     self.agrees(point, stretch, &agreed, span, &members);
                     members.push((point.utility, &point.name, agreed, span));
                 }
+            }
+        }
+    }
+
+    /// No pool is larger than can be rated together.
+    pub(super) fn pools_fit(&self) {
+        // Service points of the file may have no identifiers yet: here names have their own.
+        let mut numbers: BTreeMap<&str, ServicePointId> = BTreeMap::new();
+        let mut groups: BTreeMap<(&str, Utility), Vec<ServicePointId>> = BTreeMap::new();
+        let mut add = |account, utility, point| {
+            let next = ServicePointId(u32::try_from(numbers.len()).unwrap_or(u32::MAX));
+            let group: &mut Vec<_> = groups.entry((account, utility)).or_default();
+            group.push(*numbers.entry(point).or_insert(next));
+        };
+        for account in self.registry.accounts().filter(|account| account.pooled) {
+            for point in self.registry.points_of_account(account.id) {
+                add(&account.name, point.utility, &point.name);
+            }
+        }
+        let pooled = self.file.accounts.iter().filter(|account| account.pooled);
+        let pooled: BTreeMap<&str, &AccountItem> = pooled.map(|account| (account.name.as_str(), account)).collect();
+        for point in &self.file.points {
+            for stretch in point.contracts.iter().filter(|stretch| pooled.contains_key(stretch.terms.account.as_str()))
+            {
+                add(&stretch.terms.account, point.utility, &point.name);
+            }
+        }
+        let pools = joined(groups.values().cloned());
+        for ((account, utility), members) in &groups {
+            let size = members.first().and_then(|first| pools.get(first)).map_or(0, |pool| pool.len());
+            if let Some(item) = pooled.get(account).filter(|_| size > MOST) {
+                let what = format!(
+                    "is true, and {size} service points of {} would share tiers, with those of accounts that ever had a member \
+                     in common; at most are {MOST}",
+                    utility.name()
+                );
+                let remedy = "let several accounts pay, each with a pool of its own";
+                self.faults.add(&item.at, "pooled_tiers", what, remedy);
             }
         }
     }
@@ -152,7 +194,14 @@ pub(super) fn unfit(
     let span = (new.valid_from, new.valid_to);
     let mut beside = beside(registry, account, point).filter(|held| overlap((held.valid_from, held.valid_to), span));
     let differs = |held: &Contract| (held.tariff, held.household) != (new.tariff, new.household);
-    beside.any(differs).then_some("its service points there are by another tariff, or for another household")
+    if beside.any(differs) {
+        return Some("its service points there are by another tariff, or for another household");
+    }
+    let members = |id: ServicePointId| registry.pool_of(id).map_or_else(|| vec![id], |pool| pool.to_vec());
+    let others = registry.points_of_account(account.id);
+    let others = others.filter(|other| account.pooled && other.utility == point.utility).map(|other| other.id);
+    let pool: BTreeSet<ServicePointId> = others.chain([point.id]).flat_map(members).collect();
+    (account.pooled && pool.len() > MOST).then_some("its pool there would be of more than 256 service points")
 }
 
 /// The contracts of an account for other service points of the same utility, where it pools.
