@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::epoch::Epoch;
 use crate::money::Quantity;
 use crate::reading::Verdict;
+use crate::seldom::Seldom;
 use crate::time::Moment;
 
 /// How many implausible readings in a row, agreeing among themselves, make an exception.
@@ -44,7 +45,7 @@ pub struct RegisterState {
     /// The last accepted reading.
     pub baseline: Option<Mark>,
     /// Within an exception first its last reading; then the suspended readings since, oldest first.
-    pub run: Vec<Mark>,
+    pub run: Seldom<Mark>,
     /// An open reset or jump.
     pub exception: Option<Exception>,
     /// The end of the last usage interval; a register that is read after it opens anew.
@@ -188,7 +189,7 @@ impl RegisterState {
         if tail.len() < AGREEING || !agree {
             let forgotten = first..first + (self.run.len() - first).saturating_sub(RUN_LIMIT);
             let changed = glitches(&self.run[forgotten.clone()]);
-            self.run.drain(forgotten);
+            self.run.remove(forgotten);
             return Judgement { changed, ..Judgement::only(Verdict::Suspended) };
         }
         self.exception = Some(if next.count < epoch.raw(baseline.count) { Exception::Reset } else { Exception::Jump });

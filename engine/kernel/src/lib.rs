@@ -8,7 +8,7 @@
 //!
 //! **Survives a crash:** nothing. State that must survive is a value that the engine stores in the book.
 //!
-//! Modules in reading order: [`id`], [`unit`], [`time`], [`money`], [`few`], [`reading`] and [`batch`] are the words; [`epoch`],
+//! Modules in reading order: [`id`], [`unit`], [`time`], [`money`], [`few`], [`seldom`], [`reading`] and [`batch`] are the words; [`epoch`],
 //! [`judge`], [`conversion`], [`calendar`], [`tariff`], [`rate`], [`gap`], [`history`], [`point`] and [`pool`] price what
 //! meters read; [`component`] and [`statement`] make bills of it, [`sale`] keeps wallets
 //! in units; [`control`] cuts off and reconnects.
@@ -37,6 +37,7 @@ pub mod rate;
 pub mod reading;
 pub mod reverse;
 pub mod sale;
+pub mod seldom;
 pub mod series;
 pub mod statement;
 pub mod tariff;

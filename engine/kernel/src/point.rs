@@ -22,6 +22,7 @@ use crate::money::Quantity;
 use crate::pool::{Counters, Share};
 use crate::rate::{Allocation, Cell, OutsideDays, Part, Terms, TierCounter};
 use crate::reading::{Value, Verdict};
+use crate::seldom::Seldom;
 use crate::time::{DAY, MINUTE, Moment};
 
 /// How far a reading may be dated after its arrival (default: 60 s).
@@ -42,7 +43,7 @@ pub struct PointState {
     /// gap has no profile, and nobody need look for one.
     pub fine_day: i32,
     /// What was used of the pools of accounts, by period; none where nobody pools.
-    pub shares: Vec<Share>,
+    pub shares: Seldom<Share>,
 }
 
 /// [`PointState`] as format 2 stored it.
@@ -58,7 +59,7 @@ struct PointState2 {
 impl From<PointState2> for PointState {
     fn from(old: PointState2) -> PointState {
         let PointState2 { watermark, last_meter, epochs, counter, fine_day } = old;
-        PointState { watermark, last_meter, epochs, counter, fine_day, shares: Vec::new() }
+        PointState { watermark, last_meter, epochs, counter, fine_day, shares: Seldom::default() }
     }
 }
 
@@ -76,7 +77,7 @@ impl From<PointState1> for PointState {
         let PointState1 { watermark, last_meter, epochs, counter } = old;
         // It may have been fine up to the last reading.
         let fine_day = watermark.map_or(0, utc_day);
-        PointState { watermark, last_meter, epochs, counter, fine_day, shares: Vec::new() }
+        PointState { watermark, last_meter, epochs, counter, fine_day, shares: Seldom::default() }
     }
 }
 

@@ -13,14 +13,13 @@
 //! period finds the sum of its own. The service point's own counter runs on beside the pool's, so that an account which does
 //! not pool finds it as ever.
 
-use alloc::vec::Vec;
-
 use serde::{Deserialize, Serialize};
 
 use crate::id::AccountId;
 use crate::money::Quantity;
 use crate::point::{Point, PointState, Row};
 use crate::rate::{Allocation, Cell, Counting, Part, TierCounter, price};
+use crate::seldom::Seldom;
 use crate::time::Moment;
 
 /// What a service point used in one tier period of an account's pool.
@@ -38,7 +37,7 @@ pub struct Counters<'a> {
     /// Its own.
     pub own: &'a mut TierCounter,
     /// What it used of pools, in the order in which the periods began.
-    pub shares: &'a mut Vec<Share>,
+    pub shares: &'a mut Seldom<Share>,
     /// The states of the other members of its pools.
     pub beside: &'a [&'a PointState],
 }

@@ -19,7 +19,7 @@ fn states() -> impl Strategy<Value = PointState> {
     let register = (prop::option::of(marks()), prop::collection::vec(marks(), 0..16), exception, moment());
     let register = register.prop_map(|(baseline, run, exception, usage_until)| RegisterState {
         baseline,
-        run,
+        run: run.into(),
         exception,
         usage_until,
     });
@@ -42,7 +42,7 @@ fn states() -> impl Strategy<Value = PointState> {
             epochs: epochs.into(),
             counter,
             fine_day,
-            shares,
+            shares: shares.into(),
         },
     )
 }
@@ -80,7 +80,7 @@ proptest! {
 fn the_stored_forms_stay_readable() {
     let register = RegisterState {
         baseline: Some(Mark { time: Moment(1_000_000), count: 1_234 }),
-        run: vec![Mark { time: Moment(2_000_000), count: 0 }],
+        run: vec![Mark { time: Moment(2_000_000), count: 0 }].into(),
         exception: Some(Exception::Reset),
         usage_until: None,
     };
@@ -90,7 +90,7 @@ fn the_stored_forms_stay_readable() {
         epochs: [EpochState { epoch: EpochId(3), last_seen: Moment(2_000_000), register }].into(),
         counter: TierCounter { period: 24_322, used: Quantity(-5) },
         fine_day: 20_000,
-        shares: Vec::new(),
+        shares: Vec::new().into(),
     };
     let common = [
         1, 128, 146, 244, 1, 1, 7, 1, 3, 128, 146, 244, 1, 1, 128, 137, 122, 164, 19, 1, 128, 146, 244, 1, 0, 1, 0, 0,
