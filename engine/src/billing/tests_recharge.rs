@@ -144,6 +144,40 @@ async fn a_dry_run_shows_the_components_that_differing_energy_brings_about() {
     engine.close().await.unwrap();
 }
 
+/// Shops that use nothing and owe a minimum.
+fn shops(count: usize) -> String {
+    let tariff = SITE.find("[[tariff]]\nname = \"water\"").map_or(SITE, |end| &SITE[..end]);
+    let least =
+        "[[tariff.version.component]]\nname = \"least\"\nkind = \"minimum\"\nprice = \"10.00\"\nof = [\"energy\"]\n";
+    let shop = |number: usize| {
+        format!(
+            "[[account]]\nname = \"{number}\"\n[[service_point]]\nname = \"s/{number}\"\nutility = \"electricity\"\n\
+             account = \"{number}\"\ntariff = \"power\"\n"
+        )
+    };
+    tariff.replace("COMPONENTS", least).replace("VERSION", "") + &(0..count).map(shop).collect::<String>()
+}
+
+#[tokio::test]
+async fn the_writer_is_visited_only_for_what_differs_and_is_to_be_posted_sixteen_service_points_at_once() {
+    let visits = async |engine: &Engine| -> i64 {
+        let sql = "SELECT count(*) FROM audit_log WHERE kind = 'rerate'";
+        sqlx::query_scalar(sql).fetch_one(engine.handle().book().reader()).await.unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let engine = opened(folder.path(), &shops(20)).await;
+    assert_eq!(close(&engine, "2026-03").await, "");
+    assert_eq!((rerate(&engine, 3, true).await.differences, visits(&engine).await), (Vec::new(), 0));
+    let engine = changed(engine, folder.path(), ":10000000", ":10500000").await;
+    let found = rerate(&engine, 3, false).await;
+    assert_eq!((by_component(&found), visits(&engine).await), (amounts(&[("least", "10")]), 0), "0.50 of each");
+    assert_eq!(lines(&rerate(&engine, 3, true).await), lines(&found));
+    assert_eq!((visits(&engine).await, pending(&engine).await.len()), (2, 20));
+    assert_eq!((rerate(&engine, 3, true).await.differences, visits(&engine).await), (Vec::new(), 2));
+    proven(&engine).await;
+    engine.close().await.unwrap();
+}
+
 /// Hours of April and of a day more.
 fn april() -> Vec<Reading> {
     readings(HOURS..HOURS + 744)
