@@ -169,7 +169,7 @@ impl Writer {
         let Some(segments) = component_facts::segments(&self.registry, terms, charged, of) else {
             return Ok(Vec::new());
         };
-        let maxima = self.maxima(of, &component_facts::windows_of(&segments)).await?.maxima;
+        let maxima = self.maxima(of, &component_facts::windows_of(&segments), None).await?.maxima;
         let last = |days: DayRun| days.first.plus(i32::from(days.count.max(1)) - 1);
         let dates: BTreeMap<TariffVersionId, LocalDate> =
             segments.iter().map(|segment| (segment.version.id, last(segment.days))).collect();

@@ -68,27 +68,24 @@ pub fn measured(
     // An outage is this service point's as long as its meter was installed here.
     let outages = point.outages.iter().flat_map(|outage| {
         let epochs = point.epochs.iter().filter(|epoch| epoch.meter == outage.meter);
-        epochs.map(|epoch| {
-            (outage.from.max(epoch.valid_from), epoch.valid_to.map_or(outage.to, |to| outage.to.min(to)))
-        })
+        epochs
+            .map(|epoch| (outage.from.max(epoch.valid_from), epoch.valid_to.map_or(outage.to, |to| outage.to.min(to))))
     });
     let outages = joined(outages.filter(|(from, to)| from < to).collect());
     let covered = |stretch: Stretch| -> i64 { outages.iter().map(|outage| common(stretch, *outage)).sum() };
     let (mut told, mut untrue) = (outages.clone(), Vec::new());
     for Interval { from, to, quantity } in &intervals {
-        let without = to.since(*from) - covered((*from, *to));
-        if without == 0 && *quantity != Quantity::ZERO {
+        let length = to.since(*from);
+        match length - covered((*from, *to)) {
             // Something flowed all the same: then the outage does not count.
-            untrue.push((*from, *to));
-        }
-        if (1..=GAP_OVER).contains(&without) || to.since(*from) <= GAP_OVER {
-            told.push((*from, *to));
+            0 if length > GAP_OVER && *quantity != Quantity::ZERO => untrue.push((*from, *to)),
+            without if without <= GAP_OVER => told.push((*from, *to)),
+            _ => {}
         }
     }
     let within = |all: &[Stretch]| -> i64 {
         all.iter().flat_map(|one| stretches.iter().map(|stretch| common(*one, *stretch))).sum()
     };
-    untrue.retain(|(from, to)| to.since(*from) > GAP_OVER);
     let known = within(&joined(told)) - within(&joined(untrue));
     let load = Load::of_intervals(intervals.iter().copied());
     let (load, fault) = match load {
@@ -128,11 +125,19 @@ fn common(one: Stretch, other: Stretch) -> i64 {
 impl Writer {
     /// What is measured of demand in a month while the account paid: each interval as it was measured, from one reading to the
     /// next. One that bridges a gap, or an outage, counts as what it is, a single interval.
-    pub(super) async fn maxima(&self, of: AccountMonth, windows: &[Window]) -> Result<Measured, BillingError> {
+    ///
+    /// `until` is for an account that is to end then.
+    pub(super) async fn maxima(
+        &self,
+        of: AccountMonth,
+        windows: &[Window],
+        until: Option<Moment>,
+    ) -> Result<Measured, BillingError> {
         let contracts = contracts_of(&self.registry, of);
         let span =
             self.registry.service_point(of.point).and_then(|point| self.registry.site(point.site)?.span(of.month));
-        let (Some(span), false) = (span, windows.is_empty()) else { return Ok(Measured::default()) };
+        let (Some((start, end)), false) = (span, windows.is_empty()) else { return Ok(Measured::default()) };
+        let span = (start, until.map_or(end, |until| until.min(end)));
         let stretches = stretches(contracts.iter().map(|(contract, _)| *contract), span);
         let (Some((from, _)), Some(setup)) =
             (stretches.first().copied(), self.pricing.points.get(&of.point).map(|point| Arc::clone(&point.setup)))

@@ -3,8 +3,9 @@
 //!
 //! Compared are the charges that are charged: components of months that are final, and fixed ones of the days that have been
 //! charged, in the open month too. A forecast is nobody's charge and no difference. What waits for approval counts as approved,
-//! as everywhere; so does what was rejected by itself, without any energy: a person decided that. Together with energy that was
-//! rejected, the ledger is consistent without both.
+//! as everywhere. A line whose difference is the very one that was rejected by itself, without any energy, is left out: a person
+//! decided that. Any other difference is found in full. Together with energy that was rejected, the ledger is consistent
+//! without both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,12 +50,7 @@ impl Writer {
                 let (fixed, fixed_before) = self.fixed_difference(*point, month, span, &charged);
                 differs.extend(fixed);
                 before.extend(fixed_before);
-                for (key, sum) in of_point(&rejected, *point).filter(|(key, _)| of_month(key)) {
-                    if let Some(line) = differs.get_mut(key) {
-                        line.add(Sum { quantity: -sum.quantity, amount: -sum.amount });
-                    }
-                }
-                differs.retain(|_, sum| !sum.is_zero());
+                differs.retain(|key, sum| !rejected.get(&(*point, *key)).is_some_and(|sums| sums.contains(sum)));
                 before.retain(|key, _| differs.contains_key(key));
                 if !differs.is_empty() {
                     let nothing = || PointDifference { id: *point, charged: Sums::new(), difference: Sums::new() };
@@ -121,25 +117,35 @@ impl Writer {
         let now = self.clock.now();
         for point in found {
             let Some(today) = self.registry.terms(point.id).and_then(|terms| terms.days.at(now)) else { continue };
-            if point.difference.keys().any(|key| key.date > today.date) {
-                self.pricing.accruals.withdraw(point.id, today.date);
+            let site = self.registry.service_point(point.id).and_then(|point| self.registry.site(point.site));
+            // In a closed month what was charged too early is an adjustment, and no day that is still to be charged.
+            let closed = site.and_then(|site| site.closed_through);
+            let closed = closed.map(|closed| LocalMonth(closed.0 + 1).first_day().plus(-1));
+            let through = closed.map_or(today.date, |closed| closed.max(today.date));
+            let is_day = |key: &LineKey| {
+                key.date > through
+                    && component_of(&self.registry, key.version, key.component)
+                        .is_some_and(|component| component.charge.is_fixed())
+            };
+            if point.difference.keys().any(is_day) {
+                self.pricing.accruals.withdraw(point.id, through);
             }
         }
     }
 
-    /// Lines of adjustments of components alone that a person rejected.
-    async fn rejected(&self) -> Result<Charged, BillingError> {
+    /// What lines differed by, each time that a person rejected an adjustment of components alone.
+    async fn rejected(&self) -> Result<BTreeMap<(ServicePointId, LineKey), Vec<Sum>>, BillingError> {
         let sql = "SELECT l.service_point_id, a.account_id, l.local_date, l.band, l.tier, l.tariff_version_id, l.quantity, \
                    l.amount, l.component FROM adjustment_lines l JOIN adjustments a ON a.id = l.adjustment_id \
                    WHERE a.state = 'rejected' AND NOT EXISTS (SELECT 1 FROM adjustment_lines e \
                    WHERE e.adjustment_id = a.id AND e.component = $1)";
         let rows = self.book.reader().fetch_all(sqlx::query(sql).bind(ENERGY)).await.map_err(BookError::from)?;
-        let mut lines = Charged::new();
+        let mut lines: BTreeMap<_, Vec<Sum>> = BTreeMap::new();
         for row in rows {
             let name: String = sqlx::Row::try_get(&row, 8).map_err(BookError::from)?;
             let line = line_of(&row, ComponentName::of(&name), "adjustment_lines.amount")?;
             let ChargedLine { point, key, sum, .. } = line;
-            lines.entry((point, key)).or_default().add(sum);
+            lines.entry((point, key)).or_default().push(sum);
         }
         Ok(lines)
     }
