@@ -158,7 +158,10 @@ async fn a_final_bill_whose_demand_is_not_known_in_whole_is_refused_until_told_w
         assert_eq!(march(&engine).await, before, "nothing was changed");
         engine.handle().close_account(order(hours, why)).await.unwrap().unwrap();
         assert!(march(&engine).await.contains_key("smith peak"));
-        let kept = ask(&engine, "SELECT detail FROM audit_log WHERE kind = 'account_closed'").await;
+        let sql = "SELECT detail FROM audit_log WHERE kind = 'account_closed'";
+        let handle = engine.handle();
+        let kept: String = sqlx::query_scalar(sql).fetch_one(handle.book().reader()).await.unwrap();
+        drop(handle);
         assert_eq!(kept.contains("the meter was being changed"), why.is_some(), "{kept}");
         proven(&engine).await;
         engine.close().await.unwrap();

@@ -249,8 +249,12 @@ async fn days_ahead_in_a_closed_month_are_an_adjustment_and_not_charged_again() 
 #[tokio::test]
 async fn a_contract_older_than_the_table_of_days_owes_its_days_from_the_first_of_the_table() {
     let folder = tempfile::tempdir().unwrap();
-    let text = SITE.replace("COMPONENTS", super::components::COMPONENTS).replace("VERSION", "");
-    let text = text.replace("END", "from = 2026-02-15").replace("valid_from = 2026-03-01", "valid_from = 2026-02-01");
+    let components = "[[tariff.version.component]]\nname = \"basic\"\nkind = \"daily\"\nprice = \"0.25\"\n\
+                      [[tariff.version.component]]\nname = \"least\"\nkind = \"minimum\"\nprice = \"150.00\"\n\
+                      of = [\"energy\"]\n";
+    let text = SITE.replace("COMPONENTS", components).replace("VERSION", "").replace("END", "from = 1999-12-01");
+    let text = text.replace("capacity = \"0.4\"\nsources = { water = \"a/W\" }\n", "");
+    let text = text.replace("from = 2026-03-01", "from = 1999-12-01");
     let engine = opened(folder.path(), &text).await;
     send(&engine, &readings(0..ALL)).await;
     let close = crate::billing::closing::CloseAccount {
@@ -262,8 +266,10 @@ async fn a_contract_older_than_the_table_of_days_owes_its_days_from_the_first_of
         actor: "desk".to_owned(),
     };
     engine.handle().close_account(close).await.unwrap().unwrap();
-    let charged = march(&engine).await;
-    assert_eq!((charged["smith basic"].as_str(), charged["smith peak"].as_str()), ("7.750000000", "3.400000000"));
+    // 26 years of which 7 are leap years, and 90 days.
+    assert_eq!(march(&engine).await["smith basic"], "2396.750000000", "9587 days of 0.25");
+    let first = ask(&engine, "SELECT min(local_date) AS d FROM charges WHERE component = 'least'").await;
+    assert!(first.contains("2000-01-31"), "{first}");
     proven(&engine).await;
     engine.close().await.unwrap();
 }
