@@ -173,6 +173,9 @@ pub(crate) enum AccountCommand {
         /// How what is left is paid back
         #[arg(long, default_value = "cash")]
         refund_channel: String,
+        /// Charge demand by the readings that there are, though some are missing; why is kept in the audit log
+        #[arg(long, value_name = "WHY")]
+        demand_as_measured: Option<String>,
     },
     /// End an account's contract at a service point and begin another's, by the same tariff
     Move {

@@ -56,39 +56,64 @@ days AS (
 months AS (
     SELECT site_id, local_month, min(day_start) AS month_start, max(day_end) AS month_end FROM days GROUP BY site_id, local_month
 ),
--- The days that a contract owes under each version with such a charge, with the source that the contract names.
-owed AS (
+-- Each version of a contract in each month, with the days that it owes: none where it held for some hours. Only where there is
+-- such a charge.
+held AS (
     SELECT
-        c.service_point_id, c.account_id, c.site_id, v.id AS version_id, d.local_month, d.local_date, t.component, t.source,
-        CASE WHEN t.source = 'energy' THEN c.service_point_id ELSE CAST(f.value AS INT) END AS source_id
+        c.service_point_id, c.account_id, c.id AS contract_id, c.valid_from AS contract_from, v.id AS version_id,
+        v.valid_from AS version_from, m.local_month, min(d.local_date) AS first_date, max(d.local_date) AS last_date
     FROM contracts AS c
     JOIN versions AS v ON v.tariff_id = c.tariff_id
-    JOIN (SELECT DISTINCT tariff_version_id, component, source FROM book.derived_tiers) AS t ON t.tariff_version_id = v.id
-    JOIN days AS d ON d.site_id = c.site_id AND d.day_start >= greatest(c.valid_from, v.valid_from)
-        AND d.day_start < least(c.valid_to, v.valid_to)
-    LEFT JOIN book.contract_facts AS f ON f.contract_id = c.id AND f.kind = 'source' AND f.name = t.source
+    JOIN months AS m ON m.site_id = c.site_id
+        AND greatest(c.valid_from, v.valid_from, m.month_start) < least(c.valid_to, v.valid_to, m.month_end)
+    LEFT JOIN days AS d ON d.site_id = m.site_id AND d.local_month = m.local_month
+        AND d.day_start >= greatest(c.valid_from, v.valid_from) AND d.day_start < least(c.valid_to, v.valid_to)
+    WHERE c.service_point_id IN (
+        SELECT o.service_point_id
+        FROM contracts AS o
+        JOIN book.tariff_versions AS t ON t.tariff_id = o.tariff_id
+        WHERE t.id IN (SELECT tariff_version_id FROM book.derived_tiers)
+    )
+    GROUP BY c.service_point_id, c.account_id, c.id, c.valid_from, v.id, v.valid_from, m.local_month
 ),
--- Consecutive days under one version are one stretch.
+-- Consecutive days under one version are one stretch, whichever contract they are of; what owes no day goes with either side.
+begun AS (
+    SELECT
+        *,
+        CASE WHEN lag(version_id) OVER (PARTITION BY service_point_id, account_id, local_month ORDER BY contract_from, version_from)
+                    = version_id
+                AND (first_date IS NULL
+                    OR coalesce(CAST(lag(last_date) IGNORE NULLS OVER (PARTITION BY service_point_id, account_id, local_month
+                        ORDER BY contract_from, version_from) AS INT) + 1 = CAST(first_date AS INT), true))
+            THEN 0 ELSE 1 END AS begins
+    FROM held
+),
+-- The first contract of a stretch names its sources.
 runs AS (
     SELECT
-        service_point_id, account_id, version_id, local_month, component, source, run,
-        min(local_date) AS first_date, max(local_date) AS last_date, max(source_id) AS source_id
+        service_point_id, account_id, version_id, local_month, place, min(first_date) AS first_date, max(last_date) AS last_date,
+        max(CASE WHEN begins = 1 THEN contract_id END) AS contract_id
     FROM (
         SELECT
             *,
-            CAST(local_date AS INT) - row_number() OVER (PARTITION BY service_point_id, account_id, version_id, local_month, component
-                ORDER BY local_date) AS run
-        FROM owed
+            sum(begins) OVER (PARTITION BY service_point_id, account_id, local_month ORDER BY contract_from, version_from) AS place
+        FROM begun
     )
-    GROUP BY service_point_id, account_id, version_id, local_month, component, source, run
+    GROUP BY service_point_id, account_id, version_id, local_month, place
 ),
 placed AS (
     SELECT
         *,
-        row_number() OVER (PARTITION BY service_point_id, account_id, local_month, component ORDER BY first_date) AS place,
-        row_number() OVER (PARTITION BY service_point_id, account_id, local_month, component, version_id ORDER BY first_date) AS nth,
-        lead(first_date) OVER (PARTITION BY service_point_id, account_id, local_month, component ORDER BY first_date) AS next_date
+        row_number() OVER (PARTITION BY service_point_id, account_id, local_month, version_id ORDER BY place) AS nth,
+        lead(first_date) IGNORE NULLS OVER (PARTITION BY service_point_id, account_id, local_month ORDER BY place) AS next_date
     FROM runs
+),
+sourced AS (
+    SELECT
+        r.*, t.source, CASE WHEN t.source = 'energy' THEN r.service_point_id ELSE CAST(f.value AS INT) END AS source_id
+    FROM placed AS r
+    JOIN (SELECT DISTINCT tariff_version_id, source FROM book.derived_tiers) AS t ON t.tariff_version_id = r.version_id
+    LEFT JOIN book.contract_facts AS f ON f.contract_id = r.contract_id AND f.kind = 'source' AND f.name = t.source
 ),
 -- Who pays at a service point in a month.
 payers AS (
@@ -103,12 +128,13 @@ lines AS (
     FROM lake.charges
     WHERE service_point_id IN (SELECT service_point_id FROM reached)
 ),
--- Of its own use what was charged under the version; of another's its own there, or whoever's on the days.
+-- Of its own use what was charged under the version; of another's its own there, or whoever's on the days. What was charged
+-- before the first day that is owed goes with the first stretch.
 volumes AS (
     SELECT
-        r.service_point_id, r.account_id, r.local_month, r.component, r.version_id, r.source, r.place,
+        r.service_point_id, r.account_id, r.local_month, r.version_id, r.source, r.place,
         coalesce(sum(CAST(l.quantity AS DECIMAL(19, 0))), 0) AS volume
-    FROM placed AS r
+    FROM sourced AS r
     LEFT JOIN payers AS y ON y.service_point_id = r.source_id AND y.account_id = r.account_id AND y.local_month = r.local_month
     LEFT JOIN lines AS l ON l.service_point_id = r.source_id AND l.local_month = r.local_month AND l.component = 'energy'
         AND CASE
@@ -118,21 +144,21 @@ volumes AS (
                 THEN l.account_id = r.account_id AND (r.place = 1 OR l.local_date >= r.first_date)
                     AND (r.next_date IS NULL OR l.local_date < r.next_date)
             ELSE l.local_date BETWEEN r.first_date AND r.last_date END
-    GROUP BY r.service_point_id, r.account_id, r.local_month, r.component, r.version_id, r.source, r.place
+    GROUP BY r.service_point_id, r.account_id, r.local_month, r.version_id, r.source, r.place
 ),
--- A running total is each source's: another version may name another.
+-- A running total is each source's, whatever charges go by it: another version may name another.
 totals AS (
     SELECT
-        *, sum(volume) OVER (PARTITION BY service_point_id, account_id, local_month, source, component ORDER BY place) AS after
+        *, sum(volume) OVER (PARTITION BY service_point_id, account_id, local_month, source ORDER BY place) AS after
     FROM volumes
 ),
 counted AS (
     SELECT
-        v.service_point_id, v.account_id, v.local_month, v.component, v.version_id, t.tier, t.lower, t.upper, t.price,
+        v.service_point_id, v.account_id, v.local_month, t.component, v.version_id, t.tier, t.lower, t.upper, t.price,
         CAST(v.after * t.share AS DECIMAL(38, 0)) AS after_share, CAST((v.after - v.volume) * t.share AS DECIMAL(38, 0)) AS before_share,
         t.cap
     FROM totals AS v
-    JOIN book.derived_tiers AS t ON t.tariff_version_id = v.version_id AND t.component = v.component
+    JOIN book.derived_tiers AS t ON t.tariff_version_id = v.version_id AND t.source = v.source
 ),
 shared AS (
     SELECT

@@ -1,7 +1,7 @@
 -- purpose: In each closed month a power-factor adjustment is the percentage that the table gives for active energy and reactive
---   energy as they were charged, of the components that it names: by service point, account and tariff version, rounded once to
---   1e-9, halves away from zero. Whether a factor is reached is told from squares, without a root. A month with an adjustment that
---   waits or was rejected is not looked at.
+--   energy as they were charged, of the components that it names: by service point, account and tariff version, rounded to 1e-9,
+--   halves away from zero: once, or once for each of several contracts of a month. Whether a factor is reached is told from
+--   squares, without a root. A month with an adjustment that waits or was rejected is not looked at.
 -- column service_point_id: ; which
 -- column account_id: ; who owes it
 -- column local_month: ; 12 x year + month - 1
@@ -61,11 +61,12 @@ months AS (
 ),
 -- Who had a contract in a month; the last one names the service point of reactive energy.
 parties AS (
-    SELECT service_point_id, site_id, account_id, local_month, reactive_id
+    SELECT service_point_id, site_id, account_id, local_month, reactive_id, contracts
     FROM (
         SELECT
             c.service_point_id, c.site_id, c.account_id, m.local_month, CAST(f.value AS INT) AS reactive_id,
-            row_number() OVER (PARTITION BY c.service_point_id, c.account_id, m.local_month ORDER BY c.valid_from DESC) AS place
+            row_number() OVER (PARTITION BY c.service_point_id, c.account_id, m.local_month ORDER BY c.valid_from DESC) AS place,
+            count(*) OVER (PARTITION BY c.service_point_id, c.account_id, m.local_month) AS contracts
         FROM contracts AS c
         JOIN months AS m ON m.site_id = c.site_id AND c.valid_from < m.month_end AND c.valid_to > m.month_start
         LEFT JOIN book.contract_facts AS f ON f.contract_id = c.id AND f.kind = 'reactive'
@@ -103,7 +104,7 @@ reactives AS (
 measured AS (
     SELECT
         p.service_point_id, p.account_id, p.local_month, coalesce(a.active, 0) AS active,
-        CASE WHEN p.reactive_id IS NOT NULL THEN coalesce(r.reactive, 0) END AS reactive
+        CASE WHEN p.reactive_id IS NOT NULL THEN coalesce(r.reactive, 0) END AS reactive, p.contracts
     FROM parties AS p
     LEFT JOIN actives AS a ON a.service_point_id = p.service_point_id AND a.account_id = p.account_id AND a.local_month = p.local_month
     LEFT JOIN reactives AS r ON r.service_point_id = p.service_point_id AND r.account_id = p.account_id AND r.local_month = p.local_month
@@ -119,7 +120,8 @@ bases AS (
 -- A factor of k steps is reached when ((2k - 1) x step)^2 x (active^2 + reactive^2) <= (2 x 1000)^2 x active^2.
 rated AS (
     SELECT
-        b.service_point_id, b.account_id, b.local_month, b.component, b.tariff_version_id, b.amount, m.active, m.reactive, t.rate,
+        b.service_point_id, b.account_id, b.local_month, b.component, b.tariff_version_id, b.amount, m.active, m.reactive, m.contracts,
+        t.rate,
         row_number() OVER (PARTITION BY b.service_point_id, b.account_id, b.local_month, b.component, b.tariff_version_id
             ORDER BY t.at_least DESC) AS place
     FROM bases AS b
@@ -136,7 +138,7 @@ rated AS (
 ),
 expected AS (
     SELECT
-        service_point_id, account_id, local_month, component, tariff_version_id, active, reactive,
+        service_point_id, account_id, local_month, component, tariff_version_id, active, reactive, contracts,
         CAST(round(CAST(amount AS DECIMAL(29, 9)) * CAST(rate AS DECIMAL(8, 6)), 9) AS DECIMAL(38, 9)) AS amount
     FROM rated
     WHERE place = 1
@@ -159,7 +161,8 @@ compared AS (
         coalesce(e.local_month, c.local_month) AS local_month,
         coalesce(e.component, c.component) AS component,
         coalesce(e.tariff_version_id, c.tariff_version_id) AS tariff_version_id,
-        e.active, e.reactive, coalesce(e.amount, 0) AS expected, coalesce(c.amount, 0) AS charged
+        e.active, e.reactive, coalesce(e.contracts, 1) AS contracts,
+        coalesce(e.amount, 0) AS expected, coalesce(c.amount, 0) AS charged
     FROM expected AS e
     FULL OUTER JOIN charged AS c
         ON c.service_point_id = e.service_point_id AND c.account_id = e.account_id AND c.local_month = e.local_month
@@ -171,4 +174,5 @@ FROM compared AS c
 JOIN book.service_points AS p ON p.id = c.service_point_id
 JOIN closed AS k ON k.site_id = p.site_id
 LEFT JOIN decided AS d ON d.account_id = c.account_id AND d.local_month = c.local_month
-WHERE d.account_id IS NULL AND c.account_id <> 0 AND c.local_month BETWEEN k.since AND k.through AND c.expected <> c.charged
+WHERE d.account_id IS NULL AND c.account_id <> 0 AND c.local_month BETWEEN k.since AND k.through
+    AND abs(c.expected - c.charged) > CAST(c.contracts - 1 AS DECIMAL(9, 0)) * 0.000000001

@@ -215,6 +215,8 @@ fn demand_over_missing_readings_is_reviewed_and_closed_only_with_a_reason() {
     let close = ["period", "close", "--month", "2026-01"];
     let told = "filed/E of filed (5:00 h without readings";
     folder.refused(&close, &[told, "--demand-as-measured"]);
+    let leave = ["account", "close", "filed", "--at", "2026-01-20", "--key", "c"];
+    folder.refused(&leave, &["is charged by demand", told, "--demand-as-measured"]);
     let review = folder.ok(&["period", "review", "--month", "2026-01"]);
     assert!(review.contains("is in review") && review.contains(told), "{review}");
     folder.ok(&[close.as_slice(), &["--demand-as-measured", "the modem was changed"]].concat());

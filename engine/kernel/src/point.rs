@@ -214,6 +214,10 @@ pub trait Sink {
     fn changed(&mut self, meter: MeterId, mark: Mark, verdict: Verdict);
     /// An interval of this installation was not divided evenly; its parts follow.
     fn spread(&mut self, _epoch: EpochId, _interval: &Interval, _spread: &Spread) {}
+    /// An interval of this installation was billed, however it was divided; its parts went before. Of a volume that is
+    /// converted it is each piece of energy.
+    #[inline]
+    fn interval(&mut self, _epoch: EpochId, _interval: &Interval) {}
 }
 
 impl Point<'_> {
@@ -529,6 +533,7 @@ impl Point<'_> {
         let Some(history) = history else {
             let counters = Counters { own: &mut state.counter, shares: &mut state.shares, beside: self.beside };
             self.rate(interval, reverse, counters, cell, |part| give(part, sink))?;
+            sink.interval(epoch.id, interval);
             if self.is_fine(epoch, from, to) {
                 state.fine_day = state.fine_day.max(utc_day(to));
             }
@@ -572,6 +577,7 @@ impl Point<'_> {
                 }
             }
         }
+        sink.interval(epoch.id, interval);
         if self.is_fine(epoch, from, to) {
             state.fine_day = state.fine_day.max(utc_day(to));
             let keep_from = || self.gaps_from(state, to);

@@ -97,7 +97,10 @@ fn first_day(terms: &Terms) -> Option<LocalDate> {
         let from = charging.map(|version| version.valid_from.max(contract.valid_from));
         from.filter(|from| contract.valid_to.is_none_or(|to| *from < to))
     });
-    terms.days.at(firsts.min()?).map(|day| day.date)
+    let first = firsts.min()?;
+    // A contract may be older than the table of days.
+    let table = || terms.days.all().first().filter(|day| first < day.start);
+    terms.days.at(first).or_else(table).map(|day| day.date)
 }
 
 /// What the fixed charges of some local days come to, line by line; the quantity is the number of days.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kernel::component::Component;
 use kernel::id::{AccountId, ServicePointId};
-use kernel::time::{LocalMonth, Moment};
+use kernel::time::{LocalMonth, Moment, SiteDays};
 
 use super::component_facts::AccountMonth;
 use super::lines::LineKey;
@@ -64,6 +64,12 @@ impl Charging {
     }
 }
 
+/// The month of a moment; of one that is older than the table of days, as a contract may be, the table's first.
+fn month_of(days: &SiteDays, moment: Moment) -> Option<LocalMonth> {
+    let table = || days.all().first().filter(|day| moment < day.start);
+    days.at(moment).or_else(table).map(|day| day.date.month())
+}
+
 impl Writer {
     /// Marks what the month that is being closed, and lines that came for months that are final, bring about.
     pub(super) fn find_due(&mut self) {
@@ -90,26 +96,32 @@ impl Writer {
         marked.into_iter().for_each(|(point, month)| charging.mark(point, month));
     }
 
-    /// Marks the months of an account that are open, from its contracts' beginnings to a month.
-    pub(super) fn mark_account(&mut self, account: AccountId, through: LocalMonth) {
-        for point in self.registry.points_of_account(account) {
+    /// The months of an account that are open, from its contracts' beginnings to a month, at the service points with charges
+    /// that are worked out for a month.
+    pub(super) fn open_months(&self, account: AccountId, through: LocalMonth) -> Vec<(ServicePointId, LocalMonth)> {
+        let mut months = Vec::new();
+        let points = self.registry.points_of_account(account).filter(|point| self.charging.points.contains(&point.id));
+        for point in points {
             let Some(site) = self.registry.site(point.site) else { continue };
             let own = point.contracts.iter().filter(|contract| contract.account == account);
-            let first = own.filter_map(|contract| site.days.at(contract.valid_from)).map(|day| day.date.month()).min();
+            let first = own.filter_map(|contract| month_of(&site.days, contract.valid_from)).min();
             let open = site.closed_through.map(|closed| LocalMonth(closed.0 + 1));
             let Some(first) = first.max(open) else { continue };
-            for month in (first.0..=through.0).map(LocalMonth) {
-                if self.charging.points.contains(&point.id) {
-                    self.charging.due.insert((point.id, month));
-                }
-            }
+            months.extend((first.0..=through.0).map(|month| (point.id, LocalMonth(month))));
         }
+        months
+    }
+
+    /// Marks the months of an account that are open.
+    pub(super) fn mark_account(&mut self, account: AccountId, through: LocalMonth) {
+        let months = self.open_months(account, through);
+        self.charging.due.extend(months);
     }
 
     /// Marks the months of a service point that something changes which reaches back, where they are final for anybody.
     pub(super) fn mark_final(&mut self, point: ServicePointId, since: Moment, now: Moment) {
         let site = self.registry.service_point(point).and_then(|point| self.registry.site(point.site));
-        let month = |moment| site.and_then(|site| site.days.at(moment)).map(|day| day.date.month());
+        let month = |moment| site.and_then(|site| month_of(&site.days, moment));
         let Some((first, last)) = month(since).zip(month(now)) else { return };
         for month in (first.0..=last.0).map(LocalMonth) {
             let is_final = |account: &AccountId| self.is_final(AccountMonth { point, account: *account, month });

@@ -9,7 +9,9 @@ use kernel::money::Amount;
 use kernel::time::Moment;
 
 use super::apply::ApplyError;
+use super::component_facts::AccountMonth;
 use super::error::BillingError;
+use super::periods::named;
 use super::writer::Writer;
 use crate::book::chain::{self, Entry};
 use crate::book::closings::{self, Closing};
@@ -29,6 +31,8 @@ pub struct CloseAccount {
     pub at: Moment,
     /// How what is left is paid back.
     pub channel: String,
+    /// Why demand is charged by the readings that there are, where they do not tell all of it.
+    pub as_measured: Option<String>,
     /// The client's key.
     pub key: String,
     /// Who closes it.
@@ -81,6 +85,20 @@ pub enum ClosingError {
         /// Each meter with its last reading.
         missing: Vec<String>,
     },
+    /// Demand is charged, and a maximum may have been where nothing was read.
+    #[error(
+        "account {account} is charged by demand, and readings do not tell all of it: {what}; import or correct the readings, or \
+         close it with --demand-as-measured \"WHY\""
+    )]
+    Demand {
+        /// Which.
+        account: String,
+        /// Where, when and for how long.
+        what: String,
+    },
+    /// Somebody wants demand charged as measured and does not say why.
+    #[error("demand is not charged as measured without a reason; it is kept in the audit log")]
+    NoReason,
     /// Money is set aside or asked for, or a closed month waits to be adjusted.
     #[error("account {account} has {what}: release or capture it, approve or reject it, then close the account")]
     Open {
@@ -203,7 +221,29 @@ impl Writer {
         open.extend(waiting.into_iter().map(|(id,)| format!("request {id} for a refund")));
         let pending = self.adjustments.pending.values().filter(|waits| waits.account == order.account);
         open.extend(pending.map(|waits| format!("adjustment {}", waits.id)));
-        if open.is_empty() { Ok(()) } else { Err(ClosingError::Open { account, what: open.join(", ") }) }
+        if !open.is_empty() {
+            return Err(ClosingError::Open { account, what: open.join(", ") });
+        }
+        match order.as_measured.as_deref().map(str::trim) {
+            Some("") => Err(ClosingError::NoReason),
+            Some(_) => Ok(()),
+            None => self.knows_demand(account, order).await,
+        }
+    }
+
+    /// The final bill makes the demand of months that are open final: what a close of the month would refuse, this does.
+    async fn knows_demand(&self, account: String, order: &CloseAccount) -> Result<(), ClosingError> {
+        let site = self.registry.account(order.account).and_then(|account| self.registry.site(account.site));
+        let Some(day) = site.and_then(|site| site.days.at(order.at)) else { return Ok(()) };
+        let mut unclear = Vec::new();
+        for (point, month) in self.open_months(order.account, day.date.month()) {
+            if self.measures_demand(point) {
+                let of = AccountMonth { point, account: order.account, month };
+                let found = self.unclear_demand_of(of, Some(order.at)).await?;
+                unclear.extend(found.map(|found| format!("{month} at {found}")));
+            }
+        }
+        if unclear.is_empty() { Ok(()) } else { Err(ClosingError::Demand { account, what: named(&unclear) }) }
     }
 
     /// Meters of an account's contracts that are not read up to their end, or to `at`.
@@ -266,6 +306,7 @@ impl Writer {
         let detail = serde_json::json!({
             "closed_at": order.at.to_string(), "balance": balance.to_string(), "refund": refund.subject,
             "refunded": refunded.to_string(), "paid_by": refund.transfer, "key": order.key,
+            "demand_as_measured": order.as_measured,
         });
         let entry = Entry {
             at: now,

@@ -132,7 +132,7 @@ impl Writer {
             return Ok(Vec::new());
         };
         let segments = component_facts::segments(&self.registry, terms, charged, of).unwrap_or_default();
-        Ok(self.maxima(of, &component_facts::windows_of(&segments)).await?.maxima)
+        Ok(self.maxima(of, &component_facts::windows_of(&segments), None).await?.maxima)
     }
 
     /// What the components of an account's month come to by what the book says: charged where the month is final, else as

@@ -291,32 +291,38 @@ impl Writer {
         let mut unclear = Vec::new();
         let here = |id: &&ServicePointId| self.registry.service_point(**id).is_some_and(|point| point.site == site.id);
         for id in self.charging.points().iter().filter(here).filter(|id| self.measures_demand(**id)) {
-            let (Some(point), Some(terms)) = (self.registry.service_point(*id), self.registry.terms(*id)) else {
-                continue;
-            };
             for account in self.payers(*id) {
-                let of = AccountMonth { point: *id, account, month };
-                let segments =
-                    component_facts::segments(&self.registry, terms, &Charged::new(), of).unwrap_or_default();
-                let windows = component_facts::windows_of(&segments);
-                let Some(shortest) = windows.iter().map(|window| i64::from(window.minutes) * MINUTE).min() else {
-                    continue;
-                };
-                let measured = self.maxima(of, &windows).await?;
-                let owner = self.registry.account(account).map_or("?", |account| account.name.as_str());
-                if let Some(fault) = measured.fault {
-                    unclear.push(format!("{} of {owner} (readings contradict each other: {fault:?})", point.name));
-                } else if measured.unknown >= shortest {
-                    let minutes = measured.unknown / MINUTE;
-                    let hours = format!("{}:{:02} h", minutes / 60, minutes % 60);
-                    unclear.push(format!(
-                        "{} of {owner} ({hours} without readings, or with more than 2 h between them)",
-                        point.name
-                    ));
-                }
+                unclear.extend(self.unclear_demand_of(AccountMonth { point: *id, account, month }, None).await?);
             }
         }
         Ok(unclear)
+    }
+
+    /// What is not known of the demand that an account is charged by for a month, where that is one of its windows or more.
+    /// `until` is for an account that is to end then.
+    pub(super) async fn unclear_demand_of(
+        &self,
+        of: AccountMonth,
+        until: Option<Moment>,
+    ) -> Result<Option<String>, BillingError> {
+        let (Some(point), Some(terms)) = (self.registry.service_point(of.point), self.registry.terms(of.point)) else {
+            return Ok(None);
+        };
+        let segments = component_facts::segments(&self.registry, terms, &Charged::new(), of).unwrap_or_default();
+        let windows = component_facts::windows_of(&segments);
+        let Some(shortest) = windows.iter().map(|window| i64::from(window.minutes) * MINUTE).min() else {
+            return Ok(None);
+        };
+        let measured = self.maxima(of, &windows, until).await?;
+        let owner = self.registry.account(of.account).map_or("?", |account| account.name.as_str());
+        if let Some(fault) = measured.fault {
+            return Ok(Some(format!("{} of {owner} (readings contradict each other: {fault:?})", point.name)));
+        }
+        let minutes = measured.unknown / MINUTE;
+        let hours = format!("{}:{:02} h", minutes / 60, minutes % 60);
+        Ok((measured.unknown >= shortest).then(|| {
+            format!("{} of {owner} ({hours} without readings, or with more than 2 h between them)", point.name)
+        }))
     }
 
     /// The serial numbers of a site's meters that are not read up to `end`, and the names of its service points in doubt.
@@ -398,7 +404,7 @@ fn first_day(month: LocalMonth) -> i64 {
     i64::from(month.first_day().0)
 }
 
-fn named(all: &[String]) -> String {
+pub(super) fn named(all: &[String]) -> String {
     let more = if all.len() > NAMED { format!(" and {} more", all.len() - NAMED) } else { String::new() };
     all.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ") + &more
 }

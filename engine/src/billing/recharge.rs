@@ -3,8 +3,9 @@
 //!
 //! Compared are the charges that are charged: components of months that are final, and fixed ones of the days that have been
 //! charged, in the open month too. A forecast is nobody's charge and no difference. What waits for approval counts as approved,
-//! as everywhere; so does what was rejected by itself, without any energy: a person decided that. Together with energy that was
-//! rejected, the ledger is consistent without both.
+//! as everywhere. A line whose difference is the very one that was rejected by itself, without any energy, is left out: a person
+//! decided that. Any other difference is found in full. Together with energy that was rejected, the ledger is consistent
+//! without both.
 //!
 //! As with energy, months are compared aside, each over one snapshot of the book and on all cores, and the writer works out
 //! no more than what differs there.
@@ -42,7 +43,7 @@ impl Ground {
         points: &BTreeSet<ServicePointId>,
         month: LocalMonth,
         span: Span,
-        (charged, rejected): (&Charged, &Charged),
+        (charged, rejected): (&Charged, &Rejected),
         demand: &Demand,
     ) -> Result<Vec<PointDifference>, BillingError> {
         let mut found = Vec::new();
@@ -51,12 +52,7 @@ impl Ground {
             let (fixed, fixed_before) = self.fixed_difference(*point, month, span, charged);
             differs.extend(fixed);
             before.extend(fixed_before);
-            for (key, sum) in of_point(rejected, *point) {
-                if let Some(line) = differs.get_mut(key) {
-                    line.add(Sum { quantity: -sum.quantity, amount: -sum.amount });
-                }
-            }
-            differs.retain(|_, sum| !sum.is_zero());
+            differs.retain(|key, sum| !rejected.get(&(*point, *key)).is_some_and(|sums| sums.contains(sum)));
             before.retain(|key, _| differs.contains_key(key));
             if !differs.is_empty() {
                 found.push(PointDifference { id: *point, charged: before, difference: differs });
@@ -79,7 +75,7 @@ impl Writer {
         let mut found: BTreeMap<ServicePointId, PointDifference> = BTreeMap::new();
         for month in months {
             let charged = self.charged(&points, *month).await?;
-            let rejected = adjusted(&mut *self.book.snapshot().await?, REJECTED, *month).await?;
+            let rejected = rejected(&mut *self.book.snapshot().await?, *month).await?;
             let mut demand = Demand::new();
             for point in &points {
                 demand.extend(self.demand(*point, *month, &charged).await?);
@@ -99,8 +95,18 @@ impl Writer {
         let now = self.clock.now();
         for point in found {
             let Some(today) = self.registry.terms(point.id).and_then(|terms| terms.days.at(now)) else { continue };
-            if point.difference.keys().any(|key| key.date > today.date) {
-                self.pricing.accruals.withdraw(point.id, today.date);
+            let site = self.registry.service_point(point.id).and_then(|point| self.registry.site(point.site));
+            // In a closed month what was charged too early is an adjustment, and no day that is still to be charged.
+            let closed = site.and_then(|site| site.closed_through);
+            let closed = closed.map(|closed| LocalMonth(closed.0 + 1).first_day().plus(-1));
+            let through = closed.map_or(today.date, |closed| closed.max(today.date));
+            let is_day = |key: &LineKey| {
+                key.date > through
+                    && component_of(&self.registry, key.version, key.component)
+                        .is_some_and(|component| component.charge.is_fixed())
+            };
+            if point.difference.keys().any(is_day) {
+                self.pricing.accruals.withdraw(point.id, through);
             }
         }
     }
@@ -145,7 +151,7 @@ impl Handle {
         (until, threads): (Moment, usize),
     ) -> Result<Vec<PointDifference>, BillingError> {
         let needed = with_sources(&ground.registry, points);
-        let mut charged = adjusted(&mut snapshot, PENDING, month).await?;
+        let mut charged = pending(&mut snapshot, month).await?;
         for_each_line(&mut snapshot, self.lake(), &files, &needed, month..=month, |line| {
             charged.entry((line.point, line.key)).or_default().add(line.sum);
         })
@@ -155,7 +161,7 @@ impl Handle {
                 charged.entry((point.id, *key)).or_default().add(*sum);
             }
         }
-        let rejected = adjusted(&mut snapshot, REJECTED, month).await?;
+        let rejected = rejected(&mut snapshot, month).await?;
         // Readings are rated from a snapshot of their own.
         drop(snapshot);
         let demand = self.demand_aside(&ground, points, month, until, threads).await?;
@@ -202,29 +208,48 @@ impl Handle {
     }
 }
 
+/// What lines differed by, each time that a person rejected an adjustment of components alone.
+type Rejected = BTreeMap<(ServicePointId, LineKey), Vec<Sum>>;
+
 /// Adjustments that wait; they count as charged.
 const PENDING: &str = "a.state = 'pending'";
 /// Adjustments of components alone that a person rejected.
 const REJECTED: &str = "a.state = 'rejected' AND NOT EXISTS (SELECT 1 FROM adjustment_lines e \
                         WHERE e.adjustment_id = a.id AND e.component = 'energy')";
 
+async fn rejected(connection: &mut AnyConnection, month: LocalMonth) -> Result<Rejected, BookError> {
+    let mut lines = Rejected::new();
+    for ChargedLine { point, key, sum, .. } in adjusted(connection, REJECTED, month).await? {
+        lines.entry((point, key)).or_default().push(sum);
+    }
+    Ok(lines)
+}
+
+/// The lines of adjustments of a month that wait.
+async fn pending(connection: &mut AnyConnection, month: LocalMonth) -> Result<Charged, BookError> {
+    let mut lines = Charged::new();
+    for ChargedLine { point, key, sum, .. } in adjusted(connection, PENDING, month).await? {
+        lines.entry((point, key)).or_default().add(sum);
+    }
+    Ok(lines)
+}
+
 /// The lines of some adjustments of a month.
 async fn adjusted(
     connection: &mut AnyConnection,
     which: &'static str,
     month: LocalMonth,
-) -> Result<Charged, BookError> {
+) -> Result<Vec<ChargedLine>, BookError> {
     let sql = format!(
         "SELECT l.service_point_id, a.account_id, l.local_date, l.band, l.tier, l.tariff_version_id, l.quantity, l.amount, \
          l.component FROM adjustment_lines l JOIN adjustments a ON a.id = l.adjustment_id \
          WHERE a.local_month = $1 AND {which}"
     );
     let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(i64::from(month.0));
-    let mut lines = Charged::new();
+    let mut lines = Vec::new();
     for row in query.fetch_all(connection).await? {
         let name: String = sqlx::Row::try_get(&row, 8)?;
-        let ChargedLine { point, key, sum, .. } = line_of(&row, ComponentName::of(&name), "adjustment_lines.amount")?;
-        lines.entry((point, key)).or_default().add(sum);
+        lines.push(line_of(&row, ComponentName::of(&name), "adjustment_lines.amount")?);
     }
     Ok(lines)
 }

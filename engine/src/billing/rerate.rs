@@ -308,18 +308,32 @@ impl Sink for Unheard {
     fn changed(&mut self, _: MeterId, _: Mark, _: Verdict) {}
 }
 
-/// Rates `rows`, in any order and with any repetition, from `start` on, and bills the installations that ended by
-/// `until`. `each` sees every charge with the index of the reading that brought it about, or none for a closing count.
-pub fn rate(
-    setup: &Setup,
-    start: &Start,
-    rows: &[StoredRow],
-    until: Moment,
-    mut each: impl FnMut(Option<usize>, &Part),
-) -> Rated {
-    let member = Member { setup, start, rows };
-    let mut rated = rate_together(&[member], until, |_, index, part| each(index, part));
-    rated.pop().unwrap_or_else(|| unreachable!("one member is rated to one result"))
+/// The intervals that `rows`, in any order and with any repetition, bill from `start` on, closing counts of installations
+/// that ended by `until` included; each as it was measured, whatever it was divided by.
+#[must_use]
+pub fn intervals(setup: &Setup, start: &Start, rows: &[StoredRow], until: Moment) -> Vec<Interval> {
+    let (mut rater, mut measured) = (Rater::new(setup, start), Intervals(Vec::new()));
+    let mut verdicts = vec![Verdict::Pending; rows.len()];
+    for index in resolve(rows, &mut verdicts) {
+        let held = rows[index].is_void() || matches!(verdicts[index], Verdict::Conflict | Verdict::Superseded);
+        let StoredRow { meter, time, value, received_at, .. } = rows[index];
+        rater.take(&Row { meter, time, received_at, value }, held, &[], &mut measured);
+    }
+    rater.finish(until, &mut measured);
+    measured.0
+}
+
+/// What was measured, and nothing of what it costs.
+struct Intervals(Vec<Interval>);
+
+impl Sink for Intervals {
+    fn part(&mut self, _: &Part) {}
+
+    fn changed(&mut self, _: MeterId, _: Mark, _: Verdict) {}
+
+    fn interval(&mut self, _: EpochId, interval: &Interval) {
+        self.0.push(*interval);
+    }
 }
 
 /// What one of several service points is rated by.
@@ -333,7 +347,9 @@ pub struct Member<'a> {
     pub rows: &'a [StoredRow],
 }
 
-/// As [`rate`], for all members of a pool: in one order of time. `each` is told the member, too.
+/// Rates the `rows` of service points, in any order and with any repetition, from their `start` on, and bills the
+/// installations that ended by `until`: the members of a pool, in one order of time, or one that is in none. `each` sees every
+/// charge with the member, and the index of the reading that brought it about, or none for a closing count.
 pub fn rate_together(
     members: &[Member<'_>],
     until: Moment,

@@ -6,8 +6,8 @@ use kernel::money::Quantity;
 use kernel::reading::Value;
 
 use super::apply::opened;
-use super::components::{ALL, COMPONENTS, SITE, handed_over, proven, readings, site};
-use super::periods::close;
+use super::components::{ALL, COMPONENTS, SITE, handed_over, march, proven, readings, site};
+use super::periods::{ask, close};
 use super::send;
 use crate::engine::Engine;
 use crate::query::{self, QuerySession, audit};
@@ -142,5 +142,69 @@ async fn power_factors_are_recomputed_and_a_planted_fault_is_found() {
     }
     plant(&engine, "DELETE FROM contract_facts WHERE kind = 'reactive'").await;
     assert_eq!(found(&engine, "power_factors_recomputed").await, 1);
+    engine.close().await.unwrap();
+}
+
+/// Of the electricity's charge for water in March: from which to which day its lines are, by account.
+const SEWER: &str = "SELECT account || ' ' || CAST(min(local_date) AS VARCHAR) || ' ' || CAST(sum(amount) AS VARCHAR) AS line \
+                     FROM charges WHERE component = 'sewer' GROUP BY account ORDER BY account";
+
+#[tokio::test]
+async fn a_tenant_who_owes_no_day_of_the_month_owes_the_sewer_of_their_water_and_is_no_false_alarm() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = opened(folder.path(), &handed_over().replace("2026-03-11T12", "2026-03-31T12")).await;
+    send(&engine, &readings(0..ALL)).await;
+    assert_eq!(close(&engine, "2026-03").await, "");
+    let lines = ask(&engine, SEWER).await;
+    // 12 hours of 0.02 m3, of which 90 % count; charged on the day on which the contract began.
+    assert!(lines.contains("jones 2026-03-31 0.648") && lines.contains("smith 2026-03-31 30.0"), "{lines}");
+    proven(&engine).await;
+    engine.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_derived_charge_that_begins_within_the_month_counts_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let version = format!("[[tariff.version]]\nvalid_from = 2026-03-16\nprice = \"0.30\"\n{COMPONENTS}");
+    let text = SITE.replace("COMPONENTS", "").replace("VERSION", &version).replace("END", "");
+    let engine = opened(folder.path(), &text).await;
+    send(&engine, &readings(0..ALL)).await;
+    assert_eq!(close(&engine, "2026-03").await, "");
+    let lines = ask(&engine, SEWER).await;
+    // 383 hours: 90 % of 7.66 m3 at 3.00.
+    assert!(lines.contains("smith 2026-03-31 20.682"), "{lines}");
+    proven(&engine).await;
+    engine.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_power_factor_of_a_tenant_who_came_back_is_rounded_for_each_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = "\n[[tariff.version.component]]\nname = \"lease\"\nkind = \"monthly\"\nprice = \"10.00\"\n\
+                     [[tariff.version.component]]\nname = \"factor\"\nkind = \"power_factor\"\n\
+                     of = [\"energy\", \"lease\"]\nsteps = [{ at_least = \"0\", rate = \"0.025\" }]\n";
+    let stay = |account: &str, from: u8| {
+        format!(
+            "\nuntil = 2026-03-{from}T12:00:00\n[[service_point.contract]]\naccount = \"{account}\"\ntariff = \"power\"\n\
+             reactive = \"a/W\"\nfrom = 2026-03-{from}T12:00:00"
+        )
+    };
+    let text = SITE.replace("COMPONENTS", component).replace("VERSION", "");
+    let text = text.replacen("END", &(stay("jones", 11) + &stay("smith", 21)), 1).replace("END", "");
+    let text = text.replace("capacity = \"0.4\"\nsources = { water = \"a/W\" }", "reactive = \"a/W\"");
+    let text = text.replace("[[service_point.contract]]\naccount = \"smith\"\ntariff = \"water\"\n", "");
+    let engine = opened(folder.path(), &text).await;
+    send(&engine, &readings(0..ALL)).await;
+    assert_eq!(close(&engine, "2026-03").await, "");
+    let charged = march(&engine).await;
+    // 11 days, and 10 with the month's remainder: each share of 0.025 is cut at 1e-9 by itself, below the one of both.
+    assert_eq!(charged["smith lease"], "6.774193550");
+    let both = kernel::money::Amount::parse(&charged["smith energy"]).unwrap().0 + 6_774_193_550;
+    let factor = kernel::money::Amount::parse(&charged["smith factor"]).unwrap().0;
+    assert_eq!((factor, both % 40), (both / 40, 30), "three quarters of 1e-9 below");
+    proven(&engine).await;
+    plant(&engine, "UPDATE tariff_versions SET definition = replace(definition, '\"rate\":25000', '\"rate\":25001')")
+        .await;
+    assert_ne!(found(&engine, "power_factors_recomputed").await, 0);
     engine.close().await.unwrap();
 }

@@ -420,6 +420,7 @@ async fn an_account_that_ends_within_a_month_is_charged_its_components_at_once()
         account: AccountId(1),
         at: Moment(BEGIN + 480 * HOUR),
         channel: "cash".to_owned(),
+        as_measured: None,
         key: "end".to_owned(),
         actor: "desk".to_owned(),
     };
@@ -454,6 +455,7 @@ async fn an_account_that_ends_at_noon_has_its_last_day_in_the_final_bill() {
         account: AccountId(1),
         at: noon,
         channel: "cash".to_owned(),
+        as_measured: None,
         key: "end".to_owned(),
         actor: "desk".to_owned(),
     };

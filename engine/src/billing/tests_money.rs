@@ -81,6 +81,7 @@ async fn readings_of_a_closed_account_that_come_later_make_one_debt_whatever_the
             account: ACCOUNT,
             at,
             channel: "cash".to_owned(),
+            as_measured: None,
             key: "c".to_owned(),
             actor: "desk".to_owned(),
         };

@@ -100,6 +100,12 @@ async fn what_a_person_rejected_by_itself_is_not_found_again() {
     }
     assert_eq!(rerate(&engine, 3, true).await.differences, Vec::new());
     assert_eq!(pending(&engine).await, Vec::<i64>::new());
+    // Nobody has decided on another difference: it is found in full.
+    let engine = changed(engine, folder.path(), r#""Whole":3000000"#, r#""Whole":4000000"#).await;
+    assert_eq!(by_component(&rerate(&engine, 3, true).await), amounts(&[("peak", "3.4"), ("vat", "0.646")]));
+    approve_all(&engine).await;
+    assert_eq!(march(&engine).await["smith peak"], "6.800000000");
+    assert_eq!(rerate(&engine, 3, true).await.differences, Vec::new());
     engine.close().await.unwrap();
 }
 
@@ -247,6 +253,57 @@ async fn days_that_a_clock_ahead_has_charged_are_taken_back_and_charged_when_the
     let engine = open(folder.path()).await;
     assert_eq!(rerate(&engine, 4, true).await.differences, Vec::new());
     assert_eq!(ask(&engine, sum).await, ahead, "each day once");
+    proven(&engine).await;
+    engine.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn days_ahead_in_a_closed_month_are_an_adjustment_and_not_charged_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = closed_march(folder.path()).await;
+    engine.close().await.unwrap();
+    // It is the 20th of March in truth.
+    let right = Clock::manual(Moment(BEGIN + 19 * DAY + HOUR));
+    let engine = Engine::open(folder.path(), Options::new(right.clone())).await.unwrap();
+    let span = Span { first: LocalDate::new(2026, 3, 1).unwrap(), last: LocalDate::new(2026, 4, 30).unwrap() };
+    let order = RerateOrder { actor: "finance".to_owned(), reason: "the clock was ahead".to_owned() };
+    let compared = Compared { accounts: None, span };
+    let found = engine.handle().rerate(&compared, Some(&order), 2).await.unwrap().unwrap();
+    assert_eq!(by_component(&found)["basic"], Amount::parse("-10").unwrap(), "11 days of March and 29 of April");
+    for id in pending(&engine).await {
+        assert_eq!(super::periods::decide(&engine, id, false, "second person").await, "");
+    }
+    engine.close().await.unwrap();
+    let engine = open(folder.path()).await;
+    let sum = "SELECT sum(amount) AS s FROM charges WHERE component = 'basic'";
+    assert!(ask(&engine, sum).await.contains(" 15.00"), "31 and 29 days, each once: {}", ask(&engine, sum).await);
+    engine.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_contract_older_than_the_table_of_days_owes_its_days_from_the_first_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let components = "[[tariff.version.component]]\nname = \"basic\"\nkind = \"daily\"\nprice = \"0.25\"\n\
+                      [[tariff.version.component]]\nname = \"least\"\nkind = \"minimum\"\nprice = \"150.00\"\n\
+                      of = [\"energy\"]\n";
+    let text = SITE.replace("COMPONENTS", components).replace("VERSION", "").replace("END", "from = 1999-12-01");
+    let text = text.replace("capacity = \"0.4\"\nsources = { water = \"a/W\" }\n", "");
+    let text = text.replace("from = 2026-03-01", "from = 1999-12-01");
+    let engine = opened(folder.path(), &text).await;
+    send(&engine, &readings(0..ALL)).await;
+    let close = crate::billing::closing::CloseAccount {
+        account: AccountId(1),
+        at: Moment(BEGIN + HOURS * HOUR),
+        channel: "cash".to_owned(),
+        as_measured: None,
+        key: "end".to_owned(),
+        actor: "desk".to_owned(),
+    };
+    engine.handle().close_account(close).await.unwrap().unwrap();
+    // 26 years of which 7 are leap years, and 90 days.
+    assert_eq!(march(&engine).await["smith basic"], "2396.750000000", "9587 days of 0.25");
+    let first = ask(&engine, "SELECT min(local_date) AS d FROM charges WHERE component = 'least'").await;
+    assert!(first.contains("2000-01-31"), "{first}");
     proven(&engine).await;
     engine.close().await.unwrap();
 }

@@ -115,6 +115,7 @@ impl Desk {
             account: ACCOUNT,
             at,
             channel: "cash".to_owned(),
+            as_measured: None,
             key: "end".to_owned(),
             actor: "desk".to_owned(),
         };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::Stream;
-use kernel::id::{AccountId, MeterId, ServicePointId};
+use kernel::id::{AccountId, EpochId, MeterId, ServicePointId};
 use kernel::judge::{Interval, Mark};
 use kernel::point::{PointState, Row, Sink};
 use kernel::rate::Part;
@@ -16,7 +16,6 @@ use super::files::{Readings, instants};
 use super::snapshot::{RatingError, Snapshot, earliest};
 use super::work::{Pair, Rerated, Span, Work};
 use crate::billing::lines::Sum;
-use crate::billing::maxima::Whole;
 use crate::billing::point::{Checkpoints, Setup};
 use crate::billing::rerate::{Rater, Sums, Together, Totals, difference};
 use crate::engine::Handle;
@@ -315,9 +314,7 @@ impl<'a> Running<'a> {
         for side in self.old.iter_mut().chain([&mut self.new]) {
             for (member, same) in &order {
                 let quarantined = readings.is_void(&same[0]) || same.iter().any(|row| row.value != same[0].value);
-                side.sinks[*member].reading = Some(0);
                 side.raters.take(*member, &same[0], quarantined, &mut side.sinks);
-                side.sinks[*member].keep();
             }
         }
         self.members.iter_mut().for_each(|arrived| arrived.rows.clear());
@@ -327,7 +324,6 @@ impl<'a> Running<'a> {
         let close = |side: Side<'a>| {
             let Side { raters, mut sinks } = side;
             let ends = raters.finish(until, &mut sinks);
-            sinks.iter_mut().for_each(Wanted::keep);
             let sums = sinks.into_iter().map(|sink| (sink.totals.sums(), sink.measured));
             (sums, ends)
         };
@@ -348,43 +344,31 @@ impl<'a> Running<'a> {
 struct Wanted {
     span: Span,
     totals: Totals,
-    /// Set for what a reading brings about, not for closing counts.
-    reading: Option<usize>,
-    /// What one reading, or closing counts, brought about, where that is wanted.
-    whole: Option<Whole>,
-    /// From when to when intervals are wanted.
-    bounds: (Moment, Moment),
+    /// From when to when intervals are wanted, where they are.
+    bounds: Option<(Moment, Moment)>,
     /// The intervals so far, as they were measured.
     measured: Vec<Interval>,
 }
 
 impl Wanted {
     fn new(span: Span, setup: &Setup, intervals: bool) -> Wanted {
-        let bounds = (span.start(setup), span.end(setup));
-        let whole = intervals.then(Whole::default);
-        Wanted { span, totals: Totals::default(), reading: None, whole, bounds, measured: Vec::new() }
-    }
-
-    /// Keeps the intervals of the reading that was just taken.
-    fn keep(&mut self) {
-        self.reading = None;
-        if let Some(whole) = &mut self.whole {
-            let (begin, end) = self.bounds;
-            let intervals = std::mem::take(whole).into_intervals();
-            self.measured.extend(intervals.filter(|one| one.to > begin && one.from < end));
-        }
+        let bounds = intervals.then(|| (span.start(setup), span.end(setup)));
+        Wanted { span, totals: Totals::default(), bounds, measured: Vec::new() }
     }
 }
 
 impl Sink for Wanted {
     fn part(&mut self, part: &Part) {
-        if let Some(whole) = &mut self.whole {
-            whole.add(self.reading, part);
-        }
         if self.span.holds(part.date) {
             self.totals.add(part);
         }
     }
 
     fn changed(&mut self, _: MeterId, _: Mark, _: Verdict) {}
+
+    fn interval(&mut self, _: EpochId, interval: &Interval) {
+        if self.bounds.is_some_and(|(begin, end)| interval.to > begin && interval.from < end) {
+            self.measured.push(*interval);
+        }
+    }
 }

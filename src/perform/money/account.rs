@@ -16,8 +16,8 @@ pub(super) async fn perform(
     events: &Events,
 ) -> Result<(), Failure> {
     match command {
-        AccountCommand::Close { account, at, key, refund_channel } => {
-            close(node, actor, (account, at), (key, refund_channel), events).await
+        AccountCommand::Close { account, at, key, refund_channel, demand_as_measured } => {
+            close(node, actor, (account, at), (key, refund_channel), demand_as_measured.as_deref(), events).await
         }
         AccountCommand::Move { point, from, to, at } => hand_over(node, actor, point, (from, to), at, events).await,
     }
@@ -28,6 +28,7 @@ async fn close(
     actor: &str,
     (name, at): (&str, &str),
     (key, channel): (&str, &str),
+    as_measured: Option<&str>,
     events: &Events,
 ) -> Result<(), Failure> {
     let registry = node.engine.registry();
@@ -37,6 +38,7 @@ async fn close(
         account: account.id,
         at: moment::of_account(&registry, account, at, "--at")?,
         channel: channel.to_owned(),
+        as_measured: as_measured.map(str::to_owned),
         key: key.to_owned(),
         actor: actor.to_owned(),
     };

@@ -13,7 +13,8 @@ use crate::time::{LocalDate, LocalMonth, Moment};
 /// Consecutive days within one month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayRun {
-    /// The first; also where there are none.
+    /// The first; where there are none, a day that they would be of: of a version that owes none, the one in which it began to
+    /// hold.
     pub first: LocalDate,
     /// How many.
     pub count: u8,
@@ -75,7 +76,8 @@ pub fn versions(
         if from >= to {
             continue;
         }
-        let mut days = DayRun { first: run.first, count: 0 };
+        let begun = terms.days.at(from).map_or(run.first, |day| day.date);
+        let mut days = DayRun { first: begun, count: 0 };
         for offset in (0..i32::from(run.count)).rev() {
             let day = on(run.first.plus(offset))?;
             if from <= day.start && day.start < to {

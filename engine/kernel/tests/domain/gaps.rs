@@ -1,5 +1,7 @@
 //! Case 14: nine hours without communication against nine hours without supply.
 
+use kernel::gap::Outage;
+use kernel::id::MeterId;
 use kernel::rate::Allocation;
 use kernel::tariff::Band::{Flat, Peak};
 use kernel::time::HOUR;
@@ -57,4 +59,22 @@ fn a_gap_is_allocated_only_where_it_crosses_a_price_and_an_outage_of_any_length_
 fn allocations_go_by_the_names_of_the_specification() {
     let named = [Allocation::Measured, Allocation::Linear, Allocation::Profile].map(Allocation::name);
     assert_eq!(named, ["measured", "linear", "profile"]);
+}
+
+#[test]
+fn an_interval_with_an_outage_at_an_edge_is_heard_as_it_was_measured() {
+    let zone = Zone::china();
+    let tariff = two_bands(1, zone.at("2026-01-01 00:00"));
+    let at = |hour: i64| zone.at("2026-11-20 00:00").plus(hour * HOUR);
+    for (from, to) in [(10, 18), (12, 20), (11, 19), (10, 20)] {
+        let terms = terms(zone.days("2026-11-20", "2026-11-21"), vec![for_ever(vec![tariff.clone()])]);
+        let outage = Outage { meter: MeterId(1), from: at(from), to: at(to) };
+        let scene = Scene { epochs: vec![epoch(1)], terms, outages: vec![outage] };
+        let outcome = run(&scene, &[count(1, at(10), 100), count(1, at(20), 600)]);
+        let [(_, heard)] = outcome.intervals[..] else { panic!("{:?}", outcome.intervals) };
+        assert_eq!((heard.from, heard.to, heard.quantity.0), (at(10), at(20), 5_000), "{from} to {to}");
+        let divided = outcome.parts.first().map(|part| part.from) != Some(at(10))
+            || outcome.parts.last().map(|part| part.to) != Some(at(20));
+        assert_eq!(divided, (from == 10) != (to == 20), "{from} to {to}: its parts lie outside the outage");
+    }
 }

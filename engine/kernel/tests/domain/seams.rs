@@ -121,6 +121,16 @@ fn a_stated_closing_count_is_billed_without_a_reading_after_it() {
 }
 
 #[test]
+fn a_sink_hears_the_intervals_on_both_sides_of_a_seam() {
+    // The new meter's first reading bills the closing count, too.
+    let rows = [count(1, hour(-2), 100), count(1, hour(-1), 110), count(2, hour(2), 60)];
+    let outcome = run(&scene(replaced(2, Some(150), Some(50))), &rows);
+    let heard: Vec<_> =
+        outcome.intervals.iter().map(|(epoch, one)| (epoch.0, one.from, one.to, one.quantity.0)).collect();
+    assert_eq!(heard, [(1, hour(-2), hour(-1), 100), (1, hour(-1), noon(), 400), (2, noon(), hour(2), 100)]);
+}
+
+#[test]
 fn another_count_read_at_a_stated_end_is_a_conflict_in_any_order_of_meters() {
     for new in [0, 2] {
         let rows = [count(1, hour(-1), 100), count(new, noon(), 50), count(1, noon(), 140), count(new, hour(1), 60)];

@@ -102,7 +102,7 @@ fn the_stored_forms_stay_readable() {
     assert_eq!(state.encode(), [&[3][..], &format_2[1..], &[0]].concat());
     let share = Share { account: AccountId(9), counter: TierCounter { period: 24_322, used: Quantity(700) } };
     let format_3 = [&[3][..], &format_2[1..], &[1, 9, 132, 252, 2, 248, 10]].concat();
-    assert_eq!(PointState::decode(&format_3), Ok(PointState { shares: vec![share], ..state.clone() }));
+    assert_eq!(PointState::decode(&format_3), Ok(PointState { shares: vec![share].into(), ..state.clone() }));
     // Format 1 knew no fine intervals: there may have been some up to its last reading, on the first day of 1970.
     let format_1 = [&[1][..], &common].concat();
     assert_eq!(PointState::decode(&format_1), Ok(PointState { fine_day: 0, ..state.clone() }));

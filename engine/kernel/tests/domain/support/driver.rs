@@ -33,6 +33,8 @@ pub(crate) struct Outcome {
     pub(crate) state: PointState,
     /// Intervals that were not divided evenly.
     pub(crate) spreads: usize,
+    /// All that were billed, whatever they were divided by.
+    pub(crate) intervals: Vec<(EpochId, Interval)>,
 }
 
 impl Sink for Outcome {
@@ -51,6 +53,10 @@ impl Sink for Outcome {
         let ordered = spread.slots.windows(2).all(|pair| pair[0].to <= pair[1].from);
         assert!(ordered && spread.slots.iter().all(|slot| slot.from < slot.to), "slots are in order: {spread:?}");
         self.spreads += 1;
+    }
+
+    fn interval(&mut self, epoch: EpochId, interval: &Interval) {
+        self.intervals.push((epoch, *interval));
     }
 }
 
