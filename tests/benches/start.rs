@@ -96,7 +96,7 @@ async fn fill(folder: &Path, meters: u32) {
             epochs: [EpochState { epoch: EpochId(id), last_seen: at, register }].into(),
             counter: TierCounter { period: today.month().0, used: Quantity(57_600) },
             fine_day: i32::try_from(at.0 / DAY).expect("a day"),
-            shares: Vec::new(),
+            shares: Vec::new().into(),
         };
         [id.into(), 0_u32.into(), state.encode().into()]
     });

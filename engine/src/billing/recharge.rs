@@ -19,10 +19,11 @@ use kernel::time::{LocalMonth, Moment};
 use sqlx::{Any, AnyConnection, Transaction};
 
 use super::charged::{ChargedLine, for_each_line, line_of};
-use super::component_facts::{AccountMonth, Charged, of_point};
+use super::component_facts::{AccountMonth, Charged};
+use super::components::component_of;
 use super::error::BillingError;
 use super::ground::{Demand, Ground, payers, with_sources};
-use super::lines::Sum;
+use super::lines::{LineKey, Sum};
 use super::names::ComponentName;
 use super::periods::Refused;
 use super::point::Setup;
