@@ -160,3 +160,31 @@ fn collect(batch: &RecordBatch, meters: &BTreeSet<MeterId>, after: Moment, rows:
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::Int32Array;
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::lake::file::write;
+
+    #[test]
+    fn row_groups_without_wanted_identifiers_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let schema = Arc::new(Schema::new(vec![Field::new("service_point_id", DataType::Int32, false)]));
+        let ids = Arc::new(Int32Array::from_iter_values(0..40_000));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![ids]).unwrap();
+        write(folder.path(), "charges.parquet", &schema, &[0], &[batch]).unwrap();
+        // A row group has 32,768 rows.
+        for (wanted, expected) in
+            [(0..=39_999, 40_000), (32_768..=50_000, 7_232), (5..=5, 32_768), (40_000..=50_000, 0)]
+        {
+            let (mut rows, holds) = (0, |least, most| *wanted.start() <= most && least <= *wanted.end());
+            for_each_batch(folder.path(), "charges.parquet", holds, |batch| rows += batch.num_rows()).unwrap();
+            assert_eq!(rows, expected, "{wanted:?}");
+        }
+    }
+}
