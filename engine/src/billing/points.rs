@@ -73,7 +73,7 @@ mod tests {
             ("meter", size_of::<Meter>(), 80),
             ("service point", size_of::<ServicePoint>(), 120),
             ("setup", size_of::<Setup>(), 232),
-            ("service point in billing", size_of::<PointRuntime>(), 216),
+            ("service point in billing", size_of::<PointRuntime>(), 224),
             ("line", size_of::<Line>(), 48),
             ("wallet", size_of::<Wallet>(), 48),
         ] {

@@ -148,10 +148,10 @@ fn a_day_belongs_to_the_contract_and_version_in_force_at_its_first_instant() {
         .collect();
     let run = |version, first: &str, count| (version, first.to_owned(), count);
     let expected = [
-        // Version 2 is in force for nine hours and owes no day; who moves out at noon owes the day.
-        vec![run(1, "2026-11-01", 10), run(2, "2026-11-01", 0), run(3, "2026-11-11", 10)],
+        // Version 2 is in force for nine hours and owes no day: it is dated to where it began. Who moves out at noon owes the day.
+        vec![run(1, "2026-11-01", 10), run(2, "2026-11-10", 0), run(3, "2026-11-11", 10)],
         vec![run(3, "2026-11-21", 4)],
-        vec![run(3, "2026-11-01", 0)],
+        vec![run(3, "2026-11-25", 0)],
         vec![],
     ];
     assert_eq!(found, expected);
