@@ -239,11 +239,13 @@ fn change(old: Amount, new: Amount) -> Option<i128> {
 
 /// `+12.34 %`.
 fn percent(old: Amount, new: Amount) -> String {
-    change(old, new).map_or_else(String::new, |hundredths| {
-        let sign = if hundredths < 0 { "-" } else { "+" };
-        let size = hundredths.unsigned_abs();
-        format!("{sign}{}.{:02} %", size / 100, size % 100)
-    })
+    change(old, new).map_or_else(String::new, shown)
+}
+
+fn shown(hundredths: i128) -> String {
+    let sign = if hundredths < 0 { "-" } else { "+" };
+    let size = hundredths.unsigned_abs();
+    format!("{sign}{}.{:02} %", size / 100, size % 100)
 }
 
 fn by_account(simulation: &Simulation) -> BTreeMap<AccountId, Bills> {
@@ -342,13 +344,8 @@ fn summary(
     beyond.sort_by_key(|(change, account)| (-change.abs(), *account));
     if !beyond.is_empty() {
         let name = |id: AccountId| registry.account(id).map_or("", |account| account.name.as_str());
-        let named: Vec<String> = beyond
-            .iter()
-            .take(NAMED)
-            .map(|(change, id)| {
-                format!("{} {}{}.{} %", name(*id), sign(*change), change.abs() / 100, change.abs() / 10 % 10)
-            })
-            .collect();
+        let named: Vec<String> =
+            beyond.iter().take(NAMED).map(|(change, id)| format!("{} {}", name(*id), shown(*change))).collect();
         let more = if beyond.len() > NAMED { format!(" and {} more", beyond.len() - NAMED) } else { String::new() };
         let limit = format!("{}.{:02}", threshold / 100, threshold % 100);
         lines.push(format!("{} accounts change by more than {limit} %: {}{more}", beyond.len(), named.join(", ")));
@@ -387,10 +384,6 @@ fn lacking(component: &str, lack: Lack, months: usize) -> String {
         Lack::Source => "the contract does not say in `sources` where the other service is measured: it counts as none",
     };
     format!("{component}: in {months} months of accounts {what}")
-}
-
-fn sign(change: i128) -> &'static str {
-    if change < 0 { "-" } else { "+" }
 }
 
 /// What each new version of a tariff that somebody is on would have charged on the last 12 months, one line for each.
