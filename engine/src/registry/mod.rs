@@ -23,7 +23,6 @@ use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
 use kernel::unit::Unit;
-use pools::Pools;
 use table::{Installed, Paid, Table};
 
 pub(crate) use load::{host_port, last_ids};
@@ -56,7 +55,6 @@ pub struct Registry {
     taxes: BTreeSet<String>,
     installed: Installed,
     paid: Paid,
-    pools: Pools,
     last_ids: LastIds,
 }
 
@@ -288,12 +286,12 @@ impl Registry {
     /// all (see [`kernel::pool`]).
     #[must_use]
     pub fn pool_of(&self, point: ServicePointId) -> Option<&Arc<Vec<ServicePointId>>> {
-        self.pools.get(&point)
+        self.setup(point)?.pool()
     }
 
     /// All pools, each once.
     pub fn pools(&self) -> impl Iterator<Item = &Arc<Vec<ServicePointId>>> {
-        self.pools.iter().filter(|(id, pool)| pool.first() == Some(*id)).map(|(_, pool)| pool)
+        self.setups().filter_map(|setup| setup.pool().filter(|pool| pool.first() == Some(&setup.id)))
     }
 
     /// The installation that holds a meter at a moment. At a seam the one that begins wins; after the last one's end

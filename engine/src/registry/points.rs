@@ -226,5 +226,4 @@ fn pool(registry: &mut Registry) {
             point.setup = Arc::new(Setup { rare: Some(Arc::new(rare)), ..Setup::clone(&point.setup) });
         }
     }
-    registry.pools = pools;
 }
