@@ -216,7 +216,7 @@ pub(super) fn row(
 
 /// The threshold that held on that day for that household; empty in the last tier.
 fn tier_ends(point: Option<&ServicePoint>, version: Option<&TariffVersion>, part: &Part) -> String {
-    let contract = point.and_then(|point| point.contracts.iter().rev().find(|contract| contract.holds(part.from)));
+    let contract = point.and_then(|point| point.contracts().rev().find(|contract| contract.holds(part.from)));
     let household = contract.map(|contract| contract.household).unwrap_or_default();
     let tiers = version.and_then(|version| version.tiers.as_ref());
     let upper = tiers.and_then(|tiers| tiers.ladder(tiers.scale(part.date, household)).upper(part.tier.into()));

@@ -83,7 +83,7 @@ async fn fill(folder: &Path, meters: u32, days: i64) -> u64 {
 fn dearer(setup: &Setup) -> Arc<Setup> {
     let mut other = setup.clone();
     for contract in &mut other.terms.contracts {
-        for version in Arc::make_mut(&mut contract.versions) {
+        for version in Arc::make_mut(&mut contract.versions).iter_mut() {
             let version = Arc::make_mut(version);
             version.prices.iter_mut().flatten().flatten().for_each(|price| *price = Price(price.0 + price.0 / 10));
         }

@@ -10,11 +10,11 @@ use std::time::Instant;
 
 use kernel::calendar::{Calendar, DayType};
 use kernel::epoch::Epoch;
-use kernel::id::{AccountId, EpochId, MeterId, ServicePointId, TariffVersionId};
+use kernel::id::{AccountId, ContractId, EpochId, MeterId, ServicePointId, TariffId, TariffVersionId};
 use kernel::judge::Mark;
 use kernel::money::{Amount, Price, Quantity};
 use kernel::point::{Point, PointState, Row, Sink, Step};
-use kernel::rate::{Contract, Part, Terms};
+use kernel::rate::{Contract, Part, Terms, Versions};
 use kernel::reading::{Value, Verdict};
 use kernel::tariff::{Band, DayPlan, Household, MonthDay, Rule, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{DAY, HOUR, LocalDate, MINUTE, Moment, SiteDay, SiteDays};
@@ -64,10 +64,18 @@ fn terms(bands: &[(u16, u16, Band)], bounds: &[i64]) -> Terms {
         source: String::new(),
     };
     version.check().expect("a sound tariff");
-    let versions = [Arc::new(version)].into();
+    let versions = Versions::of(TariffId(1), vec![Arc::new(version)]);
     let household = Household::default();
     let account = AccountId(1);
-    let contract = Contract { account, valid_from: Moment(0), valid_to: None, household, pooled: false, versions };
+    let contract = Contract {
+        id: ContractId(1),
+        account,
+        valid_from: Moment(0),
+        valid_to: None,
+        household,
+        pooled: false,
+        versions,
+    };
     let days = Arc::new(SiteDays::new(days.collect()).expect("consecutive days"));
     Terms {
         days,

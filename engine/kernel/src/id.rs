@@ -37,6 +37,14 @@ identifier!(
     EpochId(u32)
 );
 identifier!(
+    /// One contract: who pays for a service point, by which tariff, from when to when.
+    ContractId(u32)
+);
+identifier!(
+    /// A tariff, with all its versions.
+    TariffId(u32)
+);
+identifier!(
     /// One version of a tariff, valid from an instant.
     TariffVersionId(u32)
 );

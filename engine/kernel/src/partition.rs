@@ -4,8 +4,8 @@
 use alloc::sync::Arc;
 
 use crate::calendar::Calendar;
-use crate::id::AccountId;
-use crate::rate::{Contract, Terms};
+use crate::id::{AccountId, ContractId, TariffId};
+use crate::rate::{Contract, Terms, Versions};
 use crate::tariff::{Band, Household, TariffVersion};
 use crate::time::{DAY, LocalDate, Moment, SiteDays};
 
@@ -46,12 +46,13 @@ pub fn prove(
     until: Moment,
 ) -> Result<Partition, PartitionFault> {
     let contract = Contract {
+        id: ContractId(0),
         account: AccountId(0),
         valid_from: version.valid_from,
         valid_to: None,
         household: Household::default(),
         pooled: false,
-        versions: [Arc::clone(version)].into(),
+        versions: Versions::of(TariffId(0), alloc::vec![Arc::clone(version)]),
     };
     let terms = Terms {
         days: Arc::clone(days),

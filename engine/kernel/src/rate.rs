@@ -4,13 +4,15 @@
 //! quantity exactly. The tier counter alone saturates where 64 bits end (9.2e15 billing units in one period).
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
 
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Calendar;
 use crate::conversion::Conversion;
 use crate::few::Few;
-use crate::id::{AccountId, TariffVersionId};
+use crate::id::{AccountId, ContractId, TariffId, TariffVersionId};
 use crate::judge::Interval;
 use crate::money::{Amount, Price, Quantity};
 use crate::tariff::{Band, Household, Ladder, MINUTES, Scale, TariffVersion, TierPeriod};
@@ -19,6 +21,8 @@ use crate::time::{LocalDate, MINUTE, Moment, SiteDays};
 /// Who pays for a service point, by which tariff, from when to when.
 #[derive(Clone, Debug)]
 pub struct Contract {
+    /// Its identifier in the book.
+    pub id: ContractId,
     /// The account that owes.
     pub account: AccountId,
     /// In force from here ...
@@ -29,8 +33,38 @@ pub struct Contract {
     pub household: Household,
     /// Whether the account's service points share one tier counter (see [`crate::pool`]).
     pub pooled: bool,
-    /// The tariff's versions, by `valid_from`; contracts of one tariff share them.
-    pub versions: Arc<[Arc<TariffVersion>]>,
+    /// The tariff's versions; contracts of one tariff share them.
+    pub versions: Arc<Versions>,
+}
+
+/// The versions of one tariff in force, by `valid_from`, used as a slice.
+#[derive(Clone, Debug)]
+pub struct Versions {
+    /// The tariff.
+    pub tariff: TariffId,
+    list: Vec<Arc<TariffVersion>>,
+}
+
+impl Versions {
+    /// Those of a tariff, by `valid_from`.
+    #[must_use]
+    pub fn of(tariff: TariffId, list: Vec<Arc<TariffVersion>>) -> Arc<Versions> {
+        Arc::new(Versions { tariff, list })
+    }
+}
+
+impl Deref for Versions {
+    type Target = [Arc<TariffVersion>];
+
+    fn deref(&self) -> &[Arc<TariffVersion>] {
+        &self.list
+    }
+}
+
+impl DerefMut for Versions {
+    fn deref_mut(&mut self) -> &mut [Arc<TariffVersion>] {
+        &mut self.list
+    }
 }
 
 /// All that pricing of one service point reads.

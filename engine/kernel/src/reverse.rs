@@ -49,8 +49,8 @@ impl Terms {
     }
 
     fn credits(&self, part: &Part) -> bool {
-        let versions = self.contract_at(part.from).map_or(&[][..], |contract| &contract.versions);
-        let version = versions.iter().find(|version| Some(version.id) == part.version);
+        let mut versions = self.contract_at(part.from).into_iter().flat_map(|contract| contract.versions.iter());
+        let version = versions.find(|version| Some(version.id) == part.version);
         version.is_some_and(|version| version.reverse == Reverse::Credit)
     }
 }

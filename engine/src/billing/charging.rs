@@ -38,7 +38,7 @@ impl Charging {
                 let versions = registry.tariff(tariff).into_iter().flat_map(|tariff| &tariff.versions);
                 versions.flat_map(|version| &version.components).any(monthly)
             };
-            for contract in point.contracts.iter().filter(|contract| charges(contract.tariff)) {
+            for contract in point.contracts().filter(|contract| charges(contract.tariff)) {
                 self.points.insert(point.id);
                 for source in registry.facts_of(contract.id).points() {
                     self.dependents.entry(source).or_default().insert(point.id);
@@ -103,7 +103,7 @@ impl Writer {
         let points = self.registry.points_of_account(account).filter(|point| self.charging.points.contains(&point.id));
         for point in points {
             let Some(site) = self.registry.site(point.site) else { continue };
-            let own = point.contracts.iter().filter(|contract| contract.account == account);
+            let own = point.contracts().filter(|contract| contract.account == account);
             let first = own.filter_map(|contract| month_of(&site.days, contract.valid_from)).min();
             let open = site.closed_through.map(|closed| LocalMonth(closed.0 + 1));
             let Some(first) = first.max(open) else { continue };

@@ -192,14 +192,14 @@ impl Writer {
         }
         for point in self.registry.points_of_account(order.account) {
             let later = |from: Moment, payer| payer == order.account && from >= order.at;
-            if point.contracts.iter().any(|contract| later(contract.valid_from, contract.account)) {
+            if point.contracts().any(|contract| later(contract.valid_from, contract.account)) {
                 return Err(ClosingError::Later { account, point: point.name.to_string() });
             }
-            let ends = |contract: &Contract| {
+            let ends = |contract: Contract| {
                 contract.account == order.account && contract.valid_to.is_none_or(|to| to > order.at)
             };
             let stated = self.registry.site(point.site).and_then(Site::closed_until);
-            if stated.is_some_and(|end| order.at < end) && point.contracts.iter().any(ends) {
+            if stated.is_some_and(|end| order.at < end) && point.contracts().any(ends) {
                 let what =
                     "that month is closed; close it after the last closed month, or open that again (`period reopen`)";
                 return Err(ClosingError::Time { account, what });
@@ -250,7 +250,7 @@ impl Writer {
     fn unread(&self, account: AccountId, at: Moment) -> Vec<String> {
         let mut missing = Vec::new();
         for point in self.registry.points_of_account(account) {
-            for contract in point.contracts.iter().filter(|contract| contract.account == account) {
+            for contract in point.contracts().filter(|contract| contract.account == account) {
                 let end = contract.valid_to.unwrap_or(at).min(at);
                 let here =
                     |from: Moment, to: Option<Moment>| from < end && to.is_none_or(|to| to > contract.valid_from);

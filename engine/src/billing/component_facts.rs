@@ -60,11 +60,8 @@ pub fn contracts_by<'a>(
     let Some(point) = registry.service_point(of.point) else { return Vec::new() };
     let Some((start, end)) = registry.site(point.site).and_then(|site| site.span(of.month)) else { return Vec::new() };
     let holds = |contract: &Contract| contract.valid_from < end && contract.valid_to.is_none_or(|to| to > start);
-    // Terms are made of the registry's contracts, in their order.
-    let both = terms.contracts.iter().zip(&point.contracts);
-    both.filter(|(contract, _)| contract.account == of.account && holds(contract))
-        .map(|(contract, stated)| (contract, registry.facts_of(stated.id)))
-        .collect()
+    let own = terms.contracts.iter().filter(|contract| contract.account == of.account && holds(contract));
+    own.map(|contract| (contract, registry.facts_of(contract.id))).collect()
 }
 
 /// Which windows of demand the components of a month ask for.

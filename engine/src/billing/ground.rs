@@ -21,7 +21,7 @@ use super::names::ComponentName;
 use super::rerate::{Sums, difference};
 use super::writer::Writer;
 use crate::rating::Span;
-use crate::registry::Registry;
+use crate::registry::{Registry, ServicePoint};
 
 /// The maxima that the final months of accounts ask for.
 pub(super) type Demand = BTreeMap<AccountMonth, Vec<(Window, Maxima)>>;
@@ -53,13 +53,13 @@ pub(super) fn is_final(
 
 /// The accounts that ever paid at a service point.
 pub(super) fn payers(registry: &Registry, point: ServicePointId) -> BTreeSet<AccountId> {
-    let contracts = registry.service_point(point).into_iter().flat_map(|point| &point.contracts);
+    let contracts = registry.service_point(point).into_iter().flat_map(ServicePoint::contracts);
     contracts.map(|contract| contract.account).collect()
 }
 
 /// Some service points, and those on whose use their charges rest.
 pub(super) fn with_sources(registry: &Registry, points: &BTreeSet<ServicePointId>) -> BTreeSet<ServicePointId> {
-    let contracts = points.iter().filter_map(|id| registry.service_point(*id)).flat_map(|point| &point.contracts);
+    let contracts = points.iter().filter_map(|id| registry.service_point(*id)).flat_map(ServicePoint::contracts);
     let sources = contracts.flat_map(|contract| registry.facts_of(contract.id).points());
     points.iter().copied().chain(sources).collect()
 }
@@ -147,7 +147,7 @@ impl Ground {
             let month = |moment| days.at(moment).map(|day| day.date.month());
             // A contract may be older than the table of days.
             let table = days.all().first().map(|day| day.date.month());
-            let begins = point.contracts.iter().filter_map(|contract| month(contract.valid_from).or(table)).min();
+            let begins = point.contracts().filter_map(|contract| month(contract.valid_from).or(table)).min();
             first = first.into_iter().chain(begins).min();
             last = last.max(month(self.now));
         }

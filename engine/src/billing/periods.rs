@@ -329,12 +329,11 @@ impl Writer {
     fn missing_reads(&self, site: &Site, start: Moment, end: Moment) -> (Vec<String>, Vec<String>) {
         let (mut unread, mut doubtful) = (Vec::new(), Vec::new());
         for point in self.registry.service_points().filter(|point| point.site == site.id) {
-            let paid = |contract: &&crate::registry::Contract| {
+            let paid = |contract: &crate::registry::Contract| {
                 contract.valid_from < end && contract.valid_to.is_none_or(|to| to > start)
             };
             let Some(runtime) = self.pricing.points.get(&point.id) else { continue };
-            let Some(last) = point.contracts.iter().filter(paid).map(|contract| contract.valid_to).max_by_key(latest)
-            else {
+            let Some(last) = point.contracts().filter(paid).map(|contract| contract.valid_to).max_by_key(latest) else {
                 continue;
             };
             let until = last.map_or(end, |to| to.min(end));

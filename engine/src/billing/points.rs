@@ -71,8 +71,8 @@ mod tests {
         for (what, bytes, most) in [
             ("account", size_of::<Account>(), 112),
             ("meter", size_of::<Meter>(), 80),
-            ("service point", size_of::<ServicePoint>(), 120),
-            ("setup", size_of::<Setup>(), 232),
+            ("service point", size_of::<ServicePoint>(), 72),
+            ("setup", size_of::<Setup>(), 224),
             ("service point in billing", size_of::<PointRuntime>(), 224),
             ("line", size_of::<Line>(), 48),
             ("wallet", size_of::<Wallet>(), 48),

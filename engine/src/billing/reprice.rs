@@ -16,7 +16,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
-use kernel::id::{AccountId, ServicePointId};
+use kernel::id::{AccountId, ContractId, ServicePointId};
 use kernel::money::Amount;
 use kernel::time::LocalMonth;
 
@@ -83,8 +83,8 @@ fn has_components(setup: &Setup) -> bool {
 /// The service points whose charges rest on the use of those that differ.
 fn resting_on(registry: &Registry, energy: &[PointDifference]) -> BTreeSet<ServicePointId> {
     let differing: BTreeSet<ServicePointId> = energy.iter().map(|point| point.id).collect();
-    let rests = |contract: i64| registry.facts_of(contract).points().any(|source| differing.contains(&source));
-    let points = registry.service_points().filter(|point| point.contracts.iter().any(|contract| rests(contract.id)));
+    let rests = |contract: ContractId| registry.facts_of(contract).points().any(|source| differing.contains(&source));
+    let points = registry.service_points().filter(|point| point.contracts().any(|contract| rests(contract.id)));
     points.map(|point| point.id).collect()
 }
 

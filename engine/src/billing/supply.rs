@@ -230,7 +230,7 @@ async fn mark(book: &Book, delivered: &[outbox::Delivery], now: Moment) -> Resul
 fn next_change(registry: &Registry, now: Moment) -> Option<Moment> {
     let points = registry.service_points();
     let moments = points.flat_map(|point| {
-        let contracts = point.contracts.iter().map(|contract| (contract.valid_from, contract.valid_to));
+        let contracts = point.contracts().map(|contract| (contract.valid_from, contract.valid_to));
         contracts.chain(point.epochs().iter().map(|epoch| (epoch.valid_from, epoch.valid_to)))
     });
     let moments = moments.flat_map(|(from, to)| [Some(from), to]).flatten();
@@ -243,7 +243,7 @@ fn next_change(registry: &Registry, now: Moment) -> Option<Moment> {
 fn changed_at(registry: &Registry, rerated: &Rerated, account: AccountId, now: Moment) -> Option<Moment> {
     let mut latest = rerated.get(&account).copied();
     for point in registry.points_of_account(account) {
-        let Some(contract) = point.contracts.iter().rev().find(|contract| contract.holds(now)) else { continue };
+        let Some(contract) = point.contracts().rev().find(|contract| contract.holds(now)) else { continue };
         if contract.account != account {
             continue;
         }

@@ -27,7 +27,7 @@ use crate::billing::lines::LineKey;
 use crate::billing::maxima::{Measured, measured, stretches};
 use crate::billing::point::Setup;
 use crate::billing::rerate::Sums;
-use crate::registry::Registry;
+use crate::registry::{Registry, ServicePoint};
 
 /// What a component comes to by the old terms and by the new.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Party {
         if !self.components().any(rests) {
             return BTreeSet::new();
         }
-        let contracts = registry.service_point(self.old.id).into_iter().flat_map(|point| &point.contracts);
+        let contracts = registry.service_point(self.old.id).into_iter().flat_map(ServicePoint::contracts);
         let own = contracts.filter(|contract| self.accounts.contains(&contract.account));
         own.flat_map(|contract| registry.facts_of(contract.id).points()).collect()
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use kernel::calendar::Calendar;
 use kernel::id::{AccountId, ServicePointId, TariffVersionId, Utility};
+use kernel::rate::Versions;
 use kernel::tariff::TariffVersion;
 use kernel::time::{LocalMonth, Moment};
 use kernel::unit::Unit;
@@ -120,7 +121,7 @@ impl Simulated {
             registry.service_points().filter(|point| (point.utility, point.unit) == (self.utility, self.unit));
         of_utility
             .filter_map(|point| {
-                let contracts = point.contracts.iter();
+                let contracts = point.contracts();
                 let accounts: BTreeSet<AccountId> = match &self.against {
                     Against::Accounts(accounts) => {
                         contracts.map(|contract| contract.account).filter(|id| accounts.contains(id)).collect()
@@ -141,7 +142,9 @@ impl Simulated {
         let mut tried = setup.clone();
         let terms = &mut tried.terms;
         let contracts = terms.contracts.iter_mut().filter(|contract| accounts.contains(&contract.account));
-        contracts.for_each(|contract| contract.versions = [Arc::clone(version)].into());
+        contracts.for_each(|contract| {
+            contract.versions = Versions::of(contract.versions.tariff, vec![Arc::clone(version)]);
+        });
         if !self.calendar.exceptions.is_empty() || !self.calendar.named.is_empty() {
             terms.calendar = Arc::new(self.calendar_over(&terms.calendar));
         }

@@ -326,7 +326,7 @@ fn difference(new: &Lines, old: &Lines) -> Lines {
 fn dearer(setup: &Setup) -> Arc<Setup> {
     let mut other = setup.clone();
     for contract in &mut other.terms.contracts {
-        for version in Arc::make_mut(&mut contract.versions) {
+        for version in Arc::make_mut(&mut contract.versions).iter_mut() {
             let version = Arc::make_mut(version);
             let prices = version.prices.iter_mut().flatten().flatten();
             prices.for_each(|price| *price = Price(price.0 + price.0 / 10));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kernel::calendar::Calendar;
-use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
+use kernel::id::{AccountId, ContractId, MeterId, ServicePointId, SiteId, TariffVersionId, Utility};
 use kernel::money::{Amount, Quantity};
 use kernel::statement::Minor;
 use kernel::tariff::TariffVersion;
@@ -357,7 +357,7 @@ async fn contract_facts(registry: &mut Registry, connection: &mut AnyConnection)
     let columns = &["contract_id", "kind", "name", "value"];
     let select = Select { key: "contract_id", ..Select::all("contract_facts", columns) };
     each(connection, &select, |line| {
-        let facts = registry.facts.entry(line.get("contract_id")?).or_default();
+        let facts = registry.facts.entry(ContractId(line.id("contract_id")?)).or_default();
         match line.get::<&str>("kind")? {
             "capacity" => facts.capacity = Some(Quantity(line.get("value")?)),
             "reactive" => facts.reactive = Some(ServicePointId(line.id("value")?)),

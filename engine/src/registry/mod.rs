@@ -18,7 +18,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kernel::epoch::Epoch;
-use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, TariffVersionId};
+pub use kernel::id::TariffId;
+use kernel::id::{AccountId, ContractId, MeterId, ServicePointId, SiteId, TariffVersionId};
 use kernel::rate::Terms;
 use kernel::tariff::TariffVersion;
 use kernel::time::Moment;
@@ -33,7 +34,7 @@ pub use setup::Setup;
 pub use types::{
     Account, AccountKind, CalendarEntry, CalendarId, Calorific, CalorificValue, Conditions, Contract, ContractFacts,
     Conversion, DEFAULT_MINOR, GasQuality, GasQualityId, Location, LocationId, Make, Meter, MeterKind, Mode, Policy,
-    PolicyId, ServicePoint, Site, Tariff, TariffId, parse_rounding, rounding_name, unit_named,
+    PolicyId, ServicePoint, Site, Tariff, parse_rounding, rounding_name, unit_named,
 };
 
 /// An immutable snapshot of the registry.
@@ -50,7 +51,7 @@ pub struct Registry {
     meters: Table<Meter>,
     versions: HashMap<TariffVersionId, (TariffId, Arc<TariffVersion>)>,
     /// Of the contracts that state any.
-    facts: BTreeMap<i64, ContractFacts>,
+    facts: BTreeMap<ContractId, ContractFacts>,
     /// Names of components that are a tax on top of prices, in any version.
     taxes: BTreeSet<String>,
     installed: Installed,
@@ -215,7 +216,7 @@ impl Registry {
 
     /// What a contract states for the components of its tariff.
     #[must_use]
-    pub fn facts_of(&self, contract: i64) -> &ContractFacts {
+    pub fn facts_of(&self, contract: ContractId) -> &ContractFacts {
         self.facts.get(&contract).unwrap_or(ContractFacts::NONE)
     }
 
@@ -306,8 +307,7 @@ impl Registry {
     /// The account that pays for a service point at a moment.
     #[must_use]
     pub fn payer_at(&self, point: ServicePointId, moment: Moment) -> Option<&Account> {
-        let contracts = &self.points.get(point)?.contracts;
-        let contract = contracts.iter().rev().find(|contract| contract.holds(moment))?;
+        let contract = self.points.get(point)?.contracts().rev().find(|contract| contract.holds(moment))?;
         self.account(contract.account)
     }
 

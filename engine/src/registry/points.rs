@@ -8,17 +8,17 @@ use std::vec::IntoIter;
 use kernel::epoch::Epoch;
 use kernel::few::Few;
 use kernel::gap::Outage;
-use kernel::id::{AccountId, MeterId, ServicePointId, Utility};
-use kernel::rate::Terms;
+use kernel::id::{AccountId, ContractId, MeterId, ServicePointId, TariffId, Utility};
+use kernel::rate::{Terms, Versions};
 use kernel::sale;
-use kernel::tariff::{Household, TariffVersion};
+use kernel::tariff::Household;
 use kernel::unit::Unit;
 use sqlx::AnyConnection;
 
 use super::load::{Fields as _, each};
 use super::setup::{Rare, Setup};
 use super::table::{Installed, Paid};
-use super::{Contract, LocationId, Registry, ServicePoint, TariffId, conversions, pools};
+use super::{Contract, LocationId, Registry, ServicePoint, conversions, pools};
 use crate::book::pages::Select;
 use crate::book::{BookError, malformed};
 
@@ -67,7 +67,7 @@ async fn contracts(connection: &mut AnyConnection) -> Result<Runs<Contract>, Boo
     let mut rows = Vec::new();
     each(connection, &select, |line| {
         let contract = Contract {
-            id: line.get("id")?,
+            id: ContractId(line.id("id")?),
             account: AccountId(line.id("account_id")?),
             tariff: TariffId(line.id("tariff_id")?),
             valid_from: line.moment("valid_from")?,
@@ -131,24 +131,24 @@ fn outages_of(outages: &BTreeMap<MeterId, Vec<Outage>>, epochs: &[Epoch]) -> Opt
     (!found.is_empty()).then_some(found)
 }
 
-/// A tariff's versions as contracts name them, each list once.
+/// Tariffs' versions as contracts name them, each list once.
 #[derive(Default)]
-struct Versions {
-    plain: BTreeMap<TariffId, Arc<[Arc<TariffVersion>]>>,
+struct Lists {
+    plain: BTreeMap<TariffId, Arc<Versions>>,
     /// A wallet in units is rated by the same versions, in which a unit costs one unit.
-    in_units: BTreeMap<TariffId, Arc<[Arc<TariffVersion>]>>,
+    in_units: BTreeMap<TariffId, Arc<Versions>>,
 }
 
-impl Versions {
+impl Lists {
     /// None where there is no such tariff.
-    fn of(&mut self, registry: &Registry, contract: &Contract) -> Option<Arc<[Arc<TariffVersion>]>> {
+    fn of(&mut self, registry: &Registry, contract: &Contract) -> Option<Arc<Versions>> {
         let versions = &registry.tariff(contract.tariff)?.versions;
         let sells = registry.account(contract.account).is_some_and(|account| account.unit.is_some());
         let list = if sells {
             let own = || versions.iter().map(|version| Arc::new(sale::in_units(version))).collect();
-            self.in_units.entry(contract.tariff).or_insert_with(own)
+            self.in_units.entry(contract.tariff).or_insert_with(|| Versions::of(contract.tariff, own()))
         } else {
-            self.plain.entry(contract.tariff).or_insert_with(|| versions.as_slice().into())
+            self.plain.entry(contract.tariff).or_insert_with(|| Versions::of(contract.tariff, versions.clone()))
         };
         Some(Arc::clone(list))
     }
@@ -160,24 +160,25 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
     let mut epochs = epochs(connection).await?;
     let mut conversions = conversions::load(registry, connection).await?;
     let outages = outages(connection).await?;
-    let mut versions = Versions::default();
+    let mut lists = Lists::default();
     let select = Select::all("service_points", &["id", "site_id", "utility", "name", "unit", "location_id"]);
     each(connection, &select, |line| {
         let id = ServicePointId(line.id("id")?);
         let site = kernel::id::SiteId(line.id("site_id")?);
         let site = registry.sites.get(&site).ok_or_else(|| line.fault("site_id", "names none"))?;
         let utility = line.word("utility", Utility::parse)?;
-        let contracts: Few<Contract> = contracts.of(id)?;
+        let contracts: Vec<Contract> = contracts.of(id)?;
         let epochs: Few<Epoch> = epochs.of(id)?;
         let conversions: Box<[_]> = conversions.of(id)?;
         let rated = contracts.iter().map(|contract| {
             Ok(kernel::rate::Contract {
+                id: contract.id,
                 account: contract.account,
                 valid_from: contract.valid_from,
                 valid_to: contract.valid_to,
                 household: contract.household,
                 pooled: registry.account(contract.account).is_some_and(|account| account.pooled),
-                versions: versions.of(registry, contract).ok_or_else(|| line.fault("id", "has no tariff"))?,
+                versions: lists.of(registry, contract).ok_or_else(|| line.fault("id", "has no tariff"))?,
             })
         });
         let terms = Terms {
@@ -196,7 +197,7 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
         let name = line.get("name")?;
         let unit = line.word("unit", Unit::parse)?;
         let location = line.optional_id("location_id")?.map(LocationId);
-        registry.points.push(ServicePoint { id, site, name, utility, unit, location, contracts, conversions, setup });
+        registry.points.push(ServicePoint { id, site, name, utility, unit, location, conversions, setup });
         Ok(())
     })
     .await?;
@@ -205,7 +206,7 @@ pub(super) async fn load(registry: &mut Registry, connection: &mut AnyConnection
     conversions.end()?;
     pool(registry);
     let points = registry.points.rows();
-    let paid = points.iter().flat_map(|point| point.contracts.iter().map(|contract| (contract.account, point.id)));
+    let paid = points.iter().flat_map(|point| point.contracts().map(|contract| (contract.account, point.id)));
     registry.paid = Paid::new(paid.collect());
     let installed =
         points.iter().flat_map(|point| point.epochs().iter().map(|epoch| (epoch.meter, epoch.valid_from, point.id)));

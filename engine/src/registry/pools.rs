@@ -18,7 +18,7 @@ pub(super) type Pools = BTreeMap<ServicePointId, Arc<Vec<ServicePointId>>>;
 pub(super) fn of<'a>(points: impl Iterator<Item = &'a ServicePoint>, pools: impl Fn(AccountId) -> bool) -> Pools {
     let mut groups: BTreeMap<(AccountId, Utility), Vec<ServicePointId>> = BTreeMap::new();
     for point in points {
-        for contract in point.contracts.iter().filter(|contract| pools(contract.account)) {
+        for contract in point.contracts().filter(|contract| pools(contract.account)) {
             groups.entry((contract.account, point.utility)).or_default().push(point.id);
         }
     }

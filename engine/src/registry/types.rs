@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
-use kernel::few::Few;
-use kernel::id::{AccountId, MeterId, ServicePointId, SiteId, Utility};
+use kernel::id::{AccountId, ContractId, MeterId, ServicePointId, SiteId, TariffId, Utility};
 use kernel::money::{Amount, Quantity, Rounding};
+use kernel::rate;
 use kernel::statement::Minor;
 use kernel::tariff::{Household, TariffVersion};
 use kernel::time::{LocalDate, LocalMonth, Moment, SiteDays};
@@ -37,8 +37,6 @@ identifiers!(
     CalendarId,
     /// A cut-off policy.
     PolicyId,
-    /// A tariff, with all its versions.
-    TariffId,
     /// A supply area whose gas has one calorific value.
     GasQualityId
 );
@@ -276,11 +274,11 @@ impl Account {
     }
 }
 
-/// Who pays for a service point, by which tariff, from when to when.
+/// Who pays for a service point, by which tariff, from when to when: a row of the table `contracts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contract {
     /// Its number in the table `contracts`.
-    pub id: i64,
+    pub id: ContractId,
     /// The account that owes.
     pub account: AccountId,
     /// The tariff.
@@ -291,6 +289,13 @@ pub struct Contract {
     pub valid_to: Option<Moment>,
     /// Who lives there.
     pub household: Household,
+}
+
+impl From<&rate::Contract> for Contract {
+    fn from(rated: &rate::Contract) -> Contract {
+        let &rate::Contract { id, account, valid_from, valid_to, household, .. } = rated;
+        Contract { id, account, tariff: rated.versions.tariff, valid_from, valid_to, household }
+    }
 }
 
 impl Contract {
@@ -337,8 +342,6 @@ pub struct ServicePoint {
     pub unit: Unit,
     /// Where.
     pub location: Option<LocationId>,
-    /// Its contracts, by `valid_from`, without overlaps.
-    pub contracts: Few<Contract>,
     /// How its m3 of gas become kWh, by `valid_from`.
     pub conversions: Box<[Conversion]>,
     /// What it is rated by.
@@ -346,6 +349,11 @@ pub struct ServicePoint {
 }
 
 impl ServicePoint {
+    /// Its contracts, by `valid_from`, without overlaps: what its terms were made of.
+    pub fn contracts(&self) -> impl DoubleEndedIterator<Item = Contract> + ExactSizeIterator {
+        self.setup.terms.contracts.iter().map(Contract::from)
+    }
+
     /// Its installations, by `valid_from`, without overlaps.
     #[must_use]
     pub fn epochs(&self) -> &[Epoch] {

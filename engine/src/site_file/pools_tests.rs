@@ -134,7 +134,7 @@ async fn a_service_point_that_is_handed_over_to_a_pool_takes_over_its_household(
     super::write(&mut tx, &moved, NOW, "test").await.unwrap();
     tx.commit().await.unwrap();
     let registry = registry::load(&applied.book).await.unwrap();
-    let contract = *registry.service_point_named("hall/E2").unwrap().contracts.last().unwrap();
+    let contract = registry.service_point_named("hall/E2").unwrap().contracts().next_back().unwrap();
     assert_eq!((contract.account, contract.household.persons), (account("smith"), 5));
     // By another tariff it stays out.
     let applied = Applied::new().await;

@@ -2,7 +2,7 @@
 
 use kernel::calendar::Calendar;
 use kernel::epoch::Epoch;
-use kernel::id::{AccountId, MeterId, SiteId};
+use kernel::id::{AccountId, ContractId, MeterId, SiteId};
 use kernel::money::Amount;
 use kernel::statement::Minor;
 use kernel::tariff::TariffVersion;
@@ -52,7 +52,7 @@ pub(super) struct Rows {
     pub(super) new_epochs: Vec<Epoch>,
     /// Installations that end, or are judged otherwise.
     pub(super) epoch_updates: Vec<Epoch>,
-    pub(super) contract_ends: Vec<(i64, Moment)>,
+    pub(super) contract_ends: Vec<(ContractId, Moment)>,
     /// Versions whose price series goes on.
     pub(super) version_updates: Vec<TariffVersion>,
     /// Table and identifier of what was never so.
@@ -179,7 +179,7 @@ impl Rows {
 
     pub(super) fn contract(&mut self, point: ServicePointId, contract: &Contract) {
         self.contracts.push([
-            contract.id.into(),
+            contract.id.0.into(),
             point.0.into(),
             contract.account.0.into(),
             contract.tariff.0.into(),
@@ -191,9 +191,9 @@ impl Rows {
         ]);
     }
 
-    pub(super) fn contract_facts(&mut self, contract: i64, facts: &ContractFacts) {
+    pub(super) fn contract_facts(&mut self, contract: ContractId, facts: &ContractFacts) {
         let mut row = |kind: &'static str, name: &str, value: i64| {
-            self.contract_facts.push([contract.into(), kind.into(), name.to_owned().into(), value.into()]);
+            self.contract_facts.push([contract.0.into(), kind.into(), name.to_owned().into(), value.into()]);
         };
         if let Some(capacity) = facts.capacity {
             row("capacity", "", capacity.0);
@@ -353,7 +353,7 @@ pub async fn write(tx: &mut Tx, plan: &Plan, at: Moment, actor: &str) -> Result<
         update.execute(tx.conn()).await.map_err(BookError::from)?;
     }
     for (id, end) in rows.contract_ends {
-        let update = sqlx::query("UPDATE contracts SET valid_to = $1 WHERE id = $2").bind(end.0).bind(id);
+        let update = sqlx::query("UPDATE contracts SET valid_to = $1 WHERE id = $2").bind(end.0).bind(i64::from(id.0));
         update.execute(tx.conn()).await.map_err(BookError::from)?;
     }
     for epoch in rows.epoch_updates {

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use kernel::calendar::{Calendar, DayType};
 use kernel::epoch::Epoch;
 use kernel::history::History;
-use kernel::id::{AccountId, EpochId, MeterId, ServicePointId, TariffVersionId};
+use kernel::id::{AccountId, ContractId, EpochId, MeterId, ServicePointId, TariffId, TariffVersionId};
 use kernel::money::{Amount, Price, Quantity};
 use kernel::point::{Point, PointState, Row, Sink, Step};
-use kernel::rate::{Contract, Part, Terms};
+use kernel::rate::{Contract, Part, Terms, Versions};
 use kernel::reading::{Value, Verdict};
 use kernel::tariff::{Band, DayPlan, Household, MonthDay, PriceRow, Rule, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{DAY, HOUR, LocalDate, MINUTE, Moment, SiteDay, SiteDays, WallRun};
@@ -304,12 +304,13 @@ pub(crate) fn rate() -> Rated {
         let days = Arc::new(if point == 4 { berlin_days() } else { mall_days() });
         let contracts = contracts().into_iter().filter(|contract| contract.0 == point);
         let contracts = contracts.map(|(_, account, tariff, from, to)| Contract {
+            id: ContractId(account),
             account: AccountId(account),
             valid_from: Moment(from),
             valid_to: to.map(Moment),
             household: Household::default(),
             pooled: false,
-            versions: tariffs[&tariff].2.clone().into(),
+            versions: Versions::of(TariffId(tariff), tariffs[&tariff].2.clone()),
         });
         let terms = Terms {
             days,

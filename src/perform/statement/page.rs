@@ -162,7 +162,7 @@ fn spans<'a>(
         (from < to).then_some((from, to))
     };
     let mut spans = Vec::new();
-    for contract in point.contracts.iter().filter(|contract| accounts.contains(&contract.account)) {
+    for contract in point.contracts().filter(|contract| accounts.contains(&contract.account)) {
         let Some(paid) = overlap((start, end), (contract.valid_from, contract.valid_to)) else { continue };
         for epoch in point.epochs().iter() {
             let (Some((from, to)), Some(meter)) =

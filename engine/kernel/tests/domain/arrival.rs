@@ -10,9 +10,9 @@ use std::sync::LazyLock;
 
 use kernel::epoch::Epoch;
 use kernel::history::History;
-use kernel::id::{AccountId, MeterId};
+use kernel::id::{AccountId, ContractId, MeterId, TariffId};
 use kernel::point::{PointState, Row, Step};
-use kernel::rate::{Cell, Contract};
+use kernel::rate::{Cell, Contract, Versions};
 use kernel::reading::{Value, Verdict};
 use kernel::tariff::Band::{self, Flat, Peak};
 use kernel::tariff::{Household, TierPeriod};
@@ -56,12 +56,13 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
         ]
     };
     let contract = |account, from: Moment, valid_to, versions: Vec<_>| Contract {
+        id: ContractId(account),
         account: AccountId(account),
         valid_from: from,
         valid_to,
         household: Household::default(),
         pooled: false,
-        versions: versions.into(),
+        versions: Versions::of(TariffId(1), versions),
     };
     let (out, back) = (hour(1_300), hour(1_333));
     let contracts = vec![

@@ -12,9 +12,9 @@ use kernel::component::month::{self, DayRun};
 use kernel::component::power_factor::{PowerFactor, PowerFactorStep};
 use kernel::component::share::Rate;
 use kernel::component::{Charge, Component, DemandPrices, ENERGY, Excess, Taxation};
-use kernel::id::AccountId;
+use kernel::id::{AccountId, ContractId, TariffId};
 use kernel::money::{Amount, Price, Quantity};
-use kernel::rate::Contract;
+use kernel::rate::{Contract, Versions};
 use kernel::tariff::{Band, Household, TariffFault, TariffVersion};
 use kernel::time::{LocalMonth, Moment};
 
@@ -124,12 +124,13 @@ fn a_day_belongs_to_the_contract_and_version_in_force_at_its_first_instant() {
         ]
     };
     let contract = |account, from: &str, to: Option<&str>| Contract {
+        id: ContractId(account),
         account: AccountId(account),
         valid_from: at(from),
         valid_to: to.map(at),
         household: Household::default(),
         pooled: false,
-        versions: versions().into(),
+        versions: Versions::of(TariffId(1), versions()),
     };
     let contracts = vec![
         contract(1, "2026-10-15 00:00", Some("2026-11-20 12:00")),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kernel::id::AccountId;
-use kernel::rate::Contract;
+use kernel::id::{AccountId, ContractId, TariffId};
+use kernel::rate::{Contract, Versions};
 use kernel::tariff::Household;
 use kernel::tariff::TariffVersion;
 use kernel::time::{HOUR, Moment};
@@ -18,12 +18,13 @@ fn at(time: &str) -> Moment {
 
 fn contract(account: u32, from: &str, to: Option<&str>, versions: Vec<Arc<TariffVersion>>) -> Contract {
     Contract {
+        id: ContractId(account),
         account: AccountId(account),
         valid_from: at(from),
         valid_to: to.map(at),
         household: Household::default(),
         pooled: false,
-        versions: versions.into(),
+        versions: Versions::of(TariffId(1), versions),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use kernel::id::{AccountId, TariffVersionId};
+use kernel::id::{AccountId, ContractId, TariffId, TariffVersionId};
 use kernel::judge::Interval;
 use kernel::money::{Amount, Quantity};
-use kernel::rate::{Contract, Part, Terms, TierCounter};
+use kernel::rate::{Contract, Part, Terms, TierCounter, Versions};
 use kernel::tariff::Reverse;
 use kernel::tariff::{
     Band, Household, MonthDay, PersonRule, TariffFault, TariffVersion, TierPeriod, TierSeason, Tiers,
@@ -144,12 +144,13 @@ fn a_household_that_changes_in_the_middle_of_a_month_moves_the_bounds_and_keeps_
     let zone = Zone::china();
     let born = zone.at("2026-03-15 00:00");
     let contract = |household, valid_from, valid_to| Contract {
+        id: ContractId(1),
         account: AccountId(1),
         valid_from,
         valid_to,
         household,
         pooled: false,
-        versions: [version(guangdong())].into(),
+        versions: Versions::of(TariffId(1), vec![version(guangdong())]),
     };
     let contracts = vec![contract(household(4, 1), Moment(0), Some(born)), contract(household(5, 1), born, None)];
     let terms = terms(zone.days("2026-01-01", "2026-12-31"), contracts);

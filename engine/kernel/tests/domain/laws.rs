@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use kernel::epoch::Epoch;
-use kernel::id::{AccountId, MeterId};
+use kernel::id::{AccountId, ContractId, MeterId, TariffId};
 use kernel::judge::Interval;
 use kernel::money::{Amount, Quantity};
 use kernel::point::{PointState, Row};
-use kernel::rate::{Contract, Part, Terms, TierCounter};
+use kernel::rate::{Contract, Part, Terms, TierCounter, Versions};
 use kernel::reading::Value;
 use kernel::tariff::Band::{self, Flat, Peak};
 use kernel::tariff::{Household, MonthDay, TariffVersion, TierPeriod};
@@ -40,12 +40,13 @@ fn berlin() -> Terms {
         versions(10, Some((TierPeriod::Monthly, &[5_000, 90_000])), &[at("2026-01-01 00:00"), at("2026-03-29 04:07")]);
     let annual = versions(20, Some((july, &[700_000])), &[at("2026-01-01 00:00"), at("2026-10-25 02:30")]);
     let contract = |account, from: &str, to: Option<&str>, versions: Vec<_>| Contract {
+        id: ContractId(account),
         account: AccountId(account),
         valid_from: at(from),
         valid_to: to.map(at),
         household: Household::default(),
         pooled: false,
-        versions: versions.into(),
+        versions: Versions::of(TariffId(1), versions),
     };
     let contracts = vec![
         contract(1, "2026-02-01 00:00", Some("2026-05-03 12:34"), monthly),

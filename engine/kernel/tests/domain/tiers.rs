@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use kernel::id::AccountId;
+use kernel::id::{AccountId, ContractId, TariffId};
 use kernel::judge::Interval;
 use kernel::money::{Amount, Quantity};
 use kernel::point::PointState;
-use kernel::rate::{Contract, Terms, TierCounter};
+use kernel::rate::{Contract, Terms, TierCounter, Versions};
 use kernel::tariff::{Band, Household, MonthDay, TariffVersion, TierPeriod};
 use kernel::time::{HOUR, Moment};
 
@@ -100,12 +100,13 @@ fn an_annual_counter_outlives_a_vacancy() {
     let zone = Zone::china();
     let (out, back) = (zone.at("2026-05-01 00:00"), zone.at("2026-06-01 00:00"));
     let contract = |account, valid_from: Moment, valid_to| Contract {
+        id: ContractId(account),
         account: AccountId(account),
         valid_from,
         valid_to,
         household: Household::default(),
         pooled: false,
-        versions: [tariff(NEW_YEAR, 10_000)].into(),
+        versions: Versions::of(TariffId(1), vec![tariff(NEW_YEAR, 10_000)]),
     };
     let contracts = vec![contract(1, zone.at("2026-01-01 00:00"), Some(out)), contract(2, back, None)];
     let scene = Scene {
@@ -129,9 +130,8 @@ fn a_version_that_would_begin_when_the_contract_ends_changes_no_counter() {
     let out = zone.at("2026-05-01 00:00");
     let never = TariffVersion { valid_from: out, ..(*tariff(TierPeriod::Monthly, 10_000)).clone() };
     let versions = vec![tariff(NEW_YEAR, 10_000), Arc::new(never)];
-    let (account, valid_from, household) = (AccountId(1), zone.at("2026-01-01 00:00"), Household::default());
-    let contract =
-        Contract { account, valid_from, valid_to: Some(out), versions: versions.into(), household, pooled: false };
+    let valid_from = zone.at("2026-01-01 00:00");
+    let contract = Contract { valid_from, valid_to: Some(out), ..for_ever(versions) };
     let scene = Scene {
         epochs: vec![epoch(1)],
         terms: terms(zone.days("2026-01-01", "2026-12-31"), vec![contract]),

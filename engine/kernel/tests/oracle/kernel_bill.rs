@@ -8,10 +8,10 @@ use kernel::component::demand::{Load as DemandLoad, Method, Window};
 use kernel::component::facts::{Facts, Segment};
 use kernel::component::month::{self, DayRun};
 use kernel::component::{Charge, Component, DemandPrices};
-use kernel::id::{AccountId, TariffVersionId};
+use kernel::id::{AccountId, ContractId, TariffId, TariffVersionId};
 use kernel::judge::Interval;
 use kernel::money::{Amount, Quantity};
-use kernel::rate::{Contract, Part, Terms, TierCounter};
+use kernel::rate::{Contract, Part, Terms, TierCounter, Versions};
 use kernel::tariff::{Band, DayPlan, Household, MonthDay, Rule, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{DAY, HOUR, LocalDate, LocalMonth, Moment, SiteDay, SiteDays};
 
@@ -121,12 +121,13 @@ pub(crate) fn year(load: &Load, rate: &Rate) -> Vec<Month> {
         SiteDay { date, start: start_of(date), end: start_of(date.plus(1)), wall_start: 0, jump: None }
     });
     let contract = Contract {
+        id: ContractId(1),
         account: AccountId(1),
         valid_from: start_of(first),
         valid_to: None,
         household: Household::default(),
         pooled: false,
-        versions: seasons.iter().map(|season| season.version.clone()).collect(),
+        versions: Versions::of(TariffId(1), seasons.iter().map(|season| season.version.clone()).collect()),
     };
     let days = Arc::new(SiteDays::new(days.collect()).unwrap());
     let terms = Terms {

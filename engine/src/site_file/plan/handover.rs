@@ -2,7 +2,7 @@
 //! plans like any other, and say what a site file would say; the file of before is refused until it says so too.
 
 use jiff::tz::TimeZone;
-use kernel::id::{AccountId, ServicePointId};
+use kernel::id::{AccountId, ContractId, ServicePointId};
 use kernel::time::Moment;
 
 use super::pools;
@@ -110,10 +110,10 @@ pub fn close_account(registry: &Registry, account: AccountId, at: Moment, now: M
     let mut plan = plan(registry);
     let Some(old) = registry.account(account) else { return plan };
     for point in registry.points_of_account(account) {
-        let runs = |contract: &&Contract| {
+        let runs = |contract: &Contract| {
             contract.account == account && contract.valid_from < at && contract.valid_to.is_none_or(|to| to > at)
         };
-        for contract in point.contracts.iter().filter(runs) {
+        for contract in point.contracts().filter(runs) {
             plan.rows.contract_ends.push((contract.id, at));
             let text = format!("{} pays until {}", old.name, words::show_moment(at, &zone(registry, point)));
             let subject = format!("service point:{}", point.name);
@@ -153,13 +153,13 @@ pub fn move_point(
     if new.site != point.site {
         return Err(MoveFault::Site { account: new.name.to_string(), point: point_name });
     }
-    let before = |contract: &&Contract| {
+    let before = |contract: &Contract| {
         contract.account == from && contract.valid_from < at && contract.valid_to.is_none_or(|to| to >= at)
     };
-    let Some(old) = point.contracts.iter().find(before) else {
+    let Some(old) = point.contracts().find(before) else {
         return Err(MoveFault::NotThere { account: name(registry, from), point: point_name, at: shown });
     };
-    let next = point.contracts.iter().find(|contract| contract.valid_from >= at);
+    let next = point.contracts().find(|contract| contract.valid_from >= at);
     if old.valid_to == Some(at) && next.is_some_and(|next| next.valid_from == at && next.account == to) {
         return Ok(plan);
     }
@@ -180,7 +180,7 @@ pub fn move_point(
         plan.changes.push(Change { kind: ChangeKind::Ended, subject: subject.clone(), text });
     }
     let contracts = TABLES.iter().position(|table| *table == "contracts").unwrap_or_default();
-    let id = i64::from(registry.last_ids()[contracts]) + 1;
+    let id = ContractId(registry.last_ids()[contracts] + 1);
     // Who lives there now is not known before the site file says it, except that members of a pool are one household.
     let household = pools::household_of(registry, new, point, at).unwrap_or_default();
     let tariff = old.tariff;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kernel::id::{AccountId, ServicePointId};
+use kernel::id::{AccountId, ContractId, ServicePointId};
 use kernel::money::Quantity;
 use kernel::tariff::Household;
 use kernel::time::Moment;
@@ -21,7 +21,7 @@ struct Terms {
     tariff: TariffId,
     household: Household,
     facts: ContractFacts,
-    id: i64,
+    id: ContractId,
 }
 
 /// How a kind of stretch is called in faults.
@@ -86,20 +86,20 @@ impl Planner<'_> {
                     }
                 }
             }
-            self.contracts(item, id, old.map_or(&[], |old| &old.contracts));
+            self.contracts(item, id, old.map(|old| old.contracts().collect()).unwrap_or_default());
             self.conversions(item, id);
         }
         self.missing_points();
     }
 
-    fn contracts(&mut self, item: &PointItem, point: ServicePointId, contracts: &[Contract]) {
+    fn contracts(&mut self, item: &PointItem, point: ServicePointId, contracts: Vec<Contract>) {
         let mut new = Vec::new();
         for stretch in &item.contracts {
             let Some(terms) = self.contract_terms(item, stretch) else { return };
             new.push(New { from: stretch.from, until: stretch.until, correct: stretch.correct.is_some(), terms });
         }
         let old: Vec<Old<Terms>> = contracts
-            .iter()
+            .into_iter()
             .map(|contract| Old {
                 from: contract.valid_from,
                 to: contract.valid_to,
@@ -161,13 +161,12 @@ impl Planner<'_> {
                 self.contract_fits(stretch, from, to, true);
                 let mut earliest = from;
                 for place in &supersedes {
-                    let id = u32::try_from(old[*place].terms.id).unwrap_or(u32::MAX);
-                    self.rows.superseded.push(("contracts", id));
+                    self.rows.superseded.push(("contracts", old[*place].terms.id.0));
                     earliest = earliest.min(old[*place].from);
                 }
                 self.refuse_closed(&stretch.at, "from", self.site_ids[item.site], earliest);
                 let Some(terms) = self.contract_terms(item, stretch) else { return };
-                let id = i64::from(self.next("contracts"));
+                let id = ContractId(self.next("contracts"));
                 let contract = Contract {
                     id,
                     account: terms.account,
@@ -248,7 +247,7 @@ impl Planner<'_> {
             Some(_) => {}
         }
         let facts = self.contract_facts(item, stretch);
-        Some(Terms { account: account?.id, tariff: tariff?.id, household: terms.household, facts, id: 0 })
+        Some(Terms { account: account?.id, tariff: tariff?.id, household: terms.household, facts, id: ContractId(0) })
     }
 
     /// Refusals of a timeline, in the words of its kind.
@@ -342,7 +341,7 @@ impl Planner<'_> {
     fn missing_points(&mut self) {
         for (index, site) in self.site_ids.iter().enumerate() {
             for old in self.registry.service_points().filter(|old| old.site == *site) {
-                let runs = old.contracts.last().is_some_and(|contract| contract.valid_to.is_none())
+                let runs = old.contracts().next_back().is_some_and(|contract| contract.valid_to.is_none())
                     || old.epochs().iter().any(|epoch| epoch.valid_to.is_none());
                 if runs && !self.names.points.contains_key(old.name.as_str()) {
                     let what = format!("has no [[service_point]] {:?}, but the book has", old.name);

@@ -121,7 +121,7 @@ impl Planner<'_> {
             let begins = |other: &PointItem| -> Vec<Moment> {
                 (0..other.contracts.len()).map(|place| self.begins(other, Some(point), place)).collect()
             };
-            for held in point.contracts.iter().filter(|held| held.account == account.id) {
+            for held in point.contracts().filter(|held| held.account == account.id) {
                 let followed = || items().flat_map(begins).filter(|begun| *begun > held.valid_from).min();
                 let Some(end) = held.valid_to.or_else(followed) else { continue };
                 let span = (held.valid_from, Some(end));
@@ -141,9 +141,11 @@ impl Planner<'_> {
     }
 
     fn begins(&self, item: &PointItem, known: Option<&ServicePoint>, place: usize) -> Moment {
-        let contracts = known.map_or(&[][..], |point| &point.contracts);
         // As the timeline of contracts reads it: what says no beginning goes on.
-        let goes_on = if item.contracts.len() == 1 { contracts.last() } else { contracts.first() };
+        let goes_on = known.and_then(|point| {
+            let mut contracts = point.contracts();
+            if item.contracts.len() == 1 { contracts.next_back() } else { contracts.next() }
+        });
         let begun = goes_on.map(|contract| contract.valid_from);
         item.contracts[place].from.or(begun).unwrap_or(self.default_from(item.site))
     }
@@ -193,7 +195,7 @@ pub(super) fn unfit(
 ) -> Option<&'static str> {
     let span = (new.valid_from, new.valid_to);
     let mut beside = beside(registry, account, point).filter(|held| overlap((held.valid_from, held.valid_to), span));
-    let differs = |held: &Contract| (held.tariff, held.household) != (new.tariff, new.household);
+    let differs = |held: Contract| (held.tariff, held.household) != (new.tariff, new.household);
     if beside.any(differs) {
         return Some("its service points there are by another tariff, or for another household");
     }
@@ -205,13 +207,9 @@ pub(super) fn unfit(
 }
 
 /// The contracts of an account for other service points of the same utility, where it pools.
-fn beside<'a>(
-    registry: &'a Registry,
-    account: &'a Account,
-    point: &'a ServicePoint,
-) -> impl Iterator<Item = &'a Contract> {
+fn beside<'a>(registry: &'a Registry, account: &'a Account, point: &'a ServicePoint) -> impl Iterator<Item = Contract> {
     let pooled = account.pooled;
     let others = registry.points_of_account(account.id);
     let others = others.filter(move |other| pooled && other.id != point.id && other.utility == point.utility);
-    others.flat_map(|other| &other.contracts).filter(|held| held.account == account.id)
+    others.flat_map(ServicePoint::contracts).filter(|held| held.account == account.id)
 }

@@ -135,7 +135,7 @@ impl Planner<'_> {
     fn touch_users(&mut self, tariff: TariffId, from: Moment, at: &At) {
         let mut touched = Vec::new();
         for point in self.registry.service_points() {
-            for contract in point.contracts.iter().filter(|contract| contract.tariff == tariff) {
+            for contract in point.contracts().filter(|contract| contract.tariff == tariff) {
                 let start = contract.valid_from.max(from);
                 if contract.valid_to.is_none_or(|end| start < end) {
                     self.refuse_closed(at, "valid_from", point.site, start);

@@ -110,7 +110,7 @@ impl Planner<'_> {
 
 /// Who buys units by a tariff, and when.
 fn buyers(registry: &Registry, tariff: TariffId) -> impl Iterator<Item = (&str, Span)> {
-    let contracts = registry.service_points().flat_map(|point| &point.contracts);
+    let contracts = registry.service_points().flat_map(ServicePoint::contracts);
     contracts.filter(move |contract| contract.tariff == tariff).filter_map(|contract| {
         let account = registry.account(contract.account).filter(|account| account.unit.is_some())?;
         Some((account.name.as_str(), (contract.valid_from, contract.valid_to)))
@@ -130,7 +130,7 @@ pub(super) fn unfit(registry: &Registry, unit: &str, point: &ServicePoint, new: 
         return Some("the contract's tariff has no one price for units");
     }
     for other in registry.points_of_account(new.account) {
-        for held in other.contracts.iter().filter(|held| held.account == new.account) {
+        for held in other.contracts().filter(|held| held.account == new.account) {
             if other.utility != point.utility {
                 return Some("it buys units of another utility");
             }

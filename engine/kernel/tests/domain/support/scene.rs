@@ -5,10 +5,10 @@ use std::sync::Arc;
 use kernel::calendar::{Calendar, DayType};
 use kernel::epoch::Epoch;
 use kernel::gap::Outage;
-use kernel::id::{AccountId, EpochId, MeterId, ServicePointId, TariffVersionId};
+use kernel::id::{AccountId, ContractId, EpochId, MeterId, ServicePointId, TariffId, TariffVersionId};
 use kernel::money::{Price, Quantity};
 use kernel::point::{Point, Row};
-use kernel::rate::{Contract, Terms};
+use kernel::rate::{Contract, Terms, Versions};
 use kernel::reading::Value;
 use kernel::tariff::{Band, DayPlan, Household, MonthDay, PriceRow, Rule, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{Moment, SiteDays};
@@ -71,12 +71,13 @@ pub(crate) fn two_bands(id: u32, valid_from: Moment) -> Arc<TariffVersion> {
 /// A contract of account 1 for ever.
 pub(crate) fn for_ever(versions: Vec<Arc<TariffVersion>>) -> Contract {
     Contract {
+        id: ContractId(1),
         account: AccountId(1),
         valid_from: Moment(i64::MIN),
         valid_to: None,
         household: Household::default(),
         pooled: false,
-        versions: versions.into(),
+        versions: Versions::of(TariffId(1), versions),
     }
 }
 
