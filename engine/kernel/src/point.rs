@@ -168,7 +168,8 @@ fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StateFault> {
 
 #[inline]
 fn utc_day(moment: Moment) -> i32 {
-    i32::try_from(moment.0.div_euclid(DAY)).unwrap_or(if moment.0 < 0 { i32::MIN } else { i32::MAX })
+    // 64 bits of microseconds are 107 million days to either side.
+    i32::try_from(moment.0.div_euclid(DAY)).unwrap_or_default()
 }
 
 /// What a service point is rated by. `epochs` are sorted by `valid_from`, `outages` by `from`.

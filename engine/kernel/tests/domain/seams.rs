@@ -3,12 +3,12 @@
 use kernel::epoch::Epoch;
 use kernel::id::{AccountId, MeterId, TariffVersionId};
 use kernel::money::{Price, Quantity};
-use kernel::point::{PointState, Row};
+use kernel::point::{PointState, Row, Step};
 use kernel::reading::Verdict::{self, Accepted, Conflict, Opening};
 use kernel::tariff::{Band, TierPeriod};
 use kernel::time::{HOUR, Moment};
 
-use crate::support::driver::{Driver, run};
+use crate::support::driver::{Driver, Outcome, run};
 use crate::support::scene::{Scene, count, epoch, for_ever, single, terms, usage, version};
 use crate::support::zone::Zone;
 
@@ -118,6 +118,46 @@ fn a_stated_closing_count_is_billed_without_a_reading_after_it() {
     let outcome = driver.clone().finish(hour(-1));
     assert_eq!(outcome.quantity(), 0, "not before its end");
     assert_eq!(driver.finish(hour(9)).quantity(), 500);
+}
+
+#[test]
+fn after_a_stated_end_was_billed_what_was_read_before_it_is_late() {
+    let old = Epoch { valid_to: Some(noon()), closing_count: Some(150), ..epoch(1) };
+    let scene = scene(vec![old]);
+    let point = scene.point();
+    let mut outcome = Outcome::default();
+    let mut state = PointState::default();
+    point.advance(&mut state, &mut None, None, &count(1, hour(-2), 100), &mut outcome);
+    assert_eq!(point.close(&mut state, &mut None, None, hour(1), &mut outcome), None);
+    assert_eq!((outcome.quantity(), state.watermark, state.last_meter), (500, Some(noon()), None));
+    assert_eq!(state.measured_until(), Some(noon()));
+    assert_eq!(point.advance(&mut state, &mut None, None, &count(1, hour(-1), 110), &mut outcome), Step::Late);
+    // A watermark that is later already stays.
+    let mut later = PointState { watermark: Some(hour(3)), last_meter: Some(MeterId(2)), ..PointState::default() };
+    point.advance(&mut PointState::default(), &mut None, None, &count(1, hour(-2), 100), &mut outcome);
+    point.close(&mut later, &mut None, None, hour(4), &mut outcome);
+    assert_eq!((later.watermark, later.last_meter), (Some(hour(3)), Some(MeterId(2))));
+}
+
+#[test]
+fn what_is_suspended_stays_in_doubt_until_its_installation_has_ended() {
+    for (closing_count, settled_at) in [(Some(150), noon()), (None, noon().plus(1))] {
+        let old = Epoch { valid_to: Some(noon()), closing_count, ..epoch(1) };
+        let scene = scene(vec![old]);
+        let mut outcome = Outcome::default();
+        let mut state = PointState::default();
+        for row in [count(1, hour(-3), 100), count(1, hour(-2), 9_000)] {
+            let step = scene.point().advance(&mut state, &mut None, None, &row, &mut outcome);
+            let Step::Judged(verdict) = step else { panic!("{row:?} comes in order") };
+            outcome.verdicts.insert((row.time, row.meter), verdict);
+        }
+        assert!(state.in_doubt());
+        for (until, doubt) in [(hour(-1), true), (settled_at.plus(-1), true), (settled_at, false)] {
+            scene.point().close(&mut state, &mut None, None, until, &mut outcome);
+            assert_eq!(state.in_doubt(), doubt, "closed until {until}");
+        }
+        assert_eq!(state.watermark, Some(noon()));
+    }
 }
 
 #[test]
