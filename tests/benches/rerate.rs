@@ -18,7 +18,9 @@ use futures::StreamExt as _;
 use kernel::batch::{Batch, Payload};
 use kernel::id::MeterId;
 use kernel::money::{Amount, Price};
+use kernel::rate::Versions;
 use kernel::reading::{Instruments, Reading, Value};
+use kernel::tariff::TariffVersion;
 use kernel::time::{DAY, MINUTE};
 use wal::clock::Clock;
 
@@ -83,10 +85,12 @@ async fn fill(folder: &Path, meters: u32, days: i64) -> u64 {
 fn dearer(setup: &Setup) -> Arc<Setup> {
     let mut other = setup.clone();
     for contract in &mut other.terms.contracts {
-        for version in Arc::make_mut(&mut contract.versions).iter_mut() {
-            let version = Arc::make_mut(version);
+        let dearer = contract.versions.iter().map(|version| {
+            let mut version = TariffVersion::clone(version);
             version.prices.iter_mut().flatten().flatten().for_each(|price| *price = Price(price.0 + price.0 / 10));
-        }
+            Arc::new(version)
+        });
+        contract.versions = Versions::of(contract.versions.tariff, dearer.collect());
     }
     Arc::new(other)
 }

@@ -5,7 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::{Deref, DerefMut};
+use core::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,12 +58,6 @@ impl Deref for Versions {
 
     fn deref(&self) -> &[Arc<TariffVersion>] {
         &self.list
-    }
-}
-
-impl DerefMut for Versions {
-    fn deref_mut(&mut self) -> &mut [Arc<TariffVersion>] {
-        &mut self.list
     }
 }
 

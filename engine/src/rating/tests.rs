@@ -14,7 +14,9 @@ use kernel::batch::{Batch, Payload};
 use kernel::epoch::ProfileFacts;
 use kernel::id::{AccountId, MeterId, ServicePointId, TariffVersionId, Utility};
 use kernel::money::{Amount, Price, Quantity};
+use kernel::rate::Versions;
 use kernel::reading::{Instruments, Reading, Value};
+use kernel::tariff::TariffVersion;
 use kernel::time::{DAY, HOUR, LocalDate, MINUTE, Moment};
 use wal::clock::Clock;
 
@@ -326,11 +328,12 @@ fn difference(new: &Lines, old: &Lines) -> Lines {
 fn dearer(setup: &Setup) -> Arc<Setup> {
     let mut other = setup.clone();
     for contract in &mut other.terms.contracts {
-        for version in Arc::make_mut(&mut contract.versions).iter_mut() {
-            let version = Arc::make_mut(version);
-            let prices = version.prices.iter_mut().flatten().flatten();
-            prices.for_each(|price| *price = Price(price.0 + price.0 / 10));
-        }
+        let dearer = contract.versions.iter().map(|version| {
+            let mut version = TariffVersion::clone(version);
+            version.prices.iter_mut().flatten().flatten().for_each(|price| *price = Price(price.0 + price.0 / 10));
+            Arc::new(version)
+        });
+        contract.versions = Versions::of(contract.versions.tariff, dearer.collect());
     }
     Arc::new(other)
 }

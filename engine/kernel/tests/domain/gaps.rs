@@ -1,12 +1,13 @@
 //! Case 14: nine hours without communication against nine hours without supply.
 
+use kernel::epoch::Epoch;
 use kernel::gap::Outage;
 use kernel::id::MeterId;
 use kernel::rate::Allocation;
 use kernel::tariff::Band::{Flat, Peak};
 use kernel::time::HOUR;
 
-use crate::support::driver::run;
+use crate::support::driver::{Driver, run};
 use crate::support::scene::{Scene, count, epoch, for_ever, terms, two_bands};
 use crate::support::zone::Zone;
 
@@ -77,4 +78,21 @@ fn an_interval_with_an_outage_at_an_edge_is_heard_as_it_was_measured() {
             || outcome.parts.last().map(|part| part.to) != Some(at(20));
         assert_eq!(divided, (from == 10) != (to == 20), "{from} to {to}: its parts lie outside the outage");
     }
+}
+
+#[test]
+fn an_interval_around_an_outage_may_end_with_the_table_of_days() {
+    let zone = Zone::china();
+    let tariff = two_bands(1, zone.at("2026-01-01 00:00"));
+    let terms = terms(zone.days("2026-11-20", "2026-11-21"), vec![for_ever(vec![tariff])]);
+    let midnight = zone.at("2026-11-22 00:00");
+    let outage = Outage { meter: MeterId(1), from: midnight.plus(-2 * HOUR), to: midnight.plus(-HOUR) };
+    let taken_out = Epoch { valid_to: Some(midnight), closing_count: Some(120), ..epoch(1) };
+    let scene = Scene { epochs: vec![taken_out], terms, outages: vec![outage] };
+    let mut driver = Driver::new(&scene);
+    driver.arrive(&count(1, midnight.plus(-3 * HOUR), 100));
+    let outcome = driver.finish(midnight);
+    let found: Vec<_> = outcome.parts.iter().map(|part| (part.from, part.to, part.quantity.0)).collect();
+    let hour = |hours: i64| midnight.plus(hours * HOUR);
+    assert_eq!(found, [(hour(-3), hour(-2), 100), (hour(-1), hour(0), 100)]);
 }

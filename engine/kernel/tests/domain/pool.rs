@@ -212,6 +212,33 @@ fn who_leaves_takes_only_the_counter_of_the_service_point_along_and_who_joins_br
     assert_eq!(together.states[1].counter.used, Quantity(10_500), "its own counter runs on");
 }
 
+/// The version to come says how the counter runs only from then on.
+#[test]
+fn a_pool_is_counted_by_the_period_of_the_version_in_force() {
+    let rows: &[&[(Band, &str)]] = &[&[(Single, "0.50")], &[(Single, "1.00")]];
+    let of = |id, from, period| version(id, at(from), &[(0, 1_440, Single)], Some((period, &[10_000][..])), rows);
+    let annual = TierPeriod::Annual(kernel::tariff::MonthDay { month: 1, day: 1 });
+    let versions = vec![of(1, "2020-01-01 00:00", annual), of(2, "2026-11-01 00:00", TierPeriod::Monthly)];
+    let pooled = |meter: u32| {
+        let contract = Contract { pooled: true, ..for_ever(versions.clone()) };
+        member(vec![Epoch { meter: MeterId(meter), max_rate: 1_000_000, ..epoch(meter) }], vec![contract])
+    };
+    let scenes = [pooled(1), pooled(2)];
+    let mut all = Together::new(&scenes);
+    let end = |time: &str| at(time);
+    for (meter, time, milli) in
+        [(1, "2026-09-10 10:00", 6_000), (2, "2026-10-10 10:00", 6_000), (1, "2026-11-10 10:00", 6_000)]
+    {
+        all.arrive(&usage(meter, end(time).plus(-HOUR), end(time), milli));
+    }
+    let tiers: Vec<Vec<_>> = all
+        .outcomes
+        .iter()
+        .map(|outcome| outcome.parts.iter().map(|part| (part.tier, part.quantity.0)).collect())
+        .collect();
+    assert_eq!(tiers, [vec![(1, 6_000), (1, 6_000)], vec![(1, 4_000), (2, 2_000)]]);
+}
+
 #[test]
 fn what_is_rated_late_counts_in_its_own_period() {
     let scenes = [shop(1), shop(2)];

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use kernel::calendar::{Calendar, DayType};
 use kernel::epoch::Epoch;
 use kernel::gap::Outage;
-use kernel::id::MeterId;
-use kernel::point::Row;
+use kernel::id::{EpochId, MeterId};
+use kernel::judge::{Mark, RegisterState};
+use kernel::point::{EpochState, PointState, Row};
 use kernel::rate::Allocation::{self, Linear, Measured, Profile};
 use kernel::tariff::Band::{self, Flat, Peak};
 use kernel::time::{HOUR, MINUTE, Moment, SiteDays};
@@ -223,6 +224,66 @@ fn a_change_of_a_day_within_the_three_weeks_before_changes_the_gap() {
         assert_eq!(before.0.values().sum::<i64>(), after.0.values().sum::<i64>(), "{day}: the total is measured");
         assert_eq!(before.0 != after.0, changes, "{day}: {:?} became {:?}", before.0, after.0);
     }
+}
+
+/// From where readings are needed to divide what a reading after a moment may end.
+#[test]
+fn a_gap_that_may_be_billed_is_looked_back_from_where_it_may_begin() {
+    let zone = Zone::china();
+    let at = |text: &str| zone.at(text);
+    let read = |id: u32, time: &str| EpochState {
+        epoch: EpochId(id),
+        last_seen: at(time),
+        register: RegisterState { baseline: Some(Mark { time: at(time), count: 1_000 }), ..RegisterState::default() },
+    };
+    let day = |text: &str| date(text).0;
+    let now = "2026-11-20 12:00";
+    let ended = |closing_count| Epoch { valid_to: Some(at("2026-11-15 06:00")), closing_count, ..epoch(1) };
+    let next = Epoch { valid_from: at("2026-11-18 06:00"), ..epoch(2) };
+    let later = Epoch { valid_from: at("2026-11-25 06:00"), ..epoch(2) };
+    let fine = "2026-11-10";
+    for (what, epochs, states, fine_day, expected) in [
+        ("read yesterday", vec![epoch(1)], vec![read(1, "2026-11-19 09:00")], day(fine), Some("2026-10-29")),
+        ("never read", vec![epoch(1)], vec![], day(fine), Some("2026-08-01")),
+        ("only another one was read", vec![epoch(1)], vec![read(2, "2026-11-19 09:00")], day(fine), Some("2026-08-01")),
+        ("never fine", vec![epoch(1)], vec![read(1, "2026-11-19 09:00")], 0, None),
+        ("fine 23 days before", vec![epoch(1)], vec![read(1, now)], day("2026-10-28"), Some("2026-10-30")),
+        ("fine 24 days before", vec![epoch(1)], vec![read(1, now)], day("2026-10-27"), None),
+        (
+            "ended, its last count unknown",
+            vec![ended(None)],
+            vec![read(1, "2026-11-12 09:00")],
+            day(fine),
+            Some("2026-10-30"),
+        ),
+        ("ended, to be closed", vec![ended(Some(9))], vec![read(1, "2026-11-12 09:00")], day(fine), Some("2026-10-22")),
+        ("ended and closed", vec![ended(Some(9))], vec![read(1, "2026-11-15 06:00")], day(fine), Some("2026-10-30")),
+        (
+            "begun and not read",
+            vec![ended(None), next],
+            vec![read(1, "2026-11-12 09:00")],
+            day(fine),
+            Some("2026-10-28"),
+        ),
+        ("not begun", vec![ended(None), later], vec![read(1, "2026-11-12 09:00")], day(fine), Some("2026-10-30")),
+        (
+            "the earlier of two",
+            vec![epoch(1), Epoch { meter: MeterId(2), ..epoch(2) }],
+            vec![read(1, "2026-11-19 09:00"), read(2, "2026-11-17 09:00")],
+            day(fine),
+            Some("2026-10-27"),
+        ),
+    ] {
+        let scene = Scene { epochs, ..scene(&zone) };
+        let state = PointState { epochs: states.into(), fine_day, ..PointState::default() };
+        let found = scene.point().looks_back_to(&state, at(now));
+        assert_eq!(found, expected.map(|day| at(&format!("{day} 00:00"))), "{what}");
+    }
+    // An installation that ends at this moment may still be read there.
+    let scene = Scene { epochs: vec![ended(None)], ..scene(&zone) };
+    let state =
+        PointState { epochs: vec![read(1, "2026-11-12 09:00")].into(), fine_day: day(fine), ..PointState::default() };
+    assert_eq!(scene.point().looks_back_to(&state, at("2026-11-15 06:00")), Some(at("2026-10-22 00:00")));
 }
 
 fn hour_at(zone: &Zone, hour: i64) -> Moment {

@@ -5,7 +5,7 @@ use kernel::tariff::{Band, Reverse, TariffVersion, TierPeriod};
 use kernel::time::HOUR;
 
 use crate::support::driver::run;
-use crate::support::scene::{Scene, count, epoch, for_ever, terms, version};
+use crate::support::scene::{Scene, count, epoch, for_ever, single, terms, version};
 use crate::support::zone::Zone;
 
 #[test]
@@ -46,8 +46,26 @@ fn reverse_flow_is_recorded_and_billed_only_where_the_version_says_so() {
         let outcome = run(&scene, &counted);
         let found: Vec<_> = outcome.parts.iter().map(|part| (part.tier, part.quantity.0)).collect();
         assert_eq!(found, parts, "{reverse:?}");
+        // What is not billed stands where the counter stands.
+        let before = outcome.parts.iter().filter(|part| part.tier == 0).map(|part| part.counter_before.0);
+        assert!(before.eq(parts.iter().filter(|(tier, _)| *tier == 0).map(|_| 3_000)), "{reverse:?}");
         assert_eq!((outcome.quantity(), outcome.state.counter.used.0), (0, used), "{reverse:?}");
         assert_eq!(outcome.amount(), amount, "{reverse:?}");
         assert!(outcome.parts.iter().all(|part| part.tier > 0 || part.amount == kernel::money::Amount::ZERO));
     }
+}
+
+#[test]
+fn what_stands_still_does_not_flow_back() {
+    let zone = Zone::china();
+    let tariff = single(1, zone.at("2026-01-01 00:00"), "1.00");
+    let scene = Scene {
+        epochs: vec![Epoch { signed: true, modulus: None, ..epoch(1) }],
+        terms: terms(zone.days("2026-11-01", "2026-11-30"), vec![for_ever(vec![tariff])]),
+        outages: Vec::new(),
+    };
+    let start = zone.at("2026-11-20 08:00");
+    let outcome = run(&scene, &[count(1, start, 1_000), count(1, start.plus(HOUR), 1_000)]);
+    let found: Vec<_> = outcome.parts.iter().map(|part| (part.tier, part.quantity.0)).collect();
+    assert_eq!(found, [(1, 0)]);
 }

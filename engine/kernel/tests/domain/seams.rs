@@ -261,3 +261,12 @@ fn a_key_in_quarantine_makes_what_is_not_after_it_late() {
         );
     }
 }
+
+#[test]
+fn what_another_device_measured_beside_it_does_not_overlap() {
+    let new = Epoch { meter: MeterId(2), valid_from: noon(), ..epoch(2) };
+    let half = |halves: i64| noon().plus(halves * HOUR / 2);
+    let rows = [usage(1, half(-2), half(0), 7), usage(2, half(-1), half(1), 5)];
+    let outcome = run(&scene(vec![epoch(1), new]), &rows);
+    assert_eq!((outcome.verdicts(), outcome.quantity()), (vec![Accepted, Accepted], 12));
+}

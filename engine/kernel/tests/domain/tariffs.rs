@@ -130,3 +130,12 @@ fn make_up_workdays_and_holidays_override_the_weekday() {
         assert_eq!(calendar.day_type(date(on)), expected, "{on}");
     }
 }
+
+/// They stand in tables, in files and in SQL.
+#[test]
+fn bands_go_by_the_names_of_the_field() {
+    let names = ["single", "sharp", "peak", "flat", "valley", "deep_valley", "dynamic", "unpriced"];
+    assert_eq!(Band::ALL.map(Band::name), names);
+    assert_eq!(names.map(Band::parse), Band::ALL.map(Some));
+    assert_eq!(Band::parse("Peak"), None);
+}

@@ -141,3 +141,19 @@ fn a_version_that_would_begin_when_the_contract_ends_changes_no_counter() {
     let outcome = run(&scene, &[hour(out.plus(-HOUR), 9_000), hour(out.plus(HOUR), 500)]);
     assert_eq!(outcome.state.counter.used, Quantity(9_500));
 }
+
+/// Keys are stored with the counters: another one for the same period would start all counters again.
+#[test]
+fn the_keys_of_periods_stay_what_they_are() {
+    let july = TierPeriod::Annual(MonthDay { month: 7, day: 1 });
+    for (period, day, key) in [
+        (TierPeriod::Monthly, "2026-11-20", 2026 * 12 + 10),
+        (july, "2026-06-30", 2025),
+        (july, "2026-07-01", 2026),
+        (TierPeriod::Cycle(15), "2026-11-14", 100_000_000 + (2026 * 12 + 9) * 32 + 15),
+        (TierPeriod::Cycle(15), "2026-11-15", 100_000_000 + (2026 * 12 + 10) * 32 + 15),
+        (TierPeriod::Cycle(1), "2026-11-15", 100_000_000 + (2026 * 12 + 10) * 32 + 1),
+    ] {
+        assert_eq!(period.key(date(day)), key, "{period:?} on {day}");
+    }
+}
