@@ -6,7 +6,7 @@ use kernel::id::TariffVersionId;
 use kernel::judge::Interval;
 use kernel::money::{Amount, Price, Quantity};
 use kernel::rate::{Part, Terms, TierCounter};
-use kernel::series::PriceSeries;
+use kernel::series::{PriceSeries, STEPS_MAX};
 use kernel::tariff::Band::{self, Dynamic, Flat, Unpriced};
 use kernel::tariff::{Reverse, TariffFault, TariffVersion, TierPeriod, Tiers};
 use kernel::time::{HOUR, MINUTE, Moment};
@@ -152,6 +152,7 @@ fn a_series_that_cannot_price_is_refused() {
     let start = Moment(0);
     let sound = || version(series(start, 60, &["0.10"]), &ALL_DAY, &[(Dynamic, "0")]);
     let flat = [all_year(&[(0, 1_440, Flat)])];
+    let long = |steps| PriceSeries { start, step_minutes: 15, prices: vec![Price(1); steps] };
     let table = [
         ("sound", sound(), Ok(())),
         ("no series", TariffVersion { dynamic: None, ..sound() }, Err(TariffFault::Series)),
@@ -173,6 +174,8 @@ fn a_series_that_cannot_price_is_refused() {
             TariffVersion { dynamic: Some(series(start, 1_440, &["1"])), ..sound() },
             Err(TariffFault::SeriesSteps),
         ),
+        ("the longest", TariffVersion { dynamic: Some(long(STEPS_MAX)), ..sound() }, Ok(())),
+        ("longer", TariffVersion { dynamic: Some(long(STEPS_MAX + 1)), ..sound() }, Err(TariffFault::SeriesSteps)),
         (
             "a band of its own",
             TariffVersion { rules: vec![all_year(&[(0, 1_440, Unpriced)])], ..sound() },

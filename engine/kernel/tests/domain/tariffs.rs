@@ -4,7 +4,7 @@ use kernel::calendar::{Calendar, DayType};
 use kernel::id::TariffVersionId;
 use kernel::money::Quantity;
 use kernel::tariff::Band::{self, Flat, Peak, Sharp, Valley};
-use kernel::tariff::{DayPlan, MonthDay, PlanFault, Rule, TariffFault, TariffVersion, TierPeriod, Tiers};
+use kernel::tariff::{DayPlan, MonthDay, PlanFault, Reverse, Rule, TariffFault, TariffVersion, TierPeriod, Tiers};
 use kernel::time::Moment;
 
 use crate::support::scene::{all_year, prices};
@@ -40,7 +40,7 @@ fn sound() -> TariffVersion {
         prices: vec![prices(&[(Flat, "0.6"), (Peak, "1")])],
         dynamic: None,
         components: Vec::new(),
-        reverse: kernel::tariff::Reverse::Ignore,
+        reverse: Reverse::Ignore,
         source: String::new(),
     }
 }
@@ -138,4 +138,44 @@ fn bands_go_by_the_names_of_the_field() {
     assert_eq!(Band::ALL.map(Band::name), names);
     assert_eq!(names.map(Band::parse), Band::ALL.map(Some));
     assert_eq!(Band::parse("Peak"), None);
+}
+
+/// Reverse flow that is ignored is not written down: versions from before it was known read alike.
+#[test]
+fn what_becomes_of_reverse_flow_is_stored_where_it_is_credited() {
+    for (reverse, name, stored) in [(Reverse::Ignore, "ignore", false), (Reverse::Credit, "credit", true)] {
+        assert_eq!((reverse.name(), Reverse::parse(name)), (name, Some(reverse)));
+        let version = TariffVersion { reverse, ..sound() };
+        let text = serde_json::to_string(&version).unwrap();
+        assert_eq!(text.contains("reverse"), stored, "{text}");
+        assert_eq!(serde_json::from_str::<TariffVersion>(&text).unwrap(), version);
+    }
+    assert_eq!(Reverse::parse("Credit"), None);
+}
+
+#[test]
+fn holidays_matter_where_some_day_of_the_year_has_other_bands_then() {
+    let on = |month, day| MonthDay { month, day };
+    let rule = |from, to, day_types: &[DayType], band, named: &[&str]| Rule {
+        from,
+        to,
+        day_types: day_types.to_vec(),
+        named: named.iter().map(|name| (*name).to_owned()).collect(),
+        plan: DayPlan::single(band),
+    };
+    let whole = |day_types: &[DayType], band| rule(on(1, 1), on(12, 31), day_types, band, &[]);
+    use DayType::{Holiday, Weekend, Workday};
+    let leap = rule(on(2, 29), on(2, 29), &[Holiday], Peak, &[]);
+    let new_year = rule(on(1, 1), on(12, 31), &[], Peak, &["new year"]);
+    for (what, rules, expected) in [
+        ("one plan", vec![whole(&DayType::ALL, Flat)], false),
+        ("two alike", vec![whole(&[Workday], Flat), whole(&[Weekend, Holiday], Flat)], false),
+        ("by holidays", vec![whole(&[Workday, Weekend], Flat), whole(&[Holiday], Peak)], true),
+        ("by weekends", vec![whole(&[Workday, Holiday], Flat), whole(&[Weekend], Peak)], true),
+        ("on a leap day", vec![leap, whole(&DayType::ALL, Flat)], true),
+        ("by a name", vec![new_year, whole(&DayType::ALL, Flat)], true),
+    ] {
+        let version = TariffVersion { rules, ..sound() };
+        assert_eq!(version.distinguishes_holidays(), expected, "{what}");
+    }
 }
