@@ -42,6 +42,22 @@ fn run(scene: &Scene, rows: &[Row]) -> Outcome {
     driver.finish_by_turns(at("2026-12-01 00:00"))
 }
 
+#[test]
+fn a_factor_holds_from_its_moment_on_and_the_first_also_before() {
+    let (first, second) = (factor(at("2026-11-01 00:00"), 39_500_000), factor(at("2026-11-20 12:00"), 39_100_000));
+    let conversion = Conversion::new([second, first]);
+    for (moment, expected) in [
+        ("2026-10-01 00:00", first),
+        ("2026-11-01 00:00", first),
+        ("2026-11-20 11:59", first),
+        ("2026-11-20 12:00", second),
+        ("2026-12-31 00:00", second),
+    ] {
+        assert_eq!(conversion.at(at(moment)), Some(&expected), "{moment}");
+    }
+    assert_eq!(Conversion::default().at(at("2026-11-01 00:00")), None);
+}
+
 /// 39.5 MJ/m3 x 1.02264 / 3.6 = 11.22063 kWh/m3; from noon of 20 November 39.1: 11.10701.
 #[test]
 fn a_british_gas_register_is_billed_as_its_bill_says() {

@@ -8,7 +8,7 @@ use kernel::tariff::Band::{self, Flat, Peak, Valley};
 use kernel::tariff::{DayPlan, MonthDay, Rule, TariffVersion};
 use kernel::time::{HOUR, Moment, SiteDays};
 
-use crate::support::scene::{all_year, version};
+use crate::support::scene::{all_year, prices, version};
 use crate::support::zone::{Zone, date};
 
 /// Bands over midnight and on half hours.
@@ -121,4 +121,30 @@ fn named_dates_come_before_day_types_where_their_rule_does() {
     let unnamed = Calendar { named: [].into(), ..calendar };
     let found = proven(&days, &version, unnamed, zone.at("2026-10-05 00:00")).unwrap();
     assert_eq!([Valley, Flat, Peak].map(|band| found.by_band[band as usize] / HOUR), [4, 9, 3 * 24 + 11]);
+}
+
+#[test]
+fn short_and_long_days_are_told_apart() {
+    for (from, to, short, long) in [("2026-03-28", "2026-03-31", 1, 0), ("2026-10-24", "2026-10-27", 0, 1)] {
+        let zone = Zone::berlin();
+        let days = zone.days(from, to);
+        let (from, to) = (zone.at(&format!("{from} 00:00")), zone.at(&format!("{to} 00:00")));
+        let found = proven(&days, &tariff(from), Calendar::default(), to).unwrap();
+        assert_eq!((found.days, found.short_days, found.long_days), (3, short, long), "{from}");
+    }
+}
+
+/// What `TariffVersion::check` refuses is not proven either: the walk names the instant.
+#[test]
+fn a_band_without_a_price_is_named_with_its_tier_where_it_first_holds() {
+    let zone = Zone::china();
+    let days = zone.days("2026-11-19", "2026-11-22");
+    let (from, to) = (zone.at("2026-11-20 00:00"), zone.at("2026-11-21 00:00"));
+    let whole = [(Flat, "0.6"), (Peak, "1"), (Valley, "0.3")];
+    for (rows, tier) in [(vec![&whole[..1]], 1), (vec![&whole[..], &whole[..1]], 2)] {
+        let prices = rows.iter().map(|row| prices(row)).collect();
+        let version = Arc::new(TariffVersion { prices, ..(*tariff(from)).clone() });
+        let found = proven(&days, &version, Calendar::default(), to);
+        assert_eq!(found, Err(PartitionFault::NoPrice(from, Valley, tier)));
+    }
 }
