@@ -177,6 +177,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Things<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     #[test]
     fn it_does_what_a_list_does_and_is_stored_as_one() {
@@ -208,5 +209,10 @@ mod tests {
         check(&few, &alloc::vec![7]);
         few.retain(|_| false);
         check(&few, &list);
+        let [one, other, two] = [Few::from(alloc::vec![1]), Few::from([2]), Few::from([1, 2])];
+        assert!(one != other && one != two && two[1..] == other[..]);
+        assert_eq!(alloc::format!("{one:?} {two:?}"), "[1] [1, 2]");
+        let fault = serde_json::from_str::<Few<u32>>("7").unwrap_err().to_string();
+        assert!(fault.contains("expected a list"), "{fault}");
     }
 }

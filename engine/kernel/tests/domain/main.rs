@@ -30,6 +30,7 @@ mod dynamic;
 mod gaps;
 mod households;
 mod laws;
+mod names;
 mod order;
 mod partitions;
 mod pool;
