@@ -87,7 +87,9 @@ pub(crate) async fn admit(node: &Node, asked: &Asked) -> Result<Who, Failure> {
 
 fn remedy(error: &TokenError) -> String {
     match error {
-        TokenError::Unknown => "run `meterledger sign-in NAME`, or set METERLEDGER_TOKEN to a token of this book".to_owned(),
+        TokenError::Unknown => {
+            "run `meterledger sign-in NAME`, or set METERLEDGER_TOKEN to a token of this book".to_owned()
+        }
         TokenError::Expired(token) | TokenError::Revoked(token) => match token.kind {
             Kind::SignIn => format!("run `meterledger sign-in {}`", token.owner),
             Kind::Api => "make another one by `meterledger token new`".to_owned(),

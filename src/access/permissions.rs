@@ -210,7 +210,8 @@ mod tests {
     fn a_refusal_names_the_call_what_it_needs_who_asks_and_the_remedy() {
         let roles = BTreeSet::from([Role::Viewer, Role::Energy]);
         let text = refusal("topup", Need::May(Sell), ("anna", &roles, true)).unwrap();
-        for piece in ["`topup`", "permission sell", "cashier, finance", "anna has the role energy, viewer", "user roles anna"]
+        for piece in
+            ["`topup`", "permission sell", "cashier, finance", "anna has the role energy, viewer", "user roles anna"]
         {
             assert!(text.contains(piece), "{piece}: {text}");
         }

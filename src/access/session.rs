@@ -44,7 +44,9 @@ pub(crate) async fn sign_out(folder: &Path) -> Result<(), Failure> {
     let asked = Asked { secret: Some(secret), actor: None, login: login(), call: Call::SignOut };
     let ended = cli::gather(folder, asked).await;
     stored::forget(folder)?;
-    ended.map(|_| ()).map_err(|Failure(why)| Failure(format!("the sign-in is forgotten here, the book did not end it: {why}")))
+    ended
+        .map(|_| ())
+        .map_err(|Failure(why)| Failure(format!("the sign-in is forgotten here, the book did not end it: {why}")))
 }
 
 /// How often a password is asked for.
@@ -91,7 +93,8 @@ mod tests {
     #[test]
     fn a_new_password_is_typed_twice_alike() {
         assert!(agreed(Secret::new("four words of mine"), &Secret::new("four words of mine")).is_ok());
-        let error = agreed(Secret::new("four words of mine"), &Secret::new("four words of mime")).unwrap_err().to_string();
+        let error =
+            agreed(Secret::new("four words of mine"), &Secret::new("four words of mime")).unwrap_err().to_string();
         assert!(error.contains("differ") && !error.contains("words"), "{error}");
     }
 }

@@ -21,7 +21,9 @@ fn file(folder: &Path) -> Option<PathBuf> {
 /// The secret that is kept for a folder, if there is one.
 pub(super) fn read(folder: &Path) -> Result<Option<Secret>, Failure> {
     let Some(path) = file(folder) else { return Ok(None) };
-    let fault = |error: std::io::Error| Failure(format!("cannot read {}: {error}; remove it and sign in again", path.display()));
+    let fault = |error: std::io::Error| {
+        Failure(format!("cannot read {}: {error}; remove it and sign in again", path.display()))
+    };
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -64,16 +64,20 @@ pub(super) async fn user(node: &Node, who: &Who, command: &UserCommand, events: 
             let ended = set.map_err(failed)?.map_err(failed)?;
             format!("{name} has a new password; {ended} sign-ins ended, API tokens stay valid")
         }
-        UserCommand::Disable { name } => match engine.disable_user(name, author).await.map_err(failed)?.map_err(failed)? {
-            Some(ended) => format!(
-                "{name} is disabled; {ended} sign-ins ended, and API tokens are refused until `meterledger user enable {name}`"
-            ),
-            None => format!("{name} is disabled already; nothing changed"),
-        },
-        UserCommand::Enable { name } => match engine.enable_user(name, author).await.map_err(failed)?.map_err(failed)? {
-            true => format!("{name} may act again; API tokens that were not revoked are valid again"),
-            false => format!("{name} is not disabled; nothing changed"),
-        },
+        UserCommand::Disable { name } => {
+            match engine.disable_user(name, author).await.map_err(failed)?.map_err(failed)? {
+                Some(ended) => format!(
+                    "{name} is disabled; {ended} sign-ins ended, and API tokens are refused until `meterledger user enable {name}`"
+                ),
+                None => format!("{name} is disabled already; nothing changed"),
+            }
+        }
+        UserCommand::Enable { name } => {
+            match engine.enable_user(name, author).await.map_err(failed)?.map_err(failed)? {
+                true => format!("{name} may act again; API tokens that were not revoked are valid again"),
+                false => format!("{name} is not disabled; nothing changed"),
+            }
+        }
     };
     say(events, said).await;
     Ok(())

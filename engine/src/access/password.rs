@@ -23,7 +23,9 @@ pub enum PasswordError {
     #[error("the password is the user's name, or one character again and again: take another, such as four words")]
     Plain,
     /// What the book keeps is no hash.
-    #[error("the book's password of this user cannot be read ({0}): let an admin set another by `meterledger user password`")]
+    #[error(
+        "the book's password of this user cannot be read ({0}): let an admin set another by `meterledger user password`"
+    )]
     Stored(String),
 }
 

@@ -111,11 +111,7 @@ impl Handle {
     ///
     /// # Errors
     /// As [`Handle::add_user`].
-    pub async fn disable_user(
-        &self,
-        name: &str,
-        author: Author,
-    ) -> Result<Result<Option<u64>, UserError>, Stopped> {
+    pub async fn disable_user(&self, name: &str, author: Author) -> Result<Result<Option<u64>, UserError>, Stopped> {
         let name = name.to_owned();
         self.write(move |tx| Box::pin(async move { users::disable(tx, &name, &author).await })).await
     }
@@ -144,9 +140,9 @@ impl Handle {
         let hash = secret.sha256();
         let made = self
             .write(move |tx| {
-                Box::pin(async move {
-                    tokens::issue(tx, (&owner, Kind::Api, &name), (&hash, expires_at), &author).await
-                })
+                Box::pin(
+                    async move { tokens::issue(tx, (&owner, Kind::Api, &name), (&hash, expires_at), &author).await },
+                )
             })
             .await?;
         Ok(made.map(|token| SignedIn { secret, token }))
@@ -198,10 +194,8 @@ impl Handle {
         let outcome = match (checked, &user, stored) {
             (Ok(true), Some(name), Some(stored)) => {
                 let (name, hash) = (name.clone(), secret.sha256());
-                self.write(move |tx| {
-                    Box::pin(async move { sign_in::succeed(tx, &name, &stored, &hash, now).await })
-                })
-                .await?
+                self.write(move |tx| Box::pin(async move { sign_in::succeed(tx, &name, &stored, &hash, now).await }))
+                    .await?
             }
             (Ok(_), _, _) => Err(SignInError::Wrong),
             (Err(error), _, _) => Err(error.into()),

@@ -15,7 +15,8 @@ impl Writer {
         let mut tx = self.book.begin().await?;
         let proposed = (proposal.origin.actor.as_str(), proposal.proposed_at);
         // What came late was proposed by the program.
-        if proposal.origin.cause != Cause::Late && second_person(tx.conn(), proposed, actor).await? == Second::Unproven {
+        if proposal.origin.cause != Cause::Late && second_person(tx.conn(), proposed, actor).await? == Second::Unproven
+        {
             return because(format!(
                 "{} proposed {proposal}, and was no user of this book then, so that nobody knows whether another person \
                  approves it: reject it, and propose it again by `meterledger rerate`",

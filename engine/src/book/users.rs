@@ -63,7 +63,9 @@ pub enum UserError {
     #[error("the title {0:?} cannot be kept: give 1 to {LONGEST} characters")]
     Title(String),
     /// The name is taken.
-    #[error("there is a user {0} already: take another name, or change that one by `meterledger user roles` or `user enable`")]
+    #[error(
+        "there is a user {0} already: take another name, or change that one by `meterledger user roles` or `user enable`"
+    )]
     Exists(String),
     /// No such user.
     #[error("there is no user {0:?}; `meterledger user list` lists them")]

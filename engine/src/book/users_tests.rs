@@ -7,7 +7,7 @@ use crate::book::sign_in::{self, ATTEMPTS, SignInError, WITHIN};
 use crate::book::tokens::{Kind, TokenError, holder, issue, list, revoke};
 use crate::book::{Book, chain};
 
-async fn book() -> (tempfile::TempDir, Book) {
+async fn fresh() -> (tempfile::TempDir, Book) {
     let folder = tempfile::tempdir().unwrap();
     let book = Book::create(folder.path(), 1, Moment(0)).await.unwrap();
     (folder, book)
@@ -41,7 +41,7 @@ async fn add_user(book: &Book, name: &str, roles: &[Role], by: &Author) -> Resul
 
 /// A book with the users `anna` (admin), `bob` (cashier) and `carl` (approver), added at the moments 1 to 3.
 async fn with_users() -> (tempfile::TempDir, Book) {
-    let (folder, book) = book().await;
+    let (folder, book) = fresh().await;
     add_user(&book, "anna", &[Role::Admin], &author("root", true, 1)).await.unwrap();
     add_user(&book, "bob", &[Role::Cashier], &author("anna", false, 2)).await.unwrap();
     add_user(&book, "carl", &[Role::Approver], &author("anna", false, 3)).await.unwrap();
@@ -57,7 +57,7 @@ async fn audited(book: &Book) -> Vec<(String, String, String)> {
 
 #[tokio::test]
 async fn the_first_user_is_an_admin_and_from_then_on_a_claim_adds_nobody() {
-    let (_folder, book) = book().await;
+    let (_folder, book) = fresh().await;
     let claim = author("root", true, 1);
     let error = add_user(&book, "bob", &[Role::Finance, Role::Approver], &claim).await.unwrap_err();
     assert!(matches!(error, UserError::FirstIsAdmin(_)), "{error}");
@@ -206,14 +206,14 @@ async fn a_sign_in_forgets_failures_and_is_none_where_the_password_changed_meanw
     let stored = password_hash(&mut book.snapshot().await.unwrap(), 2).await.unwrap().unwrap();
     let disabled = within!(book, tx, sign_in::succeed(tx, "bob", &stored, "hash3", now)).unwrap_err();
     assert!(matches!(disabled, SignInError::Disabled(_)), "{disabled}");
-    let (_other, open) = book().await;
+    let (_other, open) = fresh().await;
     let open = within!(open, tx, sign_in::begin(tx, "bob", now)).unwrap_err();
     assert!(matches!(open, SignInError::NoUsers), "{open}");
 }
 
 #[tokio::test]
 async fn a_second_person_is_another_user_of_the_book_or_another_claim_in_an_open_one() {
-    let (_folder, open) = book().await;
+    let (_folder, open) = fresh().await;
     let (_other, users) = with_users().await;
     for (book, proposer, at, decider, found) in [
         (&open, "root", 0, "root", Second::Same),
