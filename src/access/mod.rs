@@ -1,9 +1,10 @@
-//! Who asks, and whether they may: one function, [`admit`], on the side that carries a call out, whatever door it came by.
+//! Who asks, and whether they may: one function, [`admit`], on the side that carries a call out, whatever door it came
+//! by.
 //!
-//! As long as a book has no user, whoever may open its folder or its socket is trusted, and the actor is a claim. From the
-//! first user on every call carries a token's secret, and the actor is the token's owner. `serve` is no call: whoever can
-//! start a server on the folder owns its files, so that it needs no sign-in; what it does by itself it does under the
-//! program's own names, which no user can have.
+//! As long as a book has no user, whoever may open its folder or its socket is trusted, and the actor is a claim. From
+//! the first user on every call carries a token's secret, and the actor is the token's owner. `serve` is no call:
+//! whoever can start a server on the folder owns its files, so that it needs no sign-in; what it does by itself it does
+//! under the program's own names, which no user can have.
 //!
 //! [`permissions`] says what each call needs; [`session`] and [`stored`] are the command line's side.
 

@@ -1,5 +1,5 @@
-//! Who may do what: what each call needs, and which role gives it. The one place that says so; the match over all calls is
-//! complete, so that a new call has to be put here.
+//! Who may do what: what each call needs, and which role gives it. The one place that says so; the match over all calls
+//! is complete, so that a new call has to be put here.
 
 use engine::access::Role;
 

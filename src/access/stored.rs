@@ -1,4 +1,5 @@
-//! The token that `sign-in` keeps for a data folder: a file of this user alone, under `$XDG_CONFIG_HOME` or `~/.config`.
+//! The token that `sign-in` keeps for a data folder: a file of this user alone, under `$XDG_CONFIG_HOME` or
+//! `~/.config`.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};

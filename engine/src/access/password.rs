@@ -65,8 +65,8 @@ impl Hasher {
         self.phc(text, salt)
     }
 
-    /// Whether it is the password of which the book keeps `stored`. Where it keeps nothing, because there is no such user,
-    /// the answer is no and takes as long.
+    /// Whether it is the password of which the book keeps `stored`. Where it keeps nothing, because there is no such
+    /// user, the answer is no and takes as long.
     ///
     /// # Errors
     /// [`PasswordError::Stored`].

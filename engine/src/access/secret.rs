@@ -32,7 +32,8 @@ impl Secret {
         &self.0
     }
 
-    /// SHA-256 in hexadecimal: what the book keeps of a token. It has 256 random bits, so that nobody finds it by trying.
+    /// SHA-256 in hexadecimal: what the book keeps of a token. It has 256 random bits, so that nobody finds it by
+    /// trying.
     #[must_use]
     pub fn sha256(&self) -> String {
         hex(&Sha256::digest(self.0.as_bytes()))

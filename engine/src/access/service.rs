@@ -107,7 +107,8 @@ impl Handle {
         self.write(move |tx| Box::pin(async move { users::set_password(tx, &name, &phc, &author).await })).await
     }
 
-    /// Lets a user do nothing from now on and ends its sign-ins; gives how many, or `None` where it is disabled already.
+    /// Lets a user do nothing from now on and ends its sign-ins; gives how many, or `None` where it is disabled
+    /// already.
     ///
     /// # Errors
     /// As [`Handle::add_user`].

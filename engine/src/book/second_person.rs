@@ -1,7 +1,7 @@
 //! That proposer and approver are two people.
 //!
-//! In a book without users both are what they claim to be, and two names are two people. In one with users both must have
-//! proved who they are: what was proposed under a claim, before there were users, may be by anybody.
+//! In a book without users both are what they claim to be, and two names are two people. In one with users both must
+//! have proved who they are: what was proposed under a claim, before there were users, may be by anybody.
 
 use kernel::time::Moment;
 use sqlx::AnyConnection;

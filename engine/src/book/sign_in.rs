@@ -1,7 +1,7 @@
 //! Signing in by a password: how often somebody may try, and the token that it gives.
 //!
-//! An attempt is counted before the password is looked at, so that many at once are no more than their number. Names that
-//! nobody has are counted alike: the answer does not tell which names there are.
+//! An attempt is counted before the password is looked at, so that many at once are no more than their number. Names
+//! that nobody has are counted alike: the answer does not tell which names there are.
 
 use kernel::time::{HOUR, MINUTE, Moment};
 use sqlx::Row as _;
@@ -35,8 +35,8 @@ pub enum SignInError {
     Wrong,
     /// Too many failures.
     #[error(
-        "{ATTEMPTS} sign-ins under this name have failed within {minutes} minutes: it is refused until {0}; whoever is signed in \
-         stays so",
+        "{ATTEMPTS} sign-ins under this name have failed within {minutes} minutes: it is refused until {0}; \
+         whoever is signed in stays so",
         minutes = WITHIN / MINUTE
     )]
     Waits(Moment),

@@ -1,7 +1,7 @@
 //! Users and their roles. Every change is a row of the audit log, written in the caller's transaction.
 //!
-//! The first user is an admin, and from then on there is always one who is not disabled: nobody is ever locked out. A name is
-//! never removed nor used again, because refunds, adjustments and the audit log go on naming it.
+//! The first user is an admin, and from then on there is always one who is not disabled: nobody is ever locked out. A
+//! name is never removed nor used again, because refunds, adjustments and the audit log go on naming it.
 
 use std::collections::BTreeSet;
 
