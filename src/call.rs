@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use engine::access::Secret;
 use engine::site_file::Attached;
 use serde::{Deserialize, Serialize};
 
 use crate::money::{MoneyCommand, Suspend};
+use crate::users::{TokenCommand, UserCommand};
 
 /// One call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -134,6 +136,14 @@ pub(crate) enum Call {
         asked: StatementArguments,
         format: StatementFormat,
     },
+    User(UserCommand),
+    Token(TokenCommand),
+    SignIn {
+        name: String,
+        password: Secret,
+    },
+    SignOut,
+    WhoAmI,
 }
 
 /// What a meter said, as it was typed: one of these.
@@ -247,10 +257,15 @@ pub(crate) struct QualityFilter {
     pub(crate) meter: Option<String>,
 }
 
-/// A call with the one who makes it.
+/// A call with what says who makes it; who that is, [`crate::access::admit`] finds out where the call is carried out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Asked {
-    pub(crate) actor: String,
+    /// A token's secret.
+    pub(crate) secret: Option<Secret>,
+    /// A claim, made on purpose.
+    pub(crate) actor: Option<String>,
+    /// The system's user: the claim where there is no other.
+    pub(crate) login: String,
     pub(crate) call: Call,
 }
 

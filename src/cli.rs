@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use wal::clock::Clock;
 
+use crate::access::session;
 use crate::call::{
     Asked, Call, CorrectedValue, Event, Failure, ImportArguments, MeterCommand, OutageFile, Period, PeriodAction,
     QualityFilter, RerateArguments, SimulateArguments, StatementArguments, StatementFormat, Tabular, failed,
@@ -17,6 +18,7 @@ use crate::money::{MoneyCommand, Suspend};
 use crate::node::Node;
 use crate::perform::{self, probe};
 use crate::serve;
+use crate::users::AccessCommand;
 
 /// Prepaid utility metering: readings in, exact charges, guarded cut-off, reports out
 #[derive(Parser)]
@@ -25,7 +27,7 @@ pub(crate) struct Arguments {
     /// Where everything is kept
     #[arg(long, value_name = "DIR", env = "METERLEDGER_DATA_DIR", default_value = "meterledger-data", global = true)]
     data_dir: PathBuf,
-    /// Who gives the command, for the audit log and for approvals; without it the system's user
+    /// Who gives the command, as long as the book has no user; without it the system's user
     #[arg(long, value_name = "NAME", env = "METERLEDGER_ACTOR", global = true)]
     actor: Option<String>,
     #[command(subcommand)]
@@ -85,6 +87,8 @@ enum Command {
     },
     #[command(flatten)]
     Money(MoneyCommand),
+    #[command(flatten)]
+    Access(AccessCommand),
     /// Show balances
     Balance {
         account: Option<String>,
@@ -408,6 +412,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Topup { account, amount, key, channel, .. } => Call::TopUp { account, amount, key, channel },
         Command::Money(command) => Call::Money(command),
+        Command::Access(command) => match command {
+            AccessCommand::SignIn { name, password_stdin } => {
+                return session::sign_in(&folder, name, password_stdin).await;
+            }
+            AccessCommand::SignOut => return session::sign_out(&folder).await,
+            AccessCommand::Whoami => Call::WhoAmI,
+            AccessCommand::User(command) => Call::User(command.with_password()?),
+            AccessCommand::Token(command) => Call::Token(command),
+        },
         Command::Balance { account, format } => Call::Balance { account, format },
         Command::Report { list: true, .. } => Call::ReportList,
         Command::Report { name, period, format, output: to, .. } => {
@@ -455,10 +468,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Quality { filter, format, command: None } => Call::Quality { filter, format },
     };
-    let user = || std::env::var("USER").ok();
-    let actor = arguments.actor.or_else(user).filter(|actor| !actor.trim().is_empty());
-    let actor = actor.unwrap_or_else(|| "cli".to_owned());
-    ask(&folder, Asked { actor, call }, output.as_deref()).await
+    let asked = session::asked(&folder, arguments.actor, call)?;
+    let to = output.as_deref().map_or(To::Terminal, To::File);
+    ask(&folder, asked, to).await.map(|_| ())
 }
 
 fn period_call(command: PeriodCommand) -> Call {
@@ -473,11 +485,16 @@ fn period_call(command: PeriodCommand) -> Call {
     }
 }
 
-/// Sends a call to the server of this folder, or opens the folder where none runs; prints what comes back.
-async fn ask(folder: &Path, asked: Asked, output: Option<&Path>) -> Result<(), Failure> {
+/// Makes a call and gives its output; notes go to the terminal.
+pub(crate) async fn gather(folder: &Path, asked: Asked) -> Result<Vec<u8>, Failure> {
+    ask(folder, asked, To::Caller).await
+}
+
+/// Sends a call to the server of this folder, or opens the folder where none runs; prints what comes back, or gives it.
+async fn ask(folder: &Path, asked: Asked, to: To<'_>) -> Result<Vec<u8>, Failure> {
     let (events, mut received) = mpsc::channel(64);
     let printing = async {
-        let mut screen = Screen::new(output);
+        let mut screen = Screen::new(to);
         while let Some(event) = received.recv().await {
             screen.show(event)?;
         }
@@ -505,23 +522,31 @@ async fn ask(folder: &Path, asked: Asked, output: Option<&Path>) -> Result<(), F
     done.and(printed)
 }
 
-/// Standard output (or a file), standard error and a progress bar.
+/// Where the output of a call goes.
+#[derive(Clone, Copy)]
+enum To<'a> {
+    Terminal,
+    File(&'a Path),
+    Caller,
+}
+
+/// Where output goes, standard error and a progress bar.
 struct Screen<'a> {
-    output: Option<&'a Path>,
+    to: To<'a>,
     bytes: Vec<u8>,
     bar: Option<ProgressBar>,
 }
 
 impl<'a> Screen<'a> {
-    fn new(output: Option<&'a Path>) -> Screen<'a> {
-        Screen { output, bytes: Vec::new(), bar: None }
+    fn new(to: To<'a>) -> Screen<'a> {
+        Screen { to, bytes: Vec::new(), bar: None }
     }
 
     fn show(&mut self, event: Event) -> Result<(), Failure> {
         match event {
             Event::Output(bytes) => {
                 self.clear_bar();
-                if self.output.is_some() {
+                if !matches!(self.to, To::Terminal) {
                     self.bytes.extend(bytes);
                 } else if let Err(error) = std::io::stdout().write_all(&bytes)
                     && error.kind() != std::io::ErrorKind::BrokenPipe
@@ -551,12 +576,15 @@ impl<'a> Screen<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<(), Failure> {
+    /// The output that is for the caller.
+    fn finish(mut self) -> Result<Vec<u8>, Failure> {
         self.clear_bar();
-        match self.output {
-            Some(path) if !self.bytes.is_empty() => std::fs::write(path, &self.bytes)
-                .map_err(|error| Failure(format!("cannot write {}: {error}; name another --output", path.display()))),
-            _ => Ok(()),
+        if let To::File(path) = self.to
+            && !self.bytes.is_empty()
+        {
+            std::fs::write(path, &self.bytes)
+                .map_err(|error| Failure(format!("cannot write {}: {error}; name another --output", path.display())))?;
         }
+        Ok(self.bytes)
     }
 }

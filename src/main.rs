@@ -1,9 +1,10 @@
 //! `meterledger`: prepaid utility metering from the register to the relay, in one binary.
 //!
-//! Thin on purpose: [`cli`] says what can be asked, [`call`] is the same as data ([`money`]: what moves money),
-//! [`perform`] does it on an open [`node`], and [`door`] carries calls to a running server. [`serve`] keeps a node open,
+//! Thin on purpose: [`cli`] says what can be asked, [`call`] is the same as data ([`money`]: what moves money, [`users`]: who
+//! may ask), [`access`] finds out who asks, [`perform`] does it on an open [`node`], and [`door`] carries calls to a running server. [`serve`] keeps a node open,
 //! and [`supply`] joins its field, control and notices.
 
+mod access;
 mod call;
 mod cli;
 mod demo;
@@ -13,6 +14,7 @@ mod node;
 mod perform;
 mod serve;
 mod supply;
+mod users;
 
 use std::process::ExitCode;
 

@@ -32,10 +32,11 @@ use crate::billing::recovery::Places;
 use crate::billing::service::{FRAMES, LocalFuture, REQUESTS, Request, Service};
 use crate::billing::supply::Doors;
 use crate::billing::writer::Writer;
+use crate::book::chain::{self, Entry};
 use crate::book::orders::{self, OrderError, Outcome};
 use crate::book::payments::{PaymentError, TopUp, TopUpOutcome};
 use crate::book::refunds::{Decided, Decision};
-use crate::book::{Book, BookError};
+use crate::book::{Book, BookError, Tx};
 use crate::registry::{self, Registry};
 use crate::site_file::{RegisterEdit, SiteText};
 
@@ -427,6 +428,40 @@ impl Handle {
             }))
         })
         .await
+    }
+
+    /// Runs work in a transaction of the book between two settlements, and commits what it gives.
+    pub(crate) async fn write<T, E>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mut Tx) -> LocalFuture<'a, Result<T, E>> + Send + 'static,
+    ) -> Result<Result<T, E>, Stopped>
+    where
+        T: Send + 'static,
+        E: From<BookError> + Send + 'static,
+    {
+        let book = self.book.clone();
+        self.ask(|reply| {
+            Request::With(Box::new(move |_| {
+                Box::pin(async move {
+                    let done = async {
+                        let mut tx = book.begin().await?;
+                        let done = work(&mut tx).await?;
+                        tx.commit().await?;
+                        Ok(done)
+                    };
+                    let _ = reply.send(done.await);
+                })
+            }))
+        })
+        .await
+    }
+
+    /// Writes down in the audit log what somebody has done.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one is the book's.
+    pub async fn record(&self, entry: Entry) -> Result<Result<(), BookError>, Stopped> {
+        self.write(move |tx| Box::pin(async move { chain::append(tx, entry).await })).await
     }
 
     /// Marks a month of some sites as being looked at.

@@ -10,8 +10,9 @@
 //! **Survives a crash:** the log and the book. Everything in memory is derived from them by [`billing::recovery`].
 //!
 //! Modules in reading order: [`registry`] and [`site_days`] are what pricing reads, [`book`] and [`lake`] the stores,
-//! [`billing`] the one writer, [`rating`] the same rating over the lake on all cores, [`control`] the loop that cuts and reconnects, [`query`] SQL, and [`engine`] an open data
+//! [`access`] passwords, tokens and roles, [`billing`] the one writer, [`rating`] the same rating over the lake on all cores, [`control`] the loop that cuts and reconnects, [`query`] SQL, and [`engine`] an open data
 //! folder with all of them running.
+pub mod access;
 pub mod billing;
 pub mod book;
 pub mod control;

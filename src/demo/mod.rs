@@ -152,7 +152,7 @@ async fn prepare(node: &Node, out: &Path) -> Result<Prepared, Failure> {
 /// Makes a call as the command line would; gives what it prints, line by line.
 async fn ask(node: &Node, call: Call) -> Result<Vec<String>, Failure> {
     let (events, mut received) = mpsc::channel::<Event>(64);
-    let asked = Asked { actor: "demo".into(), call };
+    let asked = Asked { secret: None, actor: None, login: "demo".into(), call };
     let work = async {
         let done = perform(node, &asked, &events).await;
         drop(events);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr as _;
 
+use engine::book::chain::Entry;
 use ingest::import::{self, ImportError, ImportOptions, ImportSummary, Layout, States, TimeMarks, Unit};
 use kernel::time::{DAY, HOUR, MINUTE, SECOND};
 
@@ -11,6 +12,7 @@ use crate::node::Node;
 
 pub(crate) async fn import(
     node: &Node,
+    actor: &str,
     file: &Path,
     arguments: &ImportArguments,
     events: &Events,
@@ -40,6 +42,14 @@ pub(crate) async fn import(
     if let Some(seq) = summary.last_seq {
         node.engine.settled(seq).await.map_err(failed)?.map_err(failed)?;
         node.engine.file().await.map_err(failed)?.map_err(failed)?;
+        let entry = Entry {
+            at: node.clock.now(),
+            actor: actor.to_owned(),
+            kind: "import".to_owned(),
+            subject: format!("file:{name}"),
+            detail: describe(&summary),
+        };
+        node.engine.record(entry).await.map_err(failed)?.map_err(failed)?;
     }
     say(events, describe(&summary)).await;
     Ok(())
@@ -115,7 +125,7 @@ fn options(arguments: &ImportArguments) -> Result<ImportOptions, Failure> {
 }
 
 /// `90s`, `15m`, `1h` or `1d` in microseconds.
-fn span(text: &str) -> Result<i64, Failure> {
+pub(super) fn span(text: &str) -> Result<i64, Failure> {
     let parse = || {
         let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
         let (count, unit) = text.split_at(digits);

@@ -24,22 +24,25 @@ mod statement;
 mod table;
 pub(crate) mod tariff;
 mod topup;
+mod user;
 
 use engine::site_file::SiteText;
 
+use crate::access::admit;
 use crate::call::{Asked, Call, Events, Failure};
 use crate::node::Node;
 
-/// Carries out a call; what it prints goes to `events`.
+/// Carries out a call, if who makes it may do it; what it prints goes to `events`.
 pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Result<(), Failure> {
-    let actor = asked.actor.as_str();
+    let who = admit(node, asked).await?;
+    let actor = who.name.as_str();
     match &asked.call {
         Call::Apply { file, text, attached, dry_run, preview } => {
             let site = SiteText { text: text.clone(), attached: attached.clone() };
             apply::apply(node, actor, file, site, apply::Way { dry_run: *dry_run, preview: *preview }, events).await
         }
         Call::Meter { change, dry_run } => meter::meter(node, actor, change, *dry_run, events).await,
-        Call::Import { file, options } => import::import(node, file, options, events).await,
+        Call::Import { file, options } => import::import(node, actor, file, options, events).await,
         Call::TopUp { account, amount, key, channel } => {
             topup::topup(node, actor, account, amount, key, channel, events).await
         }
@@ -85,6 +88,14 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         Call::Quality { filter, format } => quality::list(node, filter, *format, events).await,
         Call::QualityAck { issue, meter, from, reason } => {
             quality::acknowledge(node, actor, &quality::Words { issue, meter, from, reason }, events).await
+        }
+        Call::User(command) => user::user(node, &who, command, events).await,
+        Call::Token(command) => user::token(node, &who, command, events).await,
+        Call::SignIn { name, password } => user::sign_in(node, name, password, events).await,
+        Call::SignOut => user::sign_out(node, &who, events).await,
+        Call::WhoAmI => {
+            user::who_am_i(&who, events).await;
+            Ok(())
         }
     }
 }

@@ -64,6 +64,8 @@ impl Folder {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meterledger"));
         command.arg("--data-dir").arg(data).args(words).current_dir(self.root.path());
         command.env("METERLEDGER_LOG", "warn,sqlx=error").env("USER", "tester").env("NO_COLOR", "1");
+        command.env("XDG_CONFIG_HOME", self.path("config"));
+        command.env_remove("METERLEDGER_TOKEN").env_remove("METERLEDGER_ACTOR");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -76,6 +78,14 @@ impl Folder {
     /// Runs a command to its end.
     pub(crate) fn run(&self, words: &[&str]) -> Done {
         self.start(words).end()
+    }
+
+    /// Runs a command to its end with this token, if it is not empty, and this on its standard input.
+    pub(crate) fn run_as(&self, token: &str, typed: &str, words: &[&str]) -> Done {
+        self.write("typed", typed);
+        let mut command = self.command(&self.data(), words);
+        command.env("METERLEDGER_TOKEN", token).stdin(fs::File::open(self.path("typed")).unwrap());
+        Running::new(command).end()
     }
 
     /// The same on another data folder.

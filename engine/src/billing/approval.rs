@@ -1,8 +1,9 @@
 //! Deciding an adjustment: a person who did not propose it.
 
-use super::adjustments::{Decision, Proposal, write_rejected};
+use super::adjustments::{Cause, Decision, Proposal, write_rejected};
 use super::periods::{Refused, because};
 use super::writer::Writer;
+use crate::book::second_person::{Second, second_person};
 
 impl Writer {
     /// Posts an adjustment in the current period.
@@ -11,7 +12,17 @@ impl Writer {
     /// [`Refused`] where it does not wait, or where the same person proposed it.
     pub(crate) async fn approve_adjustment(&mut self, id: i64, actor: &str, reason: &str) -> Result<Proposal, Refused> {
         let (proposal, decision) = self.decision(id, actor, reason).await?;
-        let tx = self.book.begin().await?;
+        let mut tx = self.book.begin().await?;
+        let proposed = (proposal.origin.actor.as_str(), proposal.proposed_at);
+        // What came late was proposed by the program.
+        if proposal.origin.cause != Cause::Late && second_person(tx.conn(), proposed, actor).await? == Second::Unproven
+        {
+            return because(format!(
+                "{} proposed {proposal}, and was no user of this book then, so that nobody knows whether another person \
+                 approves it: reject it, and propose it again by `meterledger rerate`",
+                proposed.0
+            ));
+        }
         self.approval = Some((id, decision));
         // From here on memory runs ahead of the transaction: if it fails, billing stops and recovers from the book.
         self.settle_change(tx).await?;

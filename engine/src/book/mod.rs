@@ -12,7 +12,8 @@
 //! [`chain`] the audit log, [`ledger`] double entry, [`keys`] once for each key, [`payments`] money that comes in,
 //! [`orders`] all other orders that move money: [`holds`], [`reversals`], [`refunds`], [`suspense`]; [`unit_sales`] what money
 //! buys where a wallet is kept in units, [`closings`] what
-//! becomes of a closed account's balance.
+//! becomes of a closed account's balance; [`users`], [`tokens`] and [`sign_in`] who may ask, and [`second_person`] that two
+//! are two.
 
 pub mod bulk;
 pub mod chain;
@@ -28,9 +29,13 @@ pub mod pages;
 pub mod payments;
 pub mod refunds;
 pub mod reversals;
+pub mod second_person;
+pub mod sign_in;
 pub mod suspense;
+pub mod tokens;
 pub mod tx;
 pub mod unit_sales;
+pub mod users;
 
 pub use error::BookError;
 pub(crate) use error::malformed;

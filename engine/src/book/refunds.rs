@@ -19,6 +19,7 @@ use super::chain::{self, Entry};
 use super::keys::First;
 use super::ledger::{self, LedgerAccounts, LedgerName, Transfer, TransferKind};
 use super::orders::{Done, OrderError, Owner, Request, positive, text};
+use super::second_person::{Second, second_person};
 use super::{BookError, Tx, unit_sales};
 
 /// Why a refund is not made.
@@ -65,6 +66,17 @@ pub enum RefundError {
         refund: i64,
         /// Who.
         actor: String,
+    },
+    /// The one who asked may be anybody, the one who approves too.
+    #[error(
+        "refund {refund} was asked for by {proposed_by:?}, who was no user of this book then, so that nobody knows whether \
+         another person approves it: reject it, and ask for it again under a new key"
+    )]
+    Unproven {
+        /// Which.
+        refund: i64,
+        /// Under which name it was asked for.
+        proposed_by: String,
     },
 }
 
@@ -251,7 +263,7 @@ pub async fn decide(
     balance: &(dyn Fn(AccountId) -> Amount + Sync),
 ) -> Result<(AccountId, Decided), OrderError> {
     let Decision { refund, approve, actor, at } = decision;
-    let sql = "SELECT account_id, amount, channel, state, proposed_by FROM refunds WHERE id = $1";
+    let sql = "SELECT account_id, amount, channel, state, proposed_by, proposed_at FROM refunds WHERE id = $1";
     let row = sqlx::query(sql).bind(*refund).fetch_optional(tx.conn()).await?.ok_or(RefundError::Unknown(*refund))?;
     let account = AccountId(u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(u32::MAX));
     let amount = ledger::amount(&row.try_get::<String, _>(1)?, "refunds.amount")?;
@@ -266,8 +278,10 @@ pub async fn decide(
     }
     let owner = Owner::find(tx, account).await?;
     let decided = if *approve {
-        if *actor == proposed_by {
-            return Err(RefundError::SecondPerson { refund: *refund, actor: actor.clone() }.into());
+        match second_person(tx.conn(), (&proposed_by, Moment(row.try_get(5)?)), actor).await? {
+            Second::Another => {}
+            Second::Same => return Err(RefundError::SecondPerson { refund: *refund, actor: actor.clone() }.into()),
+            Second::Unproven => return Err(RefundError::Unproven { refund: *refund, proposed_by }.into()),
         }
         let refundable = refundable(tx, account, balance(account)).await?;
         if amount > refundable {

@@ -49,6 +49,8 @@ views![
     "refunds",
     "suspense",
     "unit_sales",
+    "users",
+    "tokens",
 ];
 
 /// A view that energy managers rely on.

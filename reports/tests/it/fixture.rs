@@ -232,6 +232,7 @@ impl Writer {
         );
 
         self.orders(noon);
+        self.users(noon);
         self.units(noon + 2 * HOUR);
         let posted_before = LocalDate::new(2026, 10, 3).unwrap();
         let mut transfers: BTreeMap<(u32, LocalDate, i64), (i64, Amount)> = BTreeMap::new();
@@ -331,6 +332,16 @@ impl Writer {
             "suspense",
             &format!("1, 'suspense-1', '陈', '25.000000000', 'CNY', 'cash', 'open', {at}, 6, NULL, NULL, NULL, 'desk'"),
         );
+    }
+
+    /// Who asks.
+    fn users(&mut self, at: i64) {
+        self.insert("users", &format!("1, 'head', '王', {at}, NULL"));
+        self.insert("users", &format!("2, 'desk', NULL, {at}, {}", at + HOUR));
+        for (user, role) in [(1, "approver"), (1, "admin"), (2, "cashier")] {
+            self.insert("user_roles", &format!("{user}, '{role}'"));
+        }
+        self.insert("tokens", &format!("1, 1, 'api', 'nightly', {at}, {}, NULL", at + HOUR));
     }
 
     /// An account that buys water by the cubic metre, and has bought some.

@@ -61,7 +61,7 @@ async fn close(
     let text = match (closed.closing.refund, closed.paid_by) {
         (Some(_), Some(transfer)) => format!("refunded {} (transfer {transfer})", shown(closed.refunded)),
         (Some(refund), None) => format!(
-            "refund {refund} of {} waits for a second person: `meterledger --actor NAME refund approve {refund}`",
+            "refund {refund} of {} waits for a second person, who runs `meterledger refund approve {refund}`",
             shown(closed.refunded)
         ),
         (None, _) => "nothing of it is refundable".to_owned(),

@@ -33,8 +33,7 @@ async fn refund(node: &Node, actor: &str, arguments: &Refund, events: &Events) -
         (true, _) => before(&key, &format!("refund {request}")),
         (false, Some(transfer)) => format!("refunded {shown} of {} (transfer {transfer})", account.name),
         (false, None) => format!(
-            "refund {request} of {shown} of {} waits for a second person: `meterledger --actor NAME refund approve \
-             {request}`",
+            "refund {request} of {shown} of {} waits for a second person, who runs `meterledger refund approve {request}`",
             account.name
         ),
     };
