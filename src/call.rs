@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use engine::site_file::Attached;
 use serde::{Deserialize, Serialize};
 
+use crate::control::ControlCommand;
 use crate::money::{MoneyCommand, Suspend};
 
 /// One call.
@@ -37,6 +38,11 @@ pub(crate) enum Call {
     },
     Suspend(Suspend),
     Money(MoneyCommand),
+    Control(ControlCommand),
+    Why {
+        name: String,
+        format: Tabular,
+    },
     Balance {
         account: Option<String>,
         format: Tabular,

@@ -6,6 +6,7 @@
 
 mod call;
 mod cli;
+mod control;
 mod demo;
 mod door;
 mod money;

@@ -18,5 +18,6 @@ mod simulate;
 mod site;
 mod socket;
 mod statements;
+mod supply;
 mod units;
 mod webhook;
