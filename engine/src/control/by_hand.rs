@@ -65,10 +65,8 @@ pub enum HandFault {
     /// The contact is closed already.
     #[error("meter {0} is closed already, and no command is on its way")]
     Closed(String),
-    /// A command is out.
-    #[error(
-        "command {id} is {state} at meter {serial}: what became of it must be known first; look again when it has ended"
-    )]
+    /// The same is on its way already.
+    #[error("command {id} is {state} at meter {serial}: that is under way already; look again when it has ended")]
     UnderWay {
         /// Which.
         id: CommandId,
@@ -80,7 +78,8 @@ pub enum HandFault {
 }
 
 impl Control {
-    /// Takes a person's order: whatever waits at that meter and was not sent is called off, and a command is sent at once.
+    /// Takes a person's order: whatever waits at that meter is called off, what is on its way there is reversed, and a
+    /// command is sent at once.
     ///
     /// # Errors
     /// [`HandFault`].
@@ -88,12 +87,11 @@ impl Control {
         let account = self.may_switch(order)?;
         let state = self.meters.get(&order.meter);
         let cause = if order.safety { OpenedFor::Safety } else { OpenedFor::Manual };
-        let (observed, command) =
-            state.map_or((None, None), |meter| (meter.observed, meter.command.as_ref().map(|open| open.is_out())));
-        if command == Some(false) {
+        let (observed, busy) = state.map_or((None, false), |meter| (meter.observed, meter.command.is_some()));
+        if busy {
             self.step_command(order.meter, &Event::Cancel { why: format!("{} switches it by hand", order.actor) }, now);
         }
-        if order.target == Contact::Open && observed == Some(Contact::Open) {
+        if order.target == Contact::Open && observed == Some(Contact::Open) && !busy {
             self.hold_open(order, cause, now);
             return Ok(Taken::Held);
         }
@@ -120,7 +118,8 @@ impl Control {
         }
         let account = setup.and_then(|meter| meter.account).ok_or_else(|| HandFault::NoAccount(serial()))?;
         let state = self.meters.get(&order.meter);
-        if let Some(out) = state.and_then(|meter| meter.command.as_ref()).filter(|command| command.is_out()) {
+        let out = state.and_then(|meter| meter.command.as_ref()).filter(|command| command.is_out());
+        if let Some(out) = out.filter(|out| out.target == order.target) {
             return Err(HandFault::UnderWay { id: out.id, state: out.state.name(), serial: serial() });
         }
         let opened_for = state.and_then(|meter| meter.opened_for);
