@@ -19,16 +19,13 @@ fn a_supply_is_cut_by_hand_stays_cut_whatever_is_paid_and_is_restored_by_hand() 
     assert!(said.contains("command 1 to open is on its way"), "{said}");
     seen("open");
     folder.ok(&["topup", "lived", "100", "--key", "k-1"]);
-    let state =
-        "select state, opened_for from commands c join supply_states s on s.meter = c.meter where c.command_id = 1";
-    eventually("the end of the command", || {
-        let ended = ["verified,manual", "acknowledged_without_load_proof,manual"];
-        ended.contains(&folder.sql(state).as_str()).then_some(())
-    });
+    assert_eq!(folder.sql("select opened_for from supply_states where meter = 'L1'"), "manual");
     let listed = folder.ok(&["supply", "list", "lived"]);
     assert!(listed.contains("manual") && !listed.contains("F1"), "{listed}");
     let notice = "select kind from notices where meter = 'L1' order by notice_id desc limit 1";
     eventually("the tenant hears of it", || (folder.sql(notice) == "paid_not_restored").then_some(()));
+    folder.refused(&["supply", "cut", "L1", "--reason", "x"], &["command 1 is acknowledged", "under way already"]);
+    // Also before the cut is proven.
     folder.ok(&["supply", "restore", "L1", "--reason", "done"]);
     seen("closed");
     let audit = "select actor, detail from book.audit_log where kind = 'relay' order by id limit 1";
