@@ -6,6 +6,7 @@ use engine::access::Secret;
 use engine::site_file::Attached;
 use serde::{Deserialize, Serialize};
 
+use crate::control::ControlCommand;
 use crate::money::{MoneyCommand, Suspend};
 use crate::users::{TokenCommand, UserCommand};
 
@@ -39,6 +40,11 @@ pub(crate) enum Call {
     },
     Suspend(Suspend),
     Money(MoneyCommand),
+    Control(ControlCommand),
+    Why {
+        name: String,
+        format: Tabular,
+    },
     Balance {
         account: Option<String>,
         format: Tabular,

@@ -13,6 +13,7 @@ use crate::call::{
     Asked, Call, CorrectedValue, Event, Failure, ImportArguments, MeterCommand, OutageFile, Period, PeriodAction,
     QualityFilter, RerateArguments, SimulateArguments, StatementArguments, StatementFormat, Tabular, failed,
 };
+use crate::control::ControlCommand;
 use crate::door;
 use crate::money::{MoneyCommand, Suspend};
 use crate::node::Node;
@@ -89,6 +90,16 @@ enum Command {
     Money(MoneyCommand),
     #[command(flatten)]
     Access(AccessCommand),
+    /// Who is on and off; cut off, restore or keep on by hand; approve and cancel relay commands
+    #[command(subcommand)]
+    Supply(ControlCommand),
+    /// Why an account's or a meter's supply is what it is: the evaluation behind it, and what would be decided now
+    Why {
+        /// An account's name or a meter's serial number
+        name: String,
+        #[arg(long, default_value = "table")]
+        format: Tabular,
+    },
     /// Show balances
     Balance {
         account: Option<String>,
@@ -421,6 +432,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             AccessCommand::User(command) => Call::User(command.with_password()?),
             AccessCommand::Token(command) => Call::Token(command),
         },
+        Command::Supply(command) => Call::Control(command),
+        Command::Why { name, format } => Call::Why { name, format },
         Command::Balance { account, format } => Call::Balance { account, format },
         Command::Report { list: true, .. } => Call::ReportList,
         Command::Report { name, period, format, output: to, .. } => {

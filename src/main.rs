@@ -7,6 +7,7 @@
 mod access;
 mod call;
 mod cli;
+mod control;
 mod demo;
 mod door;
 mod money;

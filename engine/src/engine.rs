@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use kernel::control::decide::Evaluation;
 use kernel::epoch::ProfileFacts;
-use kernel::id::{AccountId, Seq, ServicePointId, SiteId};
+use kernel::id::{AccountId, CommandId, Seq, ServicePointId, SiteId};
 use kernel::reading::Verdict;
 use kernel::time::{LocalMonth, Moment};
 use rustix::fs::{FlockOperation, flock};
@@ -25,7 +26,9 @@ use crate::billing::components::ComponentLine;
 use crate::billing::correct::CorrectReading;
 use crate::billing::error::BillingError;
 use crate::billing::explain::{Explained, ExplainedPart};
+use crate::billing::hands;
 use crate::billing::hot::Hot;
+use crate::billing::keep::KeepPower;
 use crate::billing::outages::{StateOutage, Stated};
 use crate::billing::periods::Refused;
 use crate::billing::recovery::Places;
@@ -37,6 +40,7 @@ use crate::book::orders::{self, OrderError, Outcome};
 use crate::book::payments::{PaymentError, TopUp, TopUpOutcome};
 use crate::book::refunds::{Decided, Decision};
 use crate::book::{Book, BookError, Tx};
+use crate::control::by_hand::{ByHand, Taken};
 use crate::registry::{self, Registry};
 use crate::site_file::{RegisterEdit, SiteText};
 
@@ -616,6 +620,63 @@ impl Handle {
                         changes
                     });
                     let _ = reply.send(changes);
+                })
+            }))
+        })
+        .await
+    }
+
+    /// Keeps an account's power on until a moment, or no longer.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not.
+    pub async fn keep_power(&self, asked: KeepPower) -> Result<Result<(), Refused>, Stopped> {
+        self.change(move |writer| Box::pin(async move { Ok((writer.keep_power(asked).await?, None)) })).await
+    }
+
+    /// Switches a supply by a person's order.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not.
+    pub async fn switch_by_hand(&self, order: ByHand) -> Result<Result<Taken, Refused>, Stopped> {
+        self.change(move |writer| Box::pin(async move { Ok((writer.switch_by_hand(&order).await?, None)) })).await
+    }
+
+    /// Approves a relay command that asks for it, or calls off one that was not sent.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not.
+    pub async fn decide_command(
+        &self,
+        id: CommandId,
+        verdict: hands::Verdict,
+        actor: &str,
+    ) -> Result<Result<(), Refused>, Stopped> {
+        let actor = actor.to_owned();
+        self.change(move |writer| {
+            Box::pin(async move { Ok((writer.decide_command(id, verdict, &actor).await?, None)) })
+        })
+        .await
+    }
+
+    /// Lets a site's cuts go on after its fleet brake stopped them.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner one says why not.
+    pub async fn release_brake(&self, site: SiteId, actor: &str) -> Result<Result<(), Refused>, Stopped> {
+        let actor = actor.to_owned();
+        self.change(move |writer| Box::pin(async move { Ok((writer.release_brake(site, &actor).await?, None)) })).await
+    }
+
+    /// What control would decide of an account now, with every reason; nothing where no control runs.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn look_at(&self, account: AccountId) -> Result<Option<Evaluation>, Stopped> {
+        self.ask(|reply| {
+            Request::With(Box::new(move |writer| {
+                Box::pin(async move {
+                    let _ = reply.send(writer.look_at(account));
                 })
             }))
         })

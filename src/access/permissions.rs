@@ -4,6 +4,7 @@
 use engine::access::Role;
 
 use crate::call::Call;
+use crate::control::ControlCommand;
 use crate::money::{HoldCommand, MoneyCommand, RefundCommand, SuspenseCommand};
 use crate::users::{TokenCommand, UserCommand};
 
@@ -22,13 +23,15 @@ pub(crate) enum Permission {
     Approve,
     /// Keep meters, readings, outages and findings.
     Operate,
+    /// Switch supplies by hand, keep them on, decide relay commands.
+    Control,
     /// Apply site files: sites, tariffs, policies, accounts.
     Configure,
     /// Keep users, their roles and everybody's tokens.
     Administer,
 }
 
-use Permission::{Administer, Analyse, Approve, Configure, Operate, Read, Sell, Settle};
+use Permission::{Administer, Analyse, Approve, Configure, Control, Operate, Read, Sell, Settle};
 
 impl Permission {
     fn name(self) -> &'static str {
@@ -39,6 +42,7 @@ impl Permission {
             Settle => "settle",
             Approve => "approve",
             Operate => "operate",
+            Control => "control",
             Configure => "configure",
             Administer => "administer",
         }
@@ -49,7 +53,7 @@ impl Permission {
 fn granted(role: Role) -> &'static [Permission] {
     match role {
         Role::Admin => &[Read, Analyse, Configure, Administer],
-        Role::Operator => &[Read, Operate],
+        Role::Operator => &[Read, Operate, Control],
         Role::Cashier => &[Read, Sell],
         Role::Finance => &[Read, Analyse, Sell, Settle],
         Role::Approver => &[Read, Approve],
@@ -106,6 +110,17 @@ pub(crate) fn needed(call: &Call, who: &str) -> (&'static str, Need) {
             MoneyCommand::Suspense(SuspenseCommand::Assign { .. }) => ("suspense assign", May(Settle)),
             MoneyCommand::Account(_) => ("account", May(Settle)),
         },
+        Call::Control(command) => match command {
+            ControlCommand::List { .. } => ("supply list", May(Read)),
+            ControlCommand::Cut(_) => ("supply cut", May(Control)),
+            ControlCommand::Restore(_) => ("supply restore", May(Control)),
+            ControlCommand::Keep { .. } => ("supply keep", May(Control)),
+            ControlCommand::Unkeep { .. } => ("supply unkeep", May(Control)),
+            ControlCommand::Approve { .. } => ("supply approve", May(Control)),
+            ControlCommand::Cancel { .. } => ("supply cancel", May(Control)),
+            ControlCommand::ReleaseBrake { .. } => ("supply release-brake", May(Control)),
+        },
+        Call::Why { .. } => ("why", May(Read)),
         Call::Balance { .. } => ("balance", May(Read)),
         Call::Report { .. } => ("report", May(Read)),
         Call::ReportList => ("report --list", Need::Nothing),
@@ -184,14 +199,14 @@ mod tests {
     fn each_role_gives_its_permissions_and_no_others() {
         for (role, gives) in [
             (Role::Admin, "read analyse configure administer"),
-            (Role::Operator, "read operate"),
+            (Role::Operator, "read operate control"),
             (Role::Cashier, "read sell"),
             (Role::Finance, "read analyse sell settle"),
             (Role::Approver, "read approve"),
             (Role::Energy, "read analyse"),
             (Role::Viewer, "read"),
         ] {
-            let all = [Read, Analyse, Sell, Settle, Approve, Operate, Configure, Administer];
+            let all = [Read, Analyse, Sell, Settle, Approve, Operate, Control, Configure, Administer];
             let found = all.into_iter().filter(|permission| may(&BTreeSet::from([role]), *permission));
             assert_eq!(found.map(Permission::name).collect::<Vec<_>>().join(" "), gives, "{role}");
         }

@@ -4,6 +4,7 @@ mod adjustment;
 pub(crate) mod apply;
 mod audit;
 mod balance;
+mod control;
 mod explain;
 mod explain_line;
 mod import;
@@ -25,6 +26,7 @@ mod table;
 pub(crate) mod tariff;
 mod topup;
 mod user;
+mod why;
 
 use engine::site_file::SiteText;
 
@@ -48,6 +50,8 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         }
         Call::Suspend(suspend) => money::suspend(node, actor, suspend, events).await,
         Call::Money(command) => money::perform(node, actor, command, events).await,
+        Call::Control(command) => control::control(node, actor, command, events).await,
+        Call::Why { name, format } => why::why(node, name, *format, events).await,
         Call::Balance { account, format } => balance::balance(node, account.as_deref(), *format, events).await,
         Call::Report { name, period, format } => report::report(node, name, period, format, events).await,
         Call::ReportList => report::list(events).await,

@@ -25,6 +25,16 @@ pub(super) fn of_site(registry: &Registry, site: SiteId, text: &str, option: &st
     })
 }
 
+/// A moment in the time of an account's site, with its offset.
+pub(super) fn shown(registry: &Registry, account: &Account, moment: Moment) -> String {
+    let zone = registry.site(account.site).and_then(|site| TimeZone::get(&site.zone).ok());
+    let instant = Timestamp::from_microsecond(moment.0).ok();
+    match zone.zip(instant) {
+        Some((zone, instant)) => instant.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+        None => moment.to_string(),
+    }
+}
+
 fn parse(text: &str, zone: &TimeZone) -> Option<Moment> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Some(Moment(moment.as_microsecond()));

@@ -19,6 +19,7 @@ mod simulate;
 mod site;
 mod socket;
 mod statements;
+mod supply;
 mod units;
 mod users;
 mod webhook;

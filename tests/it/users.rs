@@ -234,6 +234,7 @@ fn each_role_does_its_own_and_nothing_else() {
         ("approve", &["refund", "reject", "99"], &["approver"]),
         ("approve", &["adjustment", "approve", "99", "--reason", "r"], &["approver"]),
         ("operate", &["quality", "ack", "gap", "F9", "--from", "2026-01-01", "--reason", "r"], &["operator"]),
+        ("control", &["supply", "cancel", "99"], &["operator"]),
         ("configure", &["apply", "site.toml"], &["admin"]),
         ("administer", &["user", "list"], &["admin"]),
     ] {

@@ -19,7 +19,7 @@
 //! [`settlement`] and [`packed`] what is written,
 //! [`writer`] the whole, [`money`] orders that move money, [`apply`] changes of the registry (and `contradiction`, what
 //! readings say against stated counts), [`closing`] those that end an account or hand a service point over,
-//! [`acknowledge`] findings looked at, [`filing`] the lake, [`supply`] control at its side, [`recovery`] the start,
+//! [`acknowledge`] findings looked at, [`filing`] the lake, [`supply`] control at its side, [`hands`] what people order of it, [`keep`] whose power stays on, [`recovery`] the start,
 //! [`service`] the running task, [`balances`] its first answer, [`explain`] the way back.
 
 pub mod accrual;
@@ -42,7 +42,9 @@ pub mod error;
 pub mod explain;
 pub mod filing;
 mod ground;
+pub mod hands;
 pub mod hot;
+pub mod keep;
 pub mod late;
 pub mod lines;
 pub mod maxima;

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use wal::clock::Clock;
 
 use super::error::BillingError;
+use super::keep::{self, AllKept};
 use super::pricing::Pricing;
 use super::writer::Writer;
 use crate::book::bulk::{self, Cell};
@@ -125,9 +126,9 @@ impl Writer {
         let mut snapshot = self.book.snapshot().await?;
         let loaded = persist::load(&mut snapshot, now).await?;
         drop(snapshot);
-        let control = Control::load(Arc::new(setup(&self.registry, &self.rerated, now)), loaded, now);
+        let control = Control::load(Arc::new(setup(&self.registry, &self.rerated, &self.kept, now)), loaded, now);
         self.pricing.touched.extend(self.registry.accounts().map(|account| account.id));
-        let next_change = next_change(&self.registry, now);
+        let next_change = next_change(&self.registry, &self.kept, now);
         self.control =
             Some(Supply { control, doors, doubt: None, next_change, under_way: BTreeSet::new(), unmarked: Vec::new() });
         Ok(())
@@ -150,8 +151,8 @@ impl Writer {
     pub(super) fn registry_changed(&mut self, now: Moment) {
         self.pricing.touched.extend(self.registry.accounts().map(|account| account.id));
         if let Some(supply) = &mut self.control {
-            supply.control.on_setup(Arc::new(setup(&self.registry, &self.rerated, now)), now);
-            supply.next_change = next_change(&self.registry, now);
+            supply.control.on_setup(Arc::new(setup(&self.registry, &self.rerated, &self.kept, now)), now);
+            supply.next_change = next_change(&self.registry, &self.kept, now);
         }
     }
 
@@ -226,8 +227,9 @@ async fn mark(book: &Book, delivered: &[outbox::Delivery], now: Moment) -> Resul
     tx.commit().await
 }
 
-/// The first moment after `now` at which a contract or an installation begins or ends, or a tariff version begins.
-fn next_change(registry: &Registry, now: Moment) -> Option<Moment> {
+/// The first moment after `now` at which a contract or an installation begins or ends, a tariff version begins, or power is
+/// no longer kept on.
+fn next_change(registry: &Registry, kept: &AllKept, now: Moment) -> Option<Moment> {
     let points = registry.service_points();
     let moments = points.flat_map(|point| {
         let contracts = point.contracts().map(|contract| (contract.valid_from, contract.valid_to));
@@ -235,7 +237,8 @@ fn next_change(registry: &Registry, now: Moment) -> Option<Moment> {
     });
     let moments = moments.flat_map(|(from, to)| [Some(from), to]).flatten();
     let versions = registry.tariffs().flat_map(|tariff| &tariff.versions).map(|version| version.valid_from);
-    moments.chain(versions).filter(|moment| *moment > now).min()
+    let kept = kept.values().map(|kept| kept.until);
+    moments.chain(versions).chain(kept).filter(|moment| *moment > now).min()
 }
 
 /// When a price, a payer or an installation of an account changed last: a person should look before anybody is cut.
@@ -257,7 +260,7 @@ fn changed_at(registry: &Registry, rerated: &Rerated, account: AccountId, now: M
 
 /// The registry in the words of control.
 #[must_use]
-pub fn setup(registry: &Registry, rerated: &Rerated, now: Moment) -> Setup {
+pub fn setup(registry: &Registry, rerated: &Rerated, kept: &AllKept, now: Moment) -> Setup {
     let policies: BTreeMap<_, _> = registry
         .policies()
         .filter_map(|policy| match serde_json::from_str::<Policy>(&policy.definition) {
@@ -304,7 +307,7 @@ pub fn setup(registry: &Registry, rerated: &Rerated, now: Moment) -> Setup {
                 prepaid: account.kind == AccountKind::Prepaid,
                 closed_at: account.closed_at,
                 cutoff_enabled: account.cutoff_enabled,
-                protected: account.protected.clone(),
+                protected: keep::protection(registry, kept, account, now),
                 credit_limit: account.credit_limit,
                 emergency_unused: Amount::ZERO,
                 confirmed_at: account.confirmed_at,

@@ -77,6 +77,8 @@ pub struct Writer {
     pub(super) control: Option<super::supply::Supply>,
     /// When a change of the registry last rated an account's charges anew: nobody is cut on it at once.
     pub(super) rerated: super::supply::Rerated,
+    /// Whose power stays on whatever they owe.
+    pub(super) kept: super::keep::AllKept,
     /// What people said that meters said.
     pub(super) corrections: Arc<Corrections>,
     /// Verdicts of corrections that the book does not know yet.

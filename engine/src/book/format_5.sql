@@ -21,3 +21,10 @@ CREATE TABLE token_hashes (hash TEXT PRIMARY KEY, token_id BIGINT NOT NULL);
 -- Sign-ins under a name that have not succeeded since a moment. name_hash: SHA-256 of what was typed as a name, which may
 -- be a password by mistake.
 CREATE TABLE sign_in_attempts (name_hash TEXT PRIMARY KEY, attempts BIGINT NOT NULL, since BIGINT NOT NULL);
+
+-- Supply ----------------------------------------------------------------------------------------------------------------
+-- Whose power is kept on until a moment, whatever they owe. What was said last and is not ended stands.
+CREATE TABLE keep_power (
+    id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, from_time BIGINT NOT NULL, until_time BIGINT NOT NULL,
+    reason TEXT NOT NULL, actor TEXT NOT NULL, ended_at BIGINT, ended_by TEXT);
+CREATE INDEX keep_power_by_account ON keep_power (account_id);

@@ -14,10 +14,25 @@ use super::output::{AuditEntry, NoticeKind};
 use super::{Control, FieldCommand};
 
 /// How long the field may take to write a command; what it has not written by then is decided afresh.
-const WRITE_WITHIN: i64 = MINUTE;
+pub(super) const WRITE_WITHIN: i64 = MINUTE;
 
 /// Who acts when control acts.
 const ACTOR: &str = "control";
+
+/// Who gives a command.
+#[derive(Clone, Debug)]
+pub(super) struct By {
+    /// The name for the audit.
+    pub(super) actor: String,
+    /// Why, where it is a person.
+    pub(super) by_hand: Option<OpenedFor>,
+}
+
+impl By {
+    fn control() -> By {
+        By { actor: ACTOR.to_owned(), by_hand: None }
+    }
+}
 
 impl Control {
     /// A cut: approved at once in mode `auto`, by a person in mode `ask`. It is sent at a later tick, after a second look.
@@ -35,7 +50,7 @@ impl Control {
             Leave::Auto => self.command_life(account),
             Leave::Shadow => return,
         };
-        if !self.create(account, meter, Contact::Open, reason, evaluation, life, now) {
+        if !self.create(account, meter, Contact::Open, reason, evaluation, By::control(), life, now) {
             return;
         }
         if leave == Leave::Auto {
@@ -57,7 +72,7 @@ impl Control {
         now: Moment,
     ) {
         let life = self.command_life(account);
-        if !self.create(account, meter, Contact::Closed, reason, evaluation, life, now) {
+        if !self.create(account, meter, Contact::Closed, reason, evaluation, By::control(), life, now) {
             return;
         }
         self.step_command(meter, &Event::Approve { actor: ACTOR.to_owned(), expires: now.plus(life) }, now);
@@ -65,13 +80,14 @@ impl Control {
     }
 
     #[expect(clippy::too_many_arguments, reason = "an order has these parts")]
-    fn create(
+    pub(super) fn create(
         &mut self,
         account: AccountId,
         meter: MeterId,
         target: Contact,
         reason: String,
         evaluation: Option<i64>,
+        by: By,
         life: i64,
         now: Moment,
     ) -> bool {
@@ -84,7 +100,8 @@ impl Control {
         }
         let id = CommandId(self.next.command);
         self.next.command += 1;
-        let order = Order { id, meter, account, target, reason, actor: ACTOR.to_owned(), evaluation, before };
+        let order =
+            Order { id, meter, account, target, reason, actor: by.actor, by_hand: by.by_hand, evaluation, before };
         let command = Command::new(order, policy.as_deref().unwrap_or(&fallback), now, life);
         state.desired = Some(target);
         state.evaluation = evaluation.or(state.evaluation);
@@ -105,7 +122,7 @@ impl Control {
         }
         let (id, account, target) = (command.id, command.account, command.target);
         let expires = now.plus(WRITE_WITHIN);
-        if target == Contact::Closed {
+        if target == Contact::Closed || command.by_hand.is_some() {
             let known = self
                 .meters
                 .get(&meter)
@@ -168,7 +185,7 @@ impl Control {
             }
             if command.target == Contact::Open {
                 // From here on the device may have obeyed, whatever is heard of it.
-                meter.opened_for = Some(OpenedFor::Credit);
+                meter.opened_for = command.by_hand.or(Some(OpenedFor::Credit));
             }
         }
         let ended = !command.is_open();

@@ -65,6 +65,12 @@ impl Control {
         }
     }
 
+    /// What would be decided of an account now, for a person who asks why.
+    #[must_use]
+    pub fn look_at_account(&self, id: AccountId, now: Moment) -> Option<Evaluation> {
+        self.decide(id, None, None, now)
+    }
+
     /// The decision on an account as things stand; with `own`, the second look at that command. `None` for an account
     /// that is not known, has no balance yet, or has neither a policy nor anything opened for credit.
     pub(super) fn decide(
@@ -221,7 +227,7 @@ impl Control {
     /// Whether a cut that is out should be taken back: the account is paid, or may no longer be cut.
     pub(super) fn is_to_be_reversed(&self, meter: MeterId, now: Moment) -> bool {
         let Some(command) = self.meters.get(&meter).and_then(|meter| meter.command.as_ref()) else { return false };
-        if command.target != Contact::Open || !command.is_out() {
+        if command.target != Contact::Open || !command.is_out() || command.by_hand.is_some() {
             return false;
         }
         let look = self.decide(command.account, None, Some(command.id), now);

@@ -115,14 +115,11 @@ impl Control {
         true
     }
 
-    /// A person calls off a command that was not sent. False when no such command waits.
-    pub fn reject(&mut self, command: CommandId, actor: &str, now: Moment) -> bool {
-        let Some((meter, _)) = self.find_asking(command) else { return false };
-        self.step_command(meter, &Event::Cancel { why: format!("called off by {actor}") }, now);
+    /// After a person called off a command: it is not given again at once.
+    pub(super) fn spare(&mut self, meter: MeterId, now: Moment) {
         if let Some(meter) = self.meters.get_mut(&meter) {
             meter.rest_until = Some(now.plus(60 * MINUTE));
         }
-        true
     }
 
     fn find_asking(&self, command: CommandId) -> Option<(MeterId, AccountId)> {

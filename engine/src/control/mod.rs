@@ -16,9 +16,10 @@
 //! A command that was sent is never sent again after a restart: its relay is read, and that decides.
 //!
 //! Modules in reading order: [`setup`] what the registry says, [`state`] what is remembered, `hear` what comes in,
-//! `evaluate` the decisions, `command` their commands, `tick` the order of things, [`output`] what leaves,
-//! [`persist`] the book's tables, [`outbox`] delivery.
+//! `evaluate` the decisions, `command` their commands, [`by_hand`] a person's, `tick` the order of things, [`output`] what leaves,
+//! [`persist`] the book's tables, [`outbox`] delivery, [`why`] what explains a state.
 
+pub mod by_hand;
 mod command;
 mod evaluate;
 mod hear;
@@ -29,6 +30,7 @@ pub mod persist;
 pub mod setup;
 pub mod state;
 mod tick;
+pub mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

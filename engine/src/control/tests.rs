@@ -1,5 +1,6 @@
 //! Control over a real book in memory and a fake field, driven second by second by a clock that the test moves.
 
+mod by_hand;
 mod restart;
 mod scenarios;
 mod world;

@@ -311,6 +311,19 @@ pub const TABLES: &[BookTable] = &[
         ],
     },
     BookTable {
+        name: "keep_power",
+        columns: &[
+            ("id", Long),
+            ("account_id", Id),
+            ("from_time", Time),
+            ("until_time", Time),
+            ("reason", Text),
+            ("actor", Text),
+            ("ended_at", Time),
+            ("ended_by", Text),
+        ],
+    },
+    BookTable {
         name: "evaluations",
         columns: &[
             ("id", Long),

@@ -35,6 +35,7 @@ views![
     "statements",
     "supply_states",
     "commands",
+    "kept_supplies",
     "notices",
     "data_quality",
     "estimates",

@@ -113,7 +113,7 @@ mod series;
 mod tariff;
 mod things;
 mod timeline;
-mod words;
+pub(crate) mod words;
 mod write;
 
 pub use attached::Attached;

@@ -240,7 +240,7 @@ pub(super) fn moment(datetime: &Datetime, zone: Option<&TimeZone>) -> Result<Mom
 }
 
 /// `2026-03-01 12:00 +08:00`, with seconds only where they are not zero.
-pub(super) fn show_moment(moment: Moment, zone: &TimeZone) -> String {
+pub(crate) fn show_moment(moment: Moment, zone: &TimeZone) -> String {
     let Ok(instant) = jiff::Timestamp::from_microsecond(moment.0) else { return moment.to_string() };
     let local = instant.to_zoned(zone.clone());
     let format = if local.second() == 0 { "%Y-%m-%d %H:%M %:z" } else { "%Y-%m-%d %H:%M:%S %:z" };

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::step::step;
 use super::FieldCommand;
+use super::evidence::OpenedFor;
 use super::policy::Policy;
 use super::proof::{Before, Sample, Watch};
 use crate::id::{AccountId, CommandId, MeterId};
@@ -48,6 +49,10 @@ pub struct Command {
     pub reason: String,
     /// Who gave or approved it.
     pub actor: String,
+    /// Why a person gave it, where one did: nothing that control decides later takes it back. Without it control did, for
+    /// credit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<OpenedFor>,
     /// The stored evaluation it rests on.
     pub evaluation: Option<i64>,
     /// When it was created.
@@ -198,6 +203,7 @@ impl Command {
             target: order.target,
             reason: order.reason,
             actor: order.actor,
+            by_hand: order.by_hand,
             evaluation: order.evaluation,
             created_at: now,
             expires_at: now.plus(life),
@@ -267,6 +273,8 @@ pub struct Order {
     pub reason: String,
     /// Who.
     pub actor: String,
+    /// Why, where a person gives it.
+    pub by_hand: Option<OpenedFor>,
     /// The stored evaluation.
     pub evaluation: Option<i64>,
     /// The meter before the switch.

@@ -225,7 +225,7 @@ async fn mode_ask_waits_for_a_person() {
     let mut world = World::new(1, Mode::Ask).await;
     world.set_balance(1, "-5");
     world.run(10).await;
-    assert!(world.control.reject(CommandId(1), "Wang", world.now));
+    assert!(world.control.call_off(CommandId(1), "Wang", world.now));
     world.run(30).await;
     assert_eq!(world.commands().await, ["1 open cancelled"]);
     assert!(world.writes.is_empty());

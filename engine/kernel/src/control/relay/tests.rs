@@ -10,6 +10,7 @@ use crate::control::proof::Watch;
 
 fn command(target: Contact, had_load: bool) -> Command {
     let order = Order {
+        by_hand: None,
         id: CommandId(7),
         meter: MeterId(3),
         account: AccountId(1),
