@@ -164,8 +164,73 @@ mod tests {
         let rows = [register(1, None), usage, register(3, Some(4)), usage];
         let mut batch = Batch::default();
         rows.iter().for_each(|row| batch.push(row));
-        assert!(batch.is_well_formed());
+        assert!(batch.is_well_formed() && !batch.is_empty() && Batch::default().is_empty());
         let back: Vec<Reading> = (0..batch.len()).map(|row| batch.reading(row)).collect();
         assert_eq!(back, rows);
+    }
+    #[test]
+    fn columns_of_other_lengths_and_contacts_that_are_none_are_ill_formed() {
+        let reading = Reading {
+            meter: MeterId(7),
+            time: Moment(1),
+            value: Value::Usage { start: Moment(0), quantity: Quantity(5) },
+            instruments: Instruments {
+                power_mw: Some(1),
+                voltage_mv: Some(2),
+                current_ma: Some(3),
+                power_factor_milli: Some(4),
+                contact: Some(Contact::Closed),
+            },
+        };
+        let mut whole = Batch::default();
+        whole.push(&reading);
+        whole.push(&reading);
+        assert!(whole.is_well_formed());
+        let spoilt: [(&str, fn(&mut Batch)); 9] = [
+            ("times", |batch| batch.time.push(1)),
+            ("values", |batch| batch.value.truncate(1)),
+            ("starts", |batch| batch.start.truncate(1)),
+            ("power", |batch| batch.power_mw.push(1)),
+            ("voltage", |batch| batch.voltage_mv.push(1)),
+            ("current", |batch| batch.current_ma.push(1)),
+            ("power factors", |batch| batch.power_factor_milli.push(1)),
+            ("contacts", |batch| batch.contact.push(1)),
+            ("a contact of 3", |batch| batch.contact[1] = 3),
+        ];
+        for (what, spoil) in spoilt {
+            let mut batch = whole.clone();
+            spoil(&mut batch);
+            assert!(!batch.is_well_formed(), "{what}");
+        }
+        let empties: [fn(&mut Batch); 3] =
+            [|batch| batch.start.clear(), |batch| batch.voltage_mv.clear(), |batch| batch.contact.clear()];
+        for empty in empties {
+            let mut batch = whole.clone();
+            empty(&mut batch);
+            assert!(batch.is_well_formed(), "a column that nobody fills is empty");
+        }
+    }
+
+    /// Columns begin where a row first has something for them: what came before has nothing there.
+    #[test]
+    fn a_column_that_begins_late_leaves_earlier_rows_without() {
+        let plain = Reading {
+            meter: MeterId(7),
+            time: Moment(1),
+            value: Value::Register(1),
+            instruments: Instruments::default(),
+        };
+        let with = |contact| Reading { instruments: Instruments { contact, ..Instruments::default() }, ..plain };
+        let mut batch = Batch::default();
+        for row in [plain, with(Some(Contact::Open)), plain, with(Some(Contact::Closed))] {
+            batch.push(&row);
+        }
+        assert_eq!(batch.contact, [0, 1, 0, 2]);
+        assert!(batch.start.is_empty() && batch.power_mw.is_empty());
+        batch.push(&Reading { instruments: Instruments { power_mw: Some(9), ..Instruments::default() }, ..plain });
+        assert_eq!(
+            (batch.power_mw.as_slice(), batch.contact.len()),
+            ([ABSENT, ABSENT, ABSENT, ABSENT, 9].as_slice(), 5)
+        );
     }
 }

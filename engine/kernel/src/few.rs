@@ -190,7 +190,7 @@ mod tests {
             assert_eq!(*few, Few::from(list.clone()));
         };
         check(&few, &list);
-        for (place, thing) in [(0, 5), (0, 3), (1, 4), (3, 9)] {
+        for (place, thing) in [(0, 5), (0, 3), (1, 4), (3, 9), (0, 2)] {
             few.insert(place, thing);
             list.insert(place, thing);
             check(&few, &list);
@@ -205,6 +205,7 @@ mod tests {
         }
         few.push(7);
         check(&few, &alloc::vec![7]);
+        assert!(matches!(few.0, Held::One(7)), "one thing lies in the list itself");
         few.retain(|_| true);
         check(&few, &alloc::vec![7]);
         few.retain(|_| false);

@@ -24,13 +24,9 @@ impl Terms {
         counter: &mut impl Counting,
         mut each: impl FnMut(&Part),
     ) -> Result<(), OutsideDays> {
-        // One for each stretch of a contract, version, day and band, whatever tiers it would pass.
+        // One for each stretch of a contract, version, day and band: what flows back from zero passes no tier.
         let mut stretches: Vec<Part> = Vec::new();
-        let mut untouched = TierCounter::default();
-        self.rate(interval, cell, &mut untouched, |part| match stretches.last_mut() {
-            Some(last) if last.from == part.from => last.quantity += part.quantity,
-            _ => stretches.push(*part),
-        })?;
+        self.rate(interval, cell, &mut TierCounter::default(), |part| stretches.push(*part))?;
         for stretch in stretches.into_iter().filter(|stretch| stretch.quantity != Quantity::ZERO) {
             let Part { from, to, quantity, .. } = stretch;
             if self.credits(&stretch) {

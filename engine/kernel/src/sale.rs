@@ -70,7 +70,9 @@ mod tests {
     use super::*;
     use alloc::vec;
 
+    use crate::component::{Charge, Component};
     use crate::id::TariffVersionId;
+    use crate::series::PriceSeries;
     use crate::tariff::{Band, Reverse, TierPeriod, Tiers};
     use crate::time::Moment;
 
@@ -88,6 +90,14 @@ mod tests {
             reverse: Reverse::Credit,
             source: "a test".into(),
         }
+    }
+
+    fn series() -> PriceSeries {
+        PriceSeries { start: Moment(0), step_minutes: 60, prices: vec![Price(1)] }
+    }
+
+    fn rent() -> Component {
+        Component { name: "rent".into(), charge: Charge::Daily(Price(1)) }
     }
 
     #[test]
@@ -126,6 +136,8 @@ mod tests {
             version(&[(Band::Single, 0)]),
             version(&[]),
             TariffVersion { tiers, ..single.clone() },
+            TariffVersion { dynamic: Some(series()), ..single.clone() },
+            TariffVersion { components: vec![rent()], ..single.clone() },
             TariffVersion { prices: vec![single.prices[0]; 2], ..single.clone() },
         ];
         for version in refused {
@@ -140,6 +152,14 @@ mod tests {
         assert_eq!(own.prices[0][Band::Peak as usize], Some(Price(1_000_000)));
         assert_eq!(own.prices[0][Band::Valley as usize], None);
         assert_eq!((own.id, own.reverse, &own.source), (sold.id, Reverse::Credit, &sold.source));
+        let whole = TariffVersion {
+            tiers: Some(Tiers::plain(TierPeriod::Monthly, vec![Quantity(1)])),
+            dynamic: Some(series()),
+            components: vec![rent()],
+            prices: vec![sold.prices[0]; 2],
+            ..sold
+        };
+        assert_eq!(in_units(&whole), own, "nothing but the price of energy moves units");
         assert_eq!(as_amount(Quantity(12_345)), Amount::parse("12.345").unwrap());
     }
 }

@@ -84,5 +84,6 @@ mod tests {
         assert_eq!(billed_in(Unit::KilowattHour), [1, 0, 1, 1]);
         assert_eq!(billed_in(Unit::CubicMetre), [0, 1, 1, 0]);
         assert_eq!(billed_in(Unit::Gigajoule), [0, 0, 0, 1]);
+        assert_eq!(Unit::ALL.map(Unit::per_register_unit), [(1, 1), (1, 1), (9, 2_500)]);
     }
 }
