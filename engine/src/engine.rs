@@ -626,11 +626,11 @@ impl Handle {
         .await
     }
 
-    /// Keeps an account's power on until a moment, or no longer.
+    /// Keeps an account's power on until a moment, or no longer; gives the meters that are open by hand all the same.
     ///
     /// # Errors
     /// [`Stopped`]; the inner one says why not.
-    pub async fn keep_power(&self, asked: KeepPower) -> Result<Result<(), Refused>, Stopped> {
+    pub async fn keep_power(&self, asked: KeepPower) -> Result<Result<Vec<String>, Refused>, Stopped> {
         self.change(move |writer| Box::pin(async move { Ok((writer.keep_power(asked).await?, None)) })).await
     }
 

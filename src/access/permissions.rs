@@ -78,13 +78,15 @@ pub(crate) enum Need {
     SignIn,
     /// A permission.
     May(Permission),
+    /// A permission, and to have given the password: a token that leaked must not outlive itself.
+    MayInPerson(Permission),
 }
 
 /// The name of a call and what it needs, asked by the user `who`.
 pub(crate) fn needed(call: &Call, who: &str) -> (&'static str, Need) {
-    use Need::May;
+    use Need::{May, MayInPerson};
     // Everybody keeps the own password and tokens.
-    let own = |name: &str, own: Need| if name == who { own } else { May(Administer) };
+    let own = |name: &str, own: Need| if name == who { own } else { MayInPerson(Administer) };
     let whose = |user: &Option<String>, need| user.as_deref().map_or(need, |user| own(user, need));
     match call {
         Call::Apply { dry_run: true, .. } => ("apply --dry-run", May(Analyse)),
@@ -144,12 +146,12 @@ pub(crate) fn needed(call: &Call, who: &str) -> (&'static str, Need) {
         Call::Rerate { .. } => ("rerate", May(Settle)),
         Call::Statement { .. } => ("statement", May(Read)),
         Call::User(command) => match command {
-            UserCommand::Add { .. } => ("user add", May(Administer)),
+            UserCommand::Add { .. } => ("user add", MayInPerson(Administer)),
             UserCommand::List { .. } => ("user list", May(Administer)),
-            UserCommand::Roles { .. } => ("user roles", May(Administer)),
+            UserCommand::Roles { .. } => ("user roles", MayInPerson(Administer)),
             UserCommand::Password { name, .. } => ("user password", own(name, Need::SignIn)),
-            UserCommand::Disable { .. } => ("user disable", May(Administer)),
-            UserCommand::Enable { .. } => ("user enable", May(Administer)),
+            UserCommand::Disable { .. } => ("user disable", MayInPerson(Administer)),
+            UserCommand::Enable { .. } => ("user enable", MayInPerson(Administer)),
         },
         Call::Token(command) => match command {
             TokenCommand::New { user, .. } => ("token new", whose(user, Need::SignIn)),
@@ -171,7 +173,9 @@ pub(crate) fn refusal(
     let permission = match need {
         Need::Nothing | Need::User => return None,
         Need::SignIn if signed_in => return None,
-        Need::SignIn => {
+        Need::MayInPerson(permission) if may(roles, permission) && signed_in => return None,
+        Need::MayInPerson(permission) if !may(roles, permission) => permission,
+        Need::SignIn | Need::MayInPerson(_) => {
             return Some(format!(
                 "`{call}` needs {who} in person, an API token asks: unset METERLEDGER_TOKEN and run `meterledger sign-in {who}`"
             ));
@@ -244,10 +248,10 @@ mod tests {
         };
         for (call, need) in [
             (password("anna"), Need::SignIn),
-            (password("bob"), Need::May(Administer)),
+            (password("bob"), Need::MayInPerson(Administer)),
             (token(None), Need::SignIn),
             (token(Some("anna")), Need::SignIn),
-            (token(Some("bob")), Need::May(Administer)),
+            (token(Some("bob")), Need::MayInPerson(Administer)),
         ] {
             assert_eq!(needed(&call, "anna").1, need, "{call:?}");
         }
@@ -255,5 +259,8 @@ mod tests {
         let by_token = refusal("token new", Need::SignIn, ("anna", &roles, false)).unwrap();
         assert!(by_token.contains("in person") && by_token.contains("sign-in anna"), "{by_token}");
         assert_eq!(refusal("token new", Need::SignIn, ("anna", &roles, true)), None);
+        // An admin's token keeps no users.
+        let kept = |signed_in| refusal("user add", Need::MayInPerson(Administer), ("anna", &roles, signed_in));
+        assert!(kept(false).is_some_and(|text| text.contains("in person")) && kept(true).is_none());
     }
 }

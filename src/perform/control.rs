@@ -83,12 +83,15 @@ async fn keep(
     let known = account(&registry, name)?;
     let until = until.map(|text| moment::of_account(&registry, known, text, "--until")).transpose()?;
     let asked = KeepPower { account: known.id, until, reason: reason.to_owned(), actor: actor.to_owned() };
-    node.engine.keep_power(asked).await.map_err(failed)?.map_err(failed)?;
+    let open = node.engine.keep_power(asked).await.map_err(failed)?.map_err(failed)?;
     let what = match until {
         Some(until) => format!("power is kept on until {}", moment::shown(&registry, known, until)),
-        None => "power is no longer kept on: policy decides again".to_owned(),
+        None => "power is no longer kept on: policy decides again, after another final notice".to_owned(),
     };
     say(events, format!("{name}: {what}")).await;
+    for meter in open {
+        say(events, format!("{meter} is open by hand all the same: only `supply restore {meter}` closes it")).await;
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `why`: the evaluation that explains what an account's or a meter's supply is, and what would be decided now, with every
 //! reason.
 
-use engine::control::why::behind;
+use engine::control::why::{behind, last_command};
 use engine::registry::{Account, Registry};
 use kernel::control::decide::Reason;
 use kernel::id::MeterId;
@@ -43,7 +43,30 @@ pub(crate) async fn why(node: &Node, name: &str, format: Tabular, events: &Event
         say(events, format!("{}: {what}", known.name)).await;
         return Ok(());
     }
+    if format == Tabular::Table {
+        say_commands(node, &registry, known, events).await?;
+    }
     say(events, table.render(format)).await;
+    Ok(())
+}
+
+/// The last command of each of the account's meters, whoever gave it.
+async fn say_commands(node: &Node, registry: &Registry, known: &Account, events: &Events) -> Result<(), Failure> {
+    let now = node.clock.now();
+    for meter in registry.meters() {
+        let point = registry.epoch_at(meter.id, now).map(|epoch| epoch.service_point);
+        if point.and_then(|point| registry.payer_at(point, now)).is_none_or(|payer| payer.id != known.id) {
+            continue;
+        }
+        if let Some(last) = last_command(node.engine.book(), meter.id).await.map_err(failed)? {
+            let (at, serial) = (moment::shown(registry, known, last.at), &meter.serial);
+            let text = format!(
+                "{serial}: command {} to {} by {} at {at} is {}: {}",
+                last.id, last.action, last.actor, last.state, last.reason
+            );
+            say(events, text).await;
+        }
+    }
     Ok(())
 }
 

@@ -168,6 +168,8 @@ mod tests {
         let back: Vec<Reading> = (0..batch.len()).map(|row| batch.reading(row)).collect();
         assert_eq!(back, rows);
     }
+    type Change = fn(&mut Batch);
+
     #[test]
     fn columns_of_other_lengths_and_contacts_that_are_none_are_ill_formed() {
         let reading = Reading {
@@ -186,7 +188,7 @@ mod tests {
         whole.push(&reading);
         whole.push(&reading);
         assert!(whole.is_well_formed());
-        let spoilt: [(&str, fn(&mut Batch)); 9] = [
+        let spoilt: [(&str, Change); 9] = [
             ("times", |batch| batch.time.push(1)),
             ("values", |batch| batch.value.truncate(1)),
             ("starts", |batch| batch.start.truncate(1)),
@@ -202,7 +204,7 @@ mod tests {
             spoil(&mut batch);
             assert!(!batch.is_well_formed(), "{what}");
         }
-        let empties: [fn(&mut Batch); 3] =
+        let empties: [Change; 3] =
             [|batch| batch.start.clear(), |batch| batch.voltage_mv.clear(), |batch| batch.contact.clear()];
         for empty in empties {
             let mut batch = whole.clone();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// Keeps users, sites, tariffs and policies; moves no money.
     Admin,
-    /// Keeps meters, readings, outages and their quality.
+    /// Switches supplies; keeps meters, readings, outages and their quality.
     Operator,
     /// Takes money at the counter.
     Cashier,

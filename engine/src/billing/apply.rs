@@ -198,6 +198,16 @@ impl Writer {
         }
     }
 
+    /// Settles what control's memory holds already. If it fails, billing stops and recovers from the book, so that nothing is
+    /// done that the book does not know.
+    pub(super) async fn settle_news(&mut self) -> Result<(), BillingError> {
+        let settled = self.settle().await;
+        if let Err(error) = &settled {
+            self.broken = Some(error.to_string());
+        }
+        settled
+    }
+
     /// Settles in this transaction and commits it.
     pub(super) async fn write_with(&mut self, mut tx: Tx) -> Result<Settlement, BillingError> {
         let settlement = self.prepare().await?;

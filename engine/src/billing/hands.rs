@@ -34,7 +34,7 @@ impl Writer {
         let now = self.clock.now();
         let taken = self.controlled()?.control.switch_by_hand(order, now);
         let taken = taken.map_err(|fault| Refused::Because(vec![fault.to_string()]))?;
-        self.settle().await?;
+        self.settle_news().await?;
         Ok(taken)
     }
 
@@ -47,9 +47,9 @@ impl Writer {
             Verdict::CallOff => (control.call_off(id, actor, now), "waits to be sent"),
         };
         if !done {
-            return because(format!("no command {id} {what}: see `meterledger supply list`"));
+            return because(format!("no command {id} to open {what}: see `meterledger supply list`"));
         }
-        Ok(self.settle().await?)
+        Ok(self.settle_news().await?)
     }
 
     /// Lets a site's cuts go on.
@@ -59,7 +59,7 @@ impl Writer {
             let name = self.registry.site(site).map_or_else(|| site.to_string(), |site| site.name.clone());
             return because(format!("the fleet brake of {name} is not on"));
         }
-        Ok(self.settle().await?)
+        Ok(self.settle_news().await?)
     }
 
     /// What control would decide of an account now, with every reason; nothing without control, a balance and a policy.

@@ -21,7 +21,7 @@ const LONGEST: i64 = 366 * DAY;
 /// An account whose power stays on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Until then.
+    /// Until then; earlier where somebody ended it.
     pub until: Moment,
     /// Why.
     pub reason: String,
@@ -29,7 +29,7 @@ pub struct Kept {
     pub actor: String,
 }
 
-/// By account; past ones are no longer among them after a start.
+/// The last word on each account, also one that is over.
 pub type AllKept = BTreeMap<AccountId, Kept>;
 
 /// An account's power is to stay on, or no longer.
@@ -64,12 +64,12 @@ fn local(registry: &Registry, account: &crate::registry::Account, moment: Moment
     zone.map_or_else(|| moment.to_string(), |zone| show_moment(moment, &zone))
 }
 
-/// What the book keeps beyond now.
-pub(super) async fn load(book: &Book, now: Moment) -> Result<AllKept, BookError> {
-    let sql = "SELECT account_id, until_time, reason, actor FROM keep_power WHERE ended_at IS NULL AND until_time > $1 \
-               ORDER BY id";
+/// The last word on each account.
+pub(super) async fn load(book: &Book) -> Result<AllKept, BookError> {
+    let sql = "SELECT account_id, CASE WHEN ended_at < until_time THEN ended_at ELSE until_time END, reason, actor \
+               FROM keep_power ORDER BY id";
     let mut kept = AllKept::new();
-    for row in sqlx::query(sql).bind(now.0).fetch_all(book.reader()).await? {
+    for row in sqlx::query(sql).fetch_all(book.reader()).await? {
         let account = AccountId(u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(u32::MAX));
         let (until, reason, actor) = (Moment(row.try_get(1)?), row.try_get(2)?, row.try_get(3)?);
         kept.insert(account, Kept { until, reason, actor });
@@ -78,8 +78,9 @@ pub(super) async fn load(book: &Book, now: Moment) -> Result<AllKept, BookError>
 }
 
 impl Writer {
-    /// Keeps an account's power on until a moment, in the place of what was said before; or no longer.
-    pub(crate) async fn keep_power(&mut self, asked: KeepPower) -> Result<(), Refused> {
+    /// Keeps an account's power on until a moment, in the place of what was said before; or no longer. Gives the meters that
+    /// are open by hand all the same.
+    pub(crate) async fn keep_power(&mut self, asked: KeepPower) -> Result<Vec<String>, Refused> {
         let now = self.clock.now();
         let KeepPower { account, until, reason, actor } = asked;
         let Some(known) = self.registry.account(account).cloned() else {
@@ -112,7 +113,7 @@ impl Writer {
             _ => {}
         }
         let mut tx = self.book.begin().await?;
-        sqlx::query("UPDATE keep_power SET ended_at = $1, ended_by = $2 WHERE account_id = $3 AND ended_at IS NULL")
+        sqlx::query("UPDATE keep_power SET ended_at = $1, ended_by = $2 WHERE account_id = $3 AND ended_at IS NULL AND until_time > $1")
             .bind(now.0)
             .bind(&actor)
             .bind(i64::from(account.0))
@@ -140,11 +141,10 @@ impl Writer {
         chain::append(&mut tx, Entry { at: now, actor: actor.clone(), kind: "supply".to_owned(), subject, detail })
             .await?;
         tx.commit().await?;
-        match until {
-            Some(until) => self.kept.insert(account, Kept { until, reason, actor }),
-            None => self.kept.remove(&account),
-        };
+        self.kept.insert(account, Kept { until: until.unwrap_or(now), reason, actor });
         self.registry_changed(now);
-        Ok(self.settle().await?)
+        self.settle_news().await?;
+        let control = self.control.as_ref().map(|supply| &supply.control);
+        Ok(control.map_or_else(Vec::new, |control| control.opened_by_hand(account)))
     }
 }

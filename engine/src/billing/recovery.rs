@@ -89,7 +89,7 @@ impl Writer {
             overrides: overrides(&book).await?,
             posted_until: posted_until(&book).await?,
             rerated: super::supply::load_rerated(&book).await?,
-            kept: super::keep::load(&book, clock.now()).await?,
+            kept: super::keep::load(&book).await?,
             adjustments: Adjustments::load(&book).await?,
             corrections: Arc::new(super::corrections::load(&mut *book.snapshot().await?).await?),
             corrected: std::collections::BTreeMap::new(),

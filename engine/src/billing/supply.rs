@@ -308,6 +308,7 @@ pub fn setup(registry: &Registry, rerated: &Rerated, kept: &AllKept, now: Moment
                 closed_at: account.closed_at,
                 cutoff_enabled: account.cutoff_enabled,
                 protected: keep::protection(registry, kept, account, now),
+                protected_until: kept.get(&account.id).map(|kept| kept.until).filter(|until| *until <= now),
                 credit_limit: account.credit_limit,
                 emergency_unused: Amount::ZERO,
                 confirmed_at: account.confirmed_at,

@@ -4,7 +4,7 @@
 //! again like any other, so that whoever must not be cut again is kept besides ([`crate::billing::keep`]).
 
 use kernel::control::evidence::OpenedFor;
-use kernel::control::relay::{Event, State};
+use kernel::control::relay::{Command, Event, State};
 use kernel::id::{AccountId, CommandId, MeterId};
 use kernel::reading::Contact;
 use kernel::time::Moment;
@@ -77,6 +77,12 @@ pub enum HandFault {
     },
 }
 
+/// Whether a command to open is given for less than a person's cause.
+fn is_weaker(out: &Command, target: Contact, cause: OpenedFor) -> bool {
+    let opens = out.target == Contact::Open && target == Contact::Open;
+    opens && (out.by_hand.is_none() || out.by_hand == Some(OpenedFor::Manual) && cause == OpenedFor::Safety)
+}
+
 impl Control {
     /// Takes a person's order: whatever waits at that meter is called off, what is on its way there is reversed, and a
     /// command is sent at once.
@@ -84,12 +90,18 @@ impl Control {
     /// # Errors
     /// [`HandFault`].
     pub fn switch_by_hand(&mut self, order: &ByHand, now: Moment) -> Result<Taken, HandFault> {
-        let account = self.may_switch(order)?;
         let state = self.meters.get(&order.meter);
-        let cause = if order.safety { OpenedFor::Safety } else { OpenedFor::Manual };
+        // What is open for safety stays so until somebody says that it is safe.
+        let for_safety = order.safety || state.and_then(|meter| meter.opened_for) == Some(OpenedFor::Safety);
+        let cause = if for_safety { OpenedFor::Safety } else { OpenedFor::Manual };
+        let account = self.may_switch(order, cause)?;
+        if let Some(id) = self.adopt(order, cause, now) {
+            return Ok(Taken::Command(id));
+        }
+        let state = self.meters.get(&order.meter);
         let (observed, busy) = state.map_or((None, false), |meter| (meter.observed, meter.command.is_some()));
         if busy {
-            self.step_command(order.meter, &Event::Cancel { why: format!("{} switches it by hand", order.actor) }, now);
+            self.step_command(order.meter, &Event::CallOff { actor: order.actor.clone() }, now);
         }
         if order.target == Contact::Open && observed == Some(Contact::Open) && !busy {
             self.hold_open(order, cause, now);
@@ -107,7 +119,7 @@ impl Control {
     }
 
     /// The account that is told of it.
-    fn may_switch(&self, order: &ByHand) -> Result<AccountId, HandFault> {
+    fn may_switch(&self, order: &ByHand, cause: OpenedFor) -> Result<AccountId, HandFault> {
         let setup = self.setup.meters.get(&order.meter);
         let serial = || setup.map_or_else(|| order.meter.to_string(), |meter| meter.serial.clone());
         if order.reason.trim().is_empty() {
@@ -119,7 +131,8 @@ impl Control {
         let account = setup.and_then(|meter| meter.account).ok_or_else(|| HandFault::NoAccount(serial()))?;
         let state = self.meters.get(&order.meter);
         let out = state.and_then(|meter| meter.command.as_ref()).filter(|command| command.is_out());
-        if let Some(out) = out.filter(|out| out.target == order.target) {
+        let repeats = |out: &&Command| out.target == order.target && !is_weaker(out, order.target, cause);
+        if let Some(out) = out.filter(repeats) {
             return Err(HandFault::UnderWay { id: out.id, state: out.state.name(), serial: serial() });
         }
         let opened_for = state.and_then(|meter| meter.opened_for);
@@ -142,30 +155,65 @@ impl Control {
         }
     }
 
+    /// A cut that is on its way for a weaker reason becomes this order's: no payment reverses it any more.
+    fn adopt(&mut self, order: &ByHand, cause: OpenedFor, now: Moment) -> Option<CommandId> {
+        let meter = self.meters.get_mut(&order.meter)?;
+        let out = meter.command.as_mut().filter(|out| out.is_out() && is_weaker(out, order.target, cause))?;
+        (out.by_hand, out.actor, out.reason) = (Some(cause), order.actor.clone(), order.reason.clone());
+        let adopted = out.clone();
+        (meter.opened_for, meter.evaluation) = (Some(cause), None);
+        self.supply_changed(order.meter, now);
+        self.note(order, cause, &format!("command {} to open is out already, and is kept", adopted.id), now);
+        let id = adopted.id;
+        self.changed_commands.insert(id, adopted);
+        Some(id)
+    }
+
     /// What is open stays open: a payment does not close it any more.
     fn hold_open(&mut self, order: &ByHand, cause: OpenedFor, now: Moment) {
         let Some(meter) = self.meters.get_mut(&order.meter) else { return };
-        (meter.opened_for, meter.desired) = (Some(cause), Some(Contact::Open));
+        (meter.opened_for, meter.desired, meter.evaluation) = (Some(cause), Some(Contact::Open), None);
         self.supply_changed(order.meter, now);
+        self.note(order, cause, "is open, and stays so", now);
+    }
+
+    fn note(&mut self, order: &ByHand, cause: OpenedFor, what: &str, now: Moment) {
         let serial = self.setup.meters.get(&order.meter).map_or("", |meter| &meter.serial);
         self.out.audit.push(AuditEntry {
             at: now,
             actor: order.actor.clone(),
             kind: "relay".to_owned(),
             subject: format!("meter:{serial}"),
-            detail: format!("is open, and stays so ({}): {}", cause.name(), order.reason),
+            detail: format!("{what} ({}): {}", cause.name(), order.reason),
         });
     }
 
-    /// A person calls off a command that was not sent yet. False when no such command waits.
+    /// The meters of an account that a person opened, or is opening: nothing but a person closes them.
+    #[must_use]
+    pub fn opened_by_hand(&self, account: AccountId) -> Vec<String> {
+        let meters = self.setup.accounts.get(&account).map_or(&[][..], |account| &account.meters);
+        let by_hand = |meter: &&MeterId| {
+            let state = self.meters.get(meter);
+            let opening = state.and_then(|meter| meter.command.as_ref()).and_then(|command| command.by_hand);
+            let opened = state.and_then(|meter| meter.opened_for);
+            opening.is_some() || matches!(opened, Some(OpenedFor::Manual | OpenedFor::Safety))
+        };
+        let named = meters.iter().filter(by_hand).filter_map(|meter| self.setup.meters.get(meter));
+        named.map(|meter| meter.serial.clone()).collect()
+    }
+
+    /// A person calls off a cut that waits to be sent, or an own order. False when no such command waits.
     pub fn call_off(&mut self, command: CommandId, actor: &str, now: Moment) -> bool {
         let waiting = self.busy.iter().copied().find(|meter| {
             let open = self.meters.get(meter).and_then(|meter| meter.command.as_ref());
-            open.is_some_and(|open| open.id == command && matches!(open.state, State::Created | State::Queued { .. }))
+            open.is_some_and(|open| {
+                open.id == command
+                    && matches!(open.state, State::Created | State::Queued { .. })
+                    && (open.target == Contact::Open || open.by_hand.is_some())
+            })
         });
         let Some(meter) = waiting else { return false };
-        self.step_command(meter, &Event::Cancel { why: format!("called off by {actor}") }, now);
-        self.spare(meter, now);
+        self.step_command(meter, &Event::CallOff { actor: actor.to_owned() }, now);
         true
     }
 }

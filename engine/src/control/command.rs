@@ -6,7 +6,7 @@ use kernel::control::policy::Policy;
 use kernel::control::relay::{self, Command, Effect, Event, Order, Outcome, State};
 use kernel::control::window::{Standing, Windows};
 use kernel::id::{AccountId, CommandId, MeterId};
-use kernel::reading::Contact;
+use kernel::reading::{Contact, Seen};
 use kernel::time::{MINUTE, Moment};
 
 use super::notice::Notice;
@@ -104,7 +104,8 @@ impl Control {
             Order { id, meter, account, target, reason, actor: by.actor, by_hand: by.by_hand, evaluation, before };
         let command = Command::new(order, policy.as_deref().unwrap_or(&fallback), now, life);
         state.desired = Some(target);
-        state.evaluation = evaluation.or(state.evaluation);
+        // What a person orders rests on no evaluation.
+        state.evaluation = if command.by_hand.is_some() { None } else { evaluation.or(state.evaluation) };
         self.changed_commands.insert(id, command.clone());
         state.command = Some(command);
         self.busy.insert(meter);
@@ -120,9 +121,15 @@ impl Control {
         if !(queued || command.state == State::Created) || command.created_at >= now {
             return;
         }
-        let (id, account, target) = (command.id, command.account, command.target);
+        let (id, account, target, by_hand) = (command.id, command.account, command.target, command.by_hand);
+        let protected = self.setup.accounts.get(&account).and_then(|account| account.facts.protected.as_ref());
+        if let Some(why) = protected.filter(|_| target == Contact::Open && by_hand == Some(OpenedFor::Manual)) {
+            let why = format!("protected now: {why}");
+            self.step_command(meter, &Event::Cancel { why }, now);
+            return;
+        }
         let expires = now.plus(WRITE_WITHIN);
-        if target == Contact::Closed || command.by_hand.is_some() {
+        if target == Contact::Closed || by_hand.is_some() {
             let known = self
                 .meters
                 .get(&meter)
@@ -173,7 +180,7 @@ impl Control {
         let Some(before) = meter.command.take() else { return };
         let was = (before.state.name(), before.attempts);
         let unchanged = before.clone();
-        let (command, effects) = relay::step(before, event, now);
+        let (mut command, effects) = relay::step(before, event, now);
         if command == unchanged && effects.is_empty() {
             meter.command = Some(command);
             return;
@@ -182,6 +189,9 @@ impl Control {
             meter.commanded = Some(command.target);
             if let Some(sent) = command.sent_at {
                 meter.switched(sent, now);
+            }
+            if was.1 == 0 {
+                command.was_open_for = meter.opened_for;
             }
             if command.target == Contact::Open {
                 // From here on the device may have obeyed, whatever is heard of it.
@@ -202,18 +212,22 @@ impl Control {
             match effect {
                 Effect::Field(field) => self.ask_field(field),
                 Effect::Alarm(text) => self.alarm(id, &text, now),
-                Effect::Ended(outcome) => self.ended(&command, &outcome, now),
+                Effect::Ended(outcome) => self.ended(&command, &outcome, event, now),
             }
         }
     }
 
-    fn ended(&mut self, command: &Command, outcome: &Outcome, now: Moment) {
+    fn ended(&mut self, command: &Command, outcome: &Outcome, event: &Event, now: Moment) {
         let (id, target) = (command.meter, command.target);
         self.dirty.insert(command.account);
         let Some(meter) = self.meters.get_mut(&id) else { return };
         meter.remember(command, now);
         let done = matches!(outcome, Outcome::Verified | Outcome::WithoutLoadProof);
         let was_written = command.attempts > 0;
+        let never_written = command.attempts == 1 && matches!(event, Event::Seen { seen: Seen::NotSent(_), .. });
+        if never_written && command.by_hand.is_some() && target == Contact::Open {
+            meter.opened_for = command.was_open_for;
+        }
         match target {
             Contact::Closed if done => meter.opened_for = None,
             Contact::Open if !was_written => meter.desired = Some(Contact::Closed),
@@ -231,6 +245,15 @@ impl Control {
                 self.tell(id, NoticeKind::Reconnected, &format!("is back: {}", command.reason), now);
             }
             _ => {}
+        }
+        // Failed and contradicted ones have an alarm of their own.
+        let unheard = matches!(outcome, Outcome::TimedOut | Outcome::Cancelled(_)) && !command.called_off;
+        if command.by_hand.is_some() && unheard {
+            let verb = if target == Contact::Open { "open" } else { "close" };
+            let why = if let Outcome::Cancelled(why) = outcome { why.as_str() } else { "nobody answered" };
+            let text =
+                format!("{} ordered it to {verb}, and that did not happen: {why}; order it again", command.actor);
+            self.alarm(id, &text, now);
         }
     }
 

@@ -137,6 +137,7 @@ impl Control {
             opened_for: state.opened_for,
             contradicted: state.contradicted,
             rest_until: state.rest_until,
+            spared_until: state.spared_until,
         })
     }
 
@@ -150,7 +151,10 @@ impl Control {
             return None;
         }
         let balance = state.balance?.amount;
-        let (alert, crossed) = state.alert.step(policy, balance, now);
+        // After a protection the customer is told again, and has the time to pay.
+        let ended = account.facts.protected_until.zip(policy.levels.last());
+        let known = ended.map_or_else(|| state.alert.clone(), |(end, last)| state.alert.without(*last, end));
+        let (alert, crossed) = known.step(policy, balance, now);
         if alert != state.alert {
             state.alert = alert.clone();
             self.out.writes.push(ControlWrite::Alert(id, alert));

@@ -115,13 +115,6 @@ impl Control {
         true
     }
 
-    /// After a person called off a command: it is not given again at once.
-    pub(super) fn spare(&mut self, meter: MeterId, now: Moment) {
-        if let Some(meter) = self.meters.get_mut(&meter) {
-            meter.rest_until = Some(now.plus(60 * MINUTE));
-        }
-    }
-
     fn find_asking(&self, command: CommandId) -> Option<(MeterId, AccountId)> {
         self.asking().find(|asking| asking.id == command).map(|asking| (asking.meter, asking.account))
     }

@@ -5,7 +5,7 @@ use kernel::control::decide::Reason;
 use kernel::control::evidence::{BalanceFacts, Mode, OpenedFor, PendingPayment};
 use kernel::control::relay::{Command, Outcome, State};
 use kernel::reading::Contact;
-use kernel::time::{DAY, MINUTE, Moment};
+use kernel::time::{DAY, HOUR, MINUTE, Moment};
 
 /// The first pause after a command that failed; it doubles with each further one, up to [`LONGEST_REST`].
 const REST: i64 = MINUTE;
@@ -28,6 +28,9 @@ impl Default for Health {
         Health { clock_step: 0, doubt: None, payments_healthy: true }
     }
 }
+
+/// After a person called a cut off it is not given again for so long.
+const SPARED: i64 = HOUR;
 
 /// An evaluation as it was stored last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +93,8 @@ pub struct MeterState {
     pub failures: u32,
     /// Until when nothing is tried again.
     pub rest_until: Option<Moment>,
+    /// Until when it is not cut again, because a person called a cut off.
+    pub spared_until: Option<Moment>,
     /// The evaluation behind its state.
     pub evaluation: Option<i64>,
     /// When its row in `supply` last changed.
@@ -116,6 +121,7 @@ impl MeterState {
             switches: Vec::new(),
             failures: 0,
             rest_until: None,
+            spared_until: None,
             evaluation: None,
             changed_at: now,
         }
@@ -127,6 +133,9 @@ impl MeterState {
             self.switched(sent, now);
         }
         let State::Ended { at: ended, outcome } = &command.state else { return };
+        if command.called_off && command.target == Contact::Open {
+            self.spared_until = Some(ended.plus(SPARED));
+        }
         if command.target == Contact::Open && command.count_at_switch.is_some() {
             self.count_at_trip = command.count_at_switch;
         }

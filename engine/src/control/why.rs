@@ -22,6 +22,41 @@ pub struct Evaluated {
     pub reasons: Vec<Reason>,
 }
 
+/// A relay command as the book keeps it.
+#[derive(Clone, Debug)]
+pub struct Commanded {
+    /// Its number.
+    pub id: i64,
+    /// open or close.
+    pub action: String,
+    /// How far it came.
+    pub state: String,
+    /// Who gave or approved it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Moment,
+}
+
+/// The last command of a meter.
+///
+/// # Errors
+/// What the database says.
+pub async fn last_command(book: &Book, meter: MeterId) -> Result<Option<Commanded>, BookError> {
+    let sql = "SELECT id, action, state, actor, reason, created_at FROM commands WHERE meter_id = $1 ORDER BY id DESC LIMIT 1";
+    let found = sqlx::query(sql).bind(i64::from(meter.0)).fetch_optional(book.reader()).await?;
+    let Some(row) = found else { return Ok(None) };
+    Ok(Some(Commanded {
+        id: row.try_get(0)?,
+        action: row.try_get(1)?,
+        state: row.try_get(2)?,
+        actor: row.try_get(3)?,
+        reason: row.try_get(4)?,
+        at: Moment(row.try_get(5)?),
+    }))
+}
+
 /// Of a meter the evaluation behind its last command; without a meter, or where there is none, the account's last. Nothing
 /// where control never decided the account.
 ///

@@ -67,6 +67,13 @@ impl AlertState {
         (AlertState { fired }, crossed)
     }
 
+    /// Without the notice of this level, where it was given before a moment: it fires again.
+    #[must_use]
+    pub fn without(&self, level: Amount, before: Moment) -> AlertState {
+        let stands = |fired: &&Fired| fired.level != level || fired.at >= before;
+        AlertState { fired: self.fired.iter().filter(stands).cloned().collect() }
+    }
+
     /// When the notice of this level was given, if it stands.
     #[must_use]
     pub fn given(&self, level: Amount) -> Option<Moment> {

@@ -90,6 +90,8 @@ pub struct AccountFacts {
     pub cutoff_enabled: bool,
     /// Why it is never cut: keep-power flag, medical, fire, lift, cold chain, public area, hold or dispute.
     pub protected: Option<String>,
+    /// When a person's word that protected it ended: a final notice from before does not count.
+    pub protected_until: Option<Moment>,
     /// How far the balance may fall below the policy's threshold.
     pub credit_limit: Amount,
     /// Emergency credit that is not used yet.
@@ -158,6 +160,8 @@ pub struct MeterFacts {
     pub contradicted: bool,
     /// Until when nothing is tried again after a failure.
     pub rest_until: Option<Moment>,
+    /// Until when it is not cut again, because a person called a cut off.
+    pub spared_until: Option<Moment>,
 }
 
 /// The site around it.

@@ -53,6 +53,12 @@ pub struct Command {
     /// credit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_hand: Option<OpenedFor>,
+    /// Why the contact was open when it was first written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was_open_for: Option<OpenedFor>,
+    /// Whether a person called it off.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub called_off: bool,
     /// The stored evaluation it rests on.
     pub evaluation: Option<i64>,
     /// When it was created.
@@ -163,6 +169,11 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// A person calls it off, sent or not; what was sent is ended as by [`Event::Cancel`].
+    CallOff {
+        /// Who.
+        actor: String,
+    },
     /// The second look was good: write it, unless the field cannot before `expires`.
     Send {
         /// See above.
@@ -204,6 +215,8 @@ impl Command {
             reason: order.reason,
             actor: order.actor,
             by_hand: order.by_hand,
+            was_open_for: None,
+            called_off: false,
             evaluation: order.evaluation,
             created_at: now,
             expires_at: now.plus(life),

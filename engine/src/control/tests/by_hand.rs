@@ -141,3 +141,135 @@ async fn an_order_that_the_device_refuses_is_tried_again_without_a_second_look_a
     assert_eq!(world.commands().await, ["1 open failed"]);
     assert_eq!(world.writes.len(), 3, "it is tried as often as the policy says");
 }
+
+#[tokio::test]
+async fn what_is_open_for_safety_is_not_made_less_by_another_order() {
+    let mut world = World::new(1, Mode::Shadow).await;
+    world.run(1).await;
+    world.by_hand(&ByHand { safety: true, ..order(Contact::Open) }).unwrap();
+    world.run(5).await;
+    assert_eq!(world.by_hand(&order(Contact::Open)), Ok(Taken::Held));
+    assert_eq!(world.opened_for(), Some(OpenedFor::Safety));
+    assert_eq!(world.by_hand(&order(Contact::Closed)), Err(HandFault::OpenForSafety("M-1".into())));
+    // Nor after a start, when nobody has read the contact yet.
+    world.run(1).await;
+    world.restart().await;
+    world.by_hand(&order(Contact::Open)).unwrap();
+    world.run(5).await;
+    assert_eq!(world.opened_for(), Some(OpenedFor::Safety));
+}
+
+#[tokio::test]
+async fn a_cut_for_credit_that_is_out_becomes_the_persons_and_no_payment_reverses_it() {
+    let mut world = World::new(1, Mode::Auto).await;
+    world.set_balance(1, "-5");
+    while world.writes.is_empty() {
+        world.step(None).await;
+    }
+    world.step(None).await;
+    assert_eq!(world.commands().await, ["1 open acknowledged"]);
+    assert_eq!(world.by_hand(&order(Contact::Open)), Ok(Taken::Command(CommandId(1))));
+    world.step(None).await;
+    world.restart().await;
+    world.top_up(1, "50");
+    world.run(5).await;
+    assert_eq!(world.commands().await, ["1 open verified"]);
+    assert_eq!(world.supply().await, "open open open manual");
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_hears_raises_an_alarm_that_names_who_gave_it() {
+    let mut world = World::new(1, Mode::Off).await;
+    world.run(1).await;
+    world.by_hand(&order(Contact::Open)).unwrap();
+    world.run(5).await;
+    world.meter(1).fault = Fault::Dead;
+    world.by_hand(&order(Contact::Closed)).unwrap();
+    world.run(20).await;
+    assert_eq!(world.commands().await[1], "2 close timed_out");
+    let alarms = world.notices().await;
+    let said = alarms.iter().find(|text| text.contains("Wang ordered it to close, and that did not happen"));
+    assert!(said.is_some(), "{alarms:?}");
+    // It is known to be open by hand still, and an order may be given again.
+    assert_eq!(world.opened_for(), Some(OpenedFor::Manual));
+    world.meter(1).fault = Fault::None;
+    world.run(1).await;
+    world.by_hand(&order(Contact::Closed)).unwrap();
+    world.run(5).await;
+    assert_eq!(world.supply().await, "closed closed closed -");
+}
+
+#[tokio::test]
+async fn a_protection_stops_what_a_person_ordered_and_the_device_did_not_do_yet() {
+    let mut world = World::new(1, Mode::Off).await;
+    world.run(1).await;
+    world.meter(1).fault = Fault::Refuses;
+    world.by_hand(&order(Contact::Open)).unwrap();
+    world.step(None).await;
+    world.step(None).await;
+    assert_eq!(world.commands().await, ["1 open queued"], "it is tried again");
+    world.meter(1).fault = Fault::None;
+    world.apply(|setup| {
+        setup.accounts.get_mut(&AccountId(1)).unwrap().facts.protected = Some("a child is ill".into());
+    });
+    world.run(10).await;
+    assert_eq!(world.commands().await, ["1 open cancelled"]);
+    assert!(world.notices().await.iter().any(|text| text.contains("a child is ill")));
+    assert_eq!(world.meter(1).contact, Contact::Closed);
+}
+
+#[tokio::test]
+async fn a_cut_that_was_called_off_is_spared_for_an_hour_also_by_the_next_process_and_never_holds_a_reconnection() {
+    let mut world = World::new(1, Mode::Ask).await;
+    world.set_balance(1, "-5");
+    world.run(10).await;
+    assert!(world.control.call_off(CommandId(1), "Wang", world.now));
+    world.run(1).await;
+    world.restart().await;
+    world.run(55).await;
+    assert_eq!(world.commands().await, ["1 open cancelled"], "within the hour");
+    world.run(10).await;
+    assert_eq!(world.commands().await, ["1 open cancelled", "2 open created"], "after it");
+    let mut world = World::new(1, Mode::Auto).await;
+    world.set_balance(1, "-5");
+    while world.writes.is_empty() {
+        world.step(None).await;
+    }
+    // Taken back by hand before it is proven, then switched by the tenant's payment: nothing waits for the hour.
+    world.by_hand(&order(Contact::Closed)).unwrap();
+    world.run(5).await;
+    assert_eq!(world.supply().await, "closed closed closed -");
+    world.run(30).await;
+    assert_eq!(world.writes.len(), 2, "a person's word holds the next cut");
+    world.meter(1).contact = Contact::Closed;
+    world.run(40).await;
+    assert_eq!(world.writes.len(), 3, "for an hour");
+    world.top_up(1, "50");
+    world.run(2).await;
+    assert_eq!(world.writes.len(), 4, "a payment is answered at once");
+}
+
+#[tokio::test]
+async fn after_a_protection_the_final_notice_is_given_again_and_its_time_runs_anew() {
+    let mut world = World::new(1, Mode::Auto).await;
+    world.set_balance(1, "-5");
+    world.apply(|setup| {
+        setup.accounts.get_mut(&AccountId(1)).unwrap().facts.protected = Some("kept".into());
+    });
+    world.run(30).await;
+    let final_notices = |notices: Vec<String>| notices.iter().filter(|text| *text == "low_balance 3").count();
+    assert_eq!(final_notices(world.notices().await), 1);
+    let ended = world.now;
+    world.apply(|setup| {
+        let facts = &mut setup.accounts.get_mut(&AccountId(1)).unwrap().facts;
+        (facts.protected, facts.protected_until) = (None, Some(ended));
+    });
+    world.step(None).await;
+    world.step(None).await;
+    assert_eq!(final_notices(world.notices().await), 2);
+    assert!(world.writes.is_empty(), "the minute of the notice runs anew");
+    world.run(3).await;
+    assert_eq!(world.writes.len(), 1);
+    world.run(60).await;
+    assert_eq!(final_notices(world.notices().await), 2, "once");
+}

@@ -106,6 +106,7 @@ fn setup(accounts: u32, mode: Mode) -> Setup {
             closed_at: None,
             cutoff_enabled: true,
             protected: None,
+            protected_until: None,
             credit_limit: Amount::ZERO,
             emergency_unused: Amount::ZERO,
             confirmed_at: Some(Moment(0)),

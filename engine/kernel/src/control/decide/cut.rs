@@ -165,7 +165,8 @@ fn warned(case: &Case, reasons: &mut Reasons) {
         None => "notices of all levels were given".into(),
     };
     reasons.add(Rule::Notices, missing.is_none() && !policy.levels.is_empty(), text, None);
-    let given = policy.levels.last().and_then(|level| case.alert.given(*level));
+    let counts = |at: &Moment| case.account.protected_until.is_none_or(|end| *at >= end);
+    let given = policy.levels.last().and_then(|level| case.alert.given(*level)).filter(counts);
     let from = given.map(|at| at.plus(policy.final_notice()));
     let text = match given {
         Some(at) => {
@@ -200,7 +201,8 @@ fn choose<'a>(case: &Case, targets: &[&'a MeterFacts], reasons: &mut Reasons) ->
     for &meter in targets {
         let in_flight = meter.in_flight.is_some_and(|id| Some(id) != case.own);
         busy |= in_flight;
-        let rested = meter.rest_until.is_none_or(|until| until <= case.now);
+        let rests = meter.rest_until.max(meter.spared_until);
+        let rested = rests.is_none_or(|until| until <= case.now);
         let closed = meter.observed != Some(Contact::Open);
         let switches = meter.switches_24h < case.policy.max_switches_24h;
         let checks = [
@@ -210,7 +212,7 @@ fn choose<'a>(case: &Case, targets: &[&'a MeterFacts], reasons: &mut Reasons) ->
             (Rule::NotInFlight, !in_flight, "no command under way", None),
             (Rule::Switches, switches, "switched fewer times in 24 h than the policy allows", None),
             (Rule::NotContradicted, !meter.contradicted, "stood still after its last cut", None),
-            (Rule::Rested, rested, "no pause after a failure", meter.rest_until),
+            (Rule::Rested, rested, "no pause after a failure or a person's word", rests),
         ];
         let failing = checks.iter().find(|(_, holds, ..)| !holds).map(|(rule, ..)| *rule);
         for (rule, holds, what, until) in checks {

@@ -61,6 +61,7 @@ fn meter(id: u32, utility: Utility, now: Moment) -> MeterFacts {
         opened_for: None,
         contradicted: false,
         rest_until: None,
+        spared_until: None,
     }
 }
 
@@ -82,6 +83,7 @@ fn world() -> World {
             closed_at: None,
             cutoff_enabled: true,
             protected: None,
+            protected_until: None,
             credit_limit: Amount::ZERO,
             emergency_unused: Amount::ZERO,
             confirmed_at: Some(now.plus(-30 * DAY)),
@@ -241,6 +243,10 @@ fn each_rule_alone_holds_the_contact_where_it_is() {
         (Box::new(|w| w.meters[0].switches_24h = 4), "hold Switches; not Switches"),
         (Box::new(|w| w.meters[0].contradicted = true), "hold NotContradicted; not NotContradicted"),
         (Box::new(|w| w.meters[0].rest_until = Some(w.now.plus(1))), "hold Rested; not Rested"),
+        (Box::new(|w| w.meters[0].spared_until = Some(w.now.plus(1))), "hold Rested; not Rested"),
+        (Box::new(|w| w.meters[0].spared_until = Some(w.now)), "cut M-1"),
+        (Box::new(|w| w.account.protected_until = Some(w.now.plus(-HOUR))), "hold FinalNotice; not FinalNotice"),
+        (Box::new(|w| w.account.protected_until = Some(w.now.plus(-3 * HOUR))), "cut M-1"),
         (Box::new(|w| w.at(noon().plus(6 * HOUR))), "defer 2026-06-04T08:00:00Z; not Window"),
     ];
     for (change, expected) in cases {

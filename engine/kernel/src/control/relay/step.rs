@@ -23,6 +23,10 @@ pub fn step(command: Command, event: &Event, now: Moment) -> (Command, Vec<Effec
         }
         (_, Event::Approve { .. }) => (command, Vec::new()),
         (_, Event::Cancel { why }) => end(command, Outcome::Cancelled(why.clone()), now),
+        (_, Event::CallOff { actor }) => {
+            let why = Outcome::Cancelled(format!("called off by {actor}"));
+            end(Command { called_off: true, actor: actor.clone(), ..command }, why, now)
+        }
         (State::Queued { from }, Event::Send { expires }) if *from <= now => send(command, *expires, now),
         (_, Event::Send { .. }) => (command, Vec::new()),
         (_, Event::Seen { at, seen }) => seen_by_field(command, *at, *seen, now),
