@@ -224,10 +224,14 @@ mod tests {
         };
         let with = |contact| Reading { instruments: Instruments { contact, ..Instruments::default() }, ..plain };
         let mut batch = Batch::default();
-        for row in [plain, with(Some(Contact::Open)), plain, with(Some(Contact::Closed))] {
+        batch.push(&plain);
+        batch.push(&plain);
+        assert!(batch.contact.is_empty(), "nobody has a contact yet");
+        for row in [with(Some(Contact::Open)), with(Some(Contact::Closed))] {
             batch.push(&row);
         }
-        assert_eq!(batch.contact, [0, 1, 0, 2]);
+        assert_eq!(batch.contact, [0, 0, 1, 2]);
+        assert_eq!(batch.reading(3), with(Some(Contact::Closed)));
         assert!(batch.start.is_empty() && batch.power_mw.is_empty());
         batch.push(&Reading { instruments: Instruments { power_mw: Some(9), ..Instruments::default() }, ..plain });
         assert_eq!(

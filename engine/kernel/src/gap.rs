@@ -128,6 +128,22 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_touches_what_it_shares_time_with() {
+        for (meter, from, to, expected) in [
+            (1, 10, 20, false),
+            (1, 10, 21, true),
+            (1, 25, 26, true),
+            (1, 29, 40, true),
+            (1, 30, 40, false),
+            (1, 0, 100, true),
+            (2, 0, 100, false),
+        ] {
+            let found = is_touched(&[outage(1, 20, 30)], MeterId(meter), Moment(from), Moment(to));
+            assert_eq!(found, expected, "meter {meter}, {from} to {to}");
+        }
+    }
+
+    #[test]
     fn what_is_left_of_an_interval_lies_outside_all_outages_of_its_meter() {
         for (outages, expected) in [
             (vec![], vec![(10, 20)]),
