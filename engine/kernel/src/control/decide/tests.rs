@@ -244,9 +244,9 @@ fn each_rule_alone_holds_the_contact_where_it_is() {
         (Box::new(|w| w.meters[0].contradicted = true), "hold NotContradicted; not NotContradicted"),
         (Box::new(|w| w.meters[0].rest_until = Some(w.now.plus(1))), "hold Rested; not Rested"),
         (Box::new(|w| w.meters[0].spared_until = Some(w.now.plus(1))), "hold Rested; not Rested"),
-        (Box::new(|w| w.meters[0].spared_until = Some(w.now)), "cut M-1"),
+        (Box::new(|w| w.meters[0].spared_until = Some(w.now)), "cut 1 Auto"),
         (Box::new(|w| w.account.protected_until = Some(w.now.plus(-HOUR))), "hold FinalNotice; not FinalNotice"),
-        (Box::new(|w| w.account.protected_until = Some(w.now.plus(-3 * HOUR))), "cut M-1"),
+        (Box::new(|w| w.account.protected_until = Some(w.now.plus(-3 * HOUR))), "cut 1 Auto"),
         (Box::new(|w| w.at(noon().plus(6 * HOUR))), "defer 2026-06-04T08:00:00Z; not Window"),
     ];
     for (change, expected) in cases {
