@@ -28,6 +28,7 @@ mod days;
 mod demand;
 mod dynamic;
 mod gaps;
+mod history;
 mod households;
 mod laws;
 mod names;
