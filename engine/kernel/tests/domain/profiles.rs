@@ -8,7 +8,7 @@ use kernel::epoch::Epoch;
 use kernel::gap::Outage;
 use kernel::id::{EpochId, MeterId};
 use kernel::judge::{Mark, RegisterState};
-use kernel::point::{EpochState, PointState, Row};
+use kernel::point::{EpochState, PointState, Row, Step};
 use kernel::rate::Allocation::{self, Linear, Measured, Profile};
 use kernel::tariff::Band::{self, Flat, Peak};
 use kernel::time::{HOUR, MINUTE, Moment, SiteDays};
@@ -223,6 +223,63 @@ fn a_change_of_a_day_within_the_three_weeks_before_changes_the_gap() {
         assert_eq!((before.1, &after.1[..]), (vec![Profile], &[Profile][..]), "{day}");
         assert_eq!(before.0.values().sum::<i64>(), after.0.values().sum::<i64>(), "{day}: the total is measured");
         assert_eq!(before.0 != after.0, changes, "{day}: {:?} became {:?}", before.0, after.0);
+    }
+}
+
+/// A stated outage is measured: a day that has one is covered all the same.
+#[test]
+fn a_day_with_an_outage_in_a_longer_interval_is_a_like_day() {
+    let zone = Zone::china();
+    let at = |text: &str| zone.at(text);
+    let days = ["2026-11-16", "2026-11-17", "2026-11-18"];
+    let off = |hour: i64| if hour == 8 { 0 } else { workday(hour) };
+    let mut scene = scene(&zone);
+    scene.outages = days
+        .iter()
+        .map(|day| Outage { meter: MeterId(1), from: at(&format!("{day} 08:00")), to: at(&format!("{day} 09:00")) })
+        .collect();
+    let (begin, end) = (at("2026-11-19 08:00"), at("2026-11-19 14:00"));
+    let rows = hourly(&scene, at("2026-11-16 00:00"), end, |_, hour| off(hour));
+    // Nobody read while there was no supply.
+    let mut rows = without(&rows, begin, end);
+    rows.retain(|row| days.iter().all(|day| row.time != at(&format!("{day} 09:00"))));
+    let outcome = run(&scene, &rows);
+    let (bands, allocations) = sums(&outcome, begin, end);
+    // 08:00 to 10:00: 0 + 1 counts flat; 10:00 to 14:00: 20 counts peak.
+    assert_eq!(bands, BTreeMap::from([(Flat, 10), (Peak, 200)]));
+    assert!(!allocations.is_empty() && allocations.iter().all(|allocation| *allocation == Profile), "{allocations:?}");
+}
+
+/// The stream keeps no history: what only a history can divide is late there, and nothing else is.
+#[test]
+fn only_what_needs_a_history_waits_for_one() {
+    let zone = Zone::china();
+    let begin = zone.at("2026-11-20 08:00");
+    let outage =
+        |meter: u32| vec![Outage { meter: MeterId(meter), from: begin.plus(10 * MINUTE), to: begin.plus(20 * MINUTE) }];
+    let fine = date("2026-11-20").0;
+    for (what, minutes, counts, outages, fine_day, waits) in [
+        ("an hour", 60, 10, vec![], fine, false),
+        ("two hours", 120, 10, vec![], fine, false),
+        ("more than two hours", 121, 10, vec![], fine, true),
+        ("nothing flowed", 121, 0, vec![], fine, false),
+        ("implausible", 121, 900_000, vec![], fine, false),
+        ("no fine interval", 121, 10, vec![], 0, false),
+        ("the last one is long past", 121, 10, vec![], fine - 24, false),
+        ("an outage", 60, 10, outage(1), fine, true),
+        ("an outage, and nothing flowed", 60, 0, outage(1), fine, false),
+        ("another meter's outage", 60, 10, outage(2), fine, false),
+        ("a gap with an outage, and nothing flowed", 121, 0, outage(1), fine, false),
+    ] {
+        let scene = Scene { outages, ..scene(&zone) };
+        let register = RegisterState { baseline: Some(Mark { time: begin, count: 1_000 }), ..RegisterState::default() };
+        let known = EpochState { epoch: EpochId(1), last_seen: begin, register };
+        let mut state =
+            PointState { watermark: Some(begin), epochs: [known].into(), fine_day, ..PointState::default() };
+        let row = count(1, begin.plus(minutes * MINUTE), 1_000 + counts);
+        let before = state.clone();
+        let step = scene.point().advance(&mut state, &mut None, None, &row, &mut Outcome::default());
+        assert_eq!((step == Step::Late, state == before), (waits, waits), "{what}: {step:?}");
     }
 }
 
