@@ -282,6 +282,25 @@ fn a_closing_count_is_billed_before_what_is_read_at_its_moment() {
     }
 }
 
+/// One reading closes the one installation and opens the other: at neither member is it late.
+#[test]
+fn a_meter_that_moves_between_members_is_read_once_for_both() {
+    let noon = hour(1, 12);
+    let of = |from, valid_to, id| {
+        let moved = Epoch { valid_from: from, valid_to, max_rate: 1_000_000, ..epoch(id) };
+        member(vec![moved], vec![contract(1, true, at("2026-01-01 00:00"), None)])
+    };
+    let scenes = [of(hour(1, 0), Some(noon), 1), of(noon, None, 2)];
+    let mut together = Together::new(&scenes);
+    for row in [count(1, hour(1, 10), 100), count(1, noon, 900), count(1, hour(1, 14), 1_300)] {
+        together.arrive(&row);
+    }
+    assert_eq!(together.rerated, 0);
+    // 8 units before noon, 4 after it: two of them still at the lower price.
+    assert_eq!(together.parts(0), [(1, 8_000, 0)]);
+    assert_eq!(together.parts(1), [(1, 2_000, 8_000), (2, 2_000, 10_000)]);
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Event {
     meter: u32,

@@ -232,21 +232,22 @@ fn a_day_with_an_outage_in_a_longer_interval_is_a_like_day() {
     let zone = Zone::china();
     let at = |text: &str| zone.at(text);
     let days = ["2026-11-16", "2026-11-17", "2026-11-18"];
-    let off = |hour: i64| if hour == 8 { 0 } else { workday(hour) };
+    let off = |hour: i64| if (8..10).contains(&hour) { 0 } else { workday(hour) };
     let mut scene = scene(&zone);
     scene.outages = days
         .iter()
-        .map(|day| Outage { meter: MeterId(1), from: at(&format!("{day} 08:00")), to: at(&format!("{day} 09:00")) })
+        .map(|day| Outage { meter: MeterId(1), from: at(&format!("{day} 08:00")), to: at(&format!("{day} 10:00")) })
         .collect();
     let (begin, end) = (at("2026-11-19 08:00"), at("2026-11-19 14:00"));
     let rows = hourly(&scene, at("2026-11-16 00:00"), end, |_, hour| off(hour));
     // Nobody read while there was no supply.
     let mut rows = without(&rows, begin, end);
-    rows.retain(|row| days.iter().all(|day| row.time != at(&format!("{day} 09:00"))));
+    let unread = |day: &str| [at(&format!("{day} 09:00")), at(&format!("{day} 10:00"))];
+    rows.retain(|row| days.iter().all(|day| !unread(day).contains(&row.time)));
     let outcome = run(&scene, &rows);
     let (bands, allocations) = sums(&outcome, begin, end);
-    // 08:00 to 10:00: 0 + 1 counts flat; 10:00 to 14:00: 20 counts peak.
-    assert_eq!(bands, BTreeMap::from([(Flat, 10), (Peak, 200)]));
+    // 08:00 to 10:00: nothing; 10:00 to 14:00: 20 counts peak. Three hours without a reading, one of them with supply.
+    assert_eq!(bands, BTreeMap::from([(Flat, 0), (Peak, 200)]));
     assert!(!allocations.is_empty() && allocations.iter().all(|allocation| *allocation == Profile), "{allocations:?}");
 }
 
