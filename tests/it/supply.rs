@@ -30,8 +30,8 @@ fn a_supply_is_cut_by_hand_stays_cut_whatever_is_paid_and_is_restored_by_hand() 
     seen("closed");
     let audit = "select actor, detail from book.audit_log where kind = 'relay' order by id limit 1";
     assert_eq!(folder.sql(audit), "tester,command 1 to open is created");
-    folder.refused(&["supply", "approve", "77"], &["no command 77 asks for approval", "supply list"]);
-    folder.refused(&["supply", "cancel", "1"], &["no command 1 waits to be sent"]);
+    folder.refused(&["supply", "approve", "77"], &["no command 77 to open asks for approval", "supply list"]);
+    folder.refused(&["supply", "cancel", "1"], &["no command 1 to open waits to be sent"]);
     folder.refused(&["supply", "cut", "X9", "--reason", "x"], &["no meter \"X9\""]);
     folder.refused(&["supply", "release-brake", "block"], &["fleet brake of block is not on"]);
     folder.refused(&["supply", "release-brake", "blok"], &["no site \"blok\"", "block"]);
