@@ -29,7 +29,7 @@ fn a_supply_is_cut_by_hand_stays_cut_whatever_is_paid_and_is_restored_by_hand() 
     folder.ok(&["supply", "restore", "L1", "--reason", "done"]);
     seen("closed");
     let audit = "select actor, detail from book.audit_log where kind = 'relay' order by id limit 1";
-    assert_eq!(folder.sql(audit), "tester,command 1 to open is created");
+    assert_eq!(folder.sql(audit), "tester,command 1 to open is queued");
     folder.refused(&["supply", "approve", "77"], &["no command 77 to open asks for approval", "supply list"]);
     folder.refused(&["supply", "cancel", "1"], &["no command 1 to open waits to be sent"]);
     folder.refused(&["supply", "cut", "X9", "--reason", "x"], &["no meter \"X9\""]);

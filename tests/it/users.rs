@@ -24,6 +24,16 @@ fn sign_in(folder: &Folder, name: &str, typed: &str) -> Done {
     folder.run_as("", typed, &["sign-in", name, "--password-stdin"])
 }
 
+/// The same by another system user, whose configuration is another.
+fn sign_in_elsewhere(folder: &Folder, name: &str, typed: &str) -> Done {
+    let (config, annas) = (folder.path("config"), folder.path("annas"));
+    std::fs::rename(&config, &annas).unwrap();
+    let done = sign_in(folder, name, typed);
+    let _ = std::fs::remove_dir_all(&config);
+    std::fs::rename(annas, config).unwrap();
+    done
+}
+
 /// A folder whose book has the admin `anna`, who is signed in: commands without a token are hers.
 fn with_anna() -> Folder {
     let folder = Folder::with_site(SITE);
@@ -174,8 +184,11 @@ fn a_token_that_is_wrong_expired_revoked_or_of_a_disabled_user_proves_nothing() 
         let said = folder.ok(&["user", "disable", "bob"]);
         assert!(said.contains("bob is disabled; 0 sign-ins ended"), "{said}");
         refused_as(&folder, &bob, &["balance"], &["the user bob is disabled", "user enable bob"]);
-        let said = sign_in(&folder, "bob", &password("bob")).stderr;
+        let said = sign_in_elsewhere(&folder, "bob", &password("bob")).stderr;
         assert!(said.contains("the user bob is disabled"), "{said}");
+        // On a shared system user nobody becomes another without a word.
+        let said = sign_in(&folder, "bob", &password("bob")).stderr;
+        assert!(said.contains("anna is signed in") && said.contains("sign-out"), "{said}");
         folder.ok(&["user", "enable", "bob"]);
         ok_as(&folder, &bob, &["balance"]);
         if let Some(server) = server {
@@ -293,7 +306,7 @@ fn no_secret_is_in_sql_in_the_audit_log_or_in_what_is_logged() {
     folder.write("long.csv", &registers(0, 20));
     let server = folder.serve();
     ok_as(&folder, &bob, &crate::harness::import_words("long.csv"));
-    sign_in(&folder, "bob", "a wrong password of bob\n");
+    sign_in_elsewhere(&folder, "bob", "a wrong password of bob\n");
     let signed_in = std::fs::read_to_string(kept(&folder)).unwrap().lines().next().unwrap().to_owned();
     for table in ["password_hashes", "token_hashes", "sign_in_attempts"] {
         folder.refused(&["sql", &format!("select * from book.{table}")], &[table]);
