@@ -249,4 +249,20 @@ mod tests {
         assert_eq!((date.month().to_string().as_str(), date.weekday()), ("2026-11", 4));
         assert_eq!(date.month().first_day().to_string(), "2026-11-01");
     }
+    #[test]
+    fn a_moment_is_found_also_where_days_stray_far_from_those_of_utc() {
+        let long = 36 * HOUR;
+        let day = |number: i32| {
+            let start = Moment(i64::from(number) * long);
+            SiteDay { date: LocalDate(number), start, end: start.plus(long), wall_start: 0, jump: None }
+        };
+        let days = SiteDays::new((0..10).map(day).collect()).unwrap();
+        for number in 0..10 {
+            for within in [0, HOUR, long - 1] {
+                let moment = Moment(i64::from(number) * long + within);
+                assert_eq!(days.at(moment).map(|day| day.date), Some(LocalDate(number)), "{moment}");
+            }
+        }
+        assert_eq!((days.at(Moment(-1)), days.at(Moment(10 * long))), (None, None));
+    }
 }

@@ -40,6 +40,15 @@ fn whole(load: &Load, window: Window) -> Option<(i64, i64, i64)> {
     Some((peak.start.since(at("00:00")) / MINUTE, peak.demand.0, peak.known / MINUTE))
 }
 
+/// 1 Wh in seven minutes of eight is 7.5 W on average, and half a watt is rounded up: what a stretch holds is not lost to the
+/// division by its length.
+#[test]
+fn an_average_halfway_between_two_watts_is_rounded_up_whatever_its_stretch_divides_to() {
+    let load = load(&[("00:00", "00:07", 1)]);
+    let window = Window { minutes: 8, method: Method::Block };
+    assert_eq!(day(&load, window).whole.map(|peak| peak.demand), Some(Quantity(8)));
+}
+
 #[test]
 fn maxima_are_averages_over_windows_at_any_spacing() {
     let table: [(&str, &[(&str, &str, i64)], Option<(i64, i64, i64)>, Option<(i64, i64, i64)>); 9] = [

@@ -59,3 +59,25 @@ fn the_day_of_the_gap_itself_is_no_like_day() {
     let expected: Vec<i64> = hours[12..].to_vec();
     assert_eq!(profile(&history, &days, begin, begin.plus(12 * HOUR), expected.iter().sum()), Some(expected));
 }
+
+/// The hour that the last interval ended in is remembered; what began before it does not belong there alone.
+#[test]
+fn intervals_of_two_meters_are_each_remembered_where_they_lie() {
+    let zone = Zone::china();
+    let days = zone.days("2026-11-01", "2026-11-30");
+    let mut history = History::default();
+    let start = zone.at("2026-11-16 00:00");
+    let of = |hour: i64| 60 * (1 + hour.rem_euclid(3));
+    for hour in 0..72 {
+        let end = start.plus((hour + 1) * HOUR);
+        // One from half to half, one from hour to hour, in the order of their ends.
+        let half = end.plus(-30 * MINUTE);
+        history.add(&days, (half.plus(-HOUR), half), Quantity(of(hour)), || Some(half));
+        history.add(&days, (end.plus(-HOUR), end), Quantity(60), || Some(end));
+    }
+    // Whole days but the last half hour of the third, which the other meter covers.
+    let expected: Vec<i64> = (0..23).map(|hour| of(hour) / 2 + of(hour + 1) / 2 + 60).collect();
+    let begin = zone.at("2026-11-19 00:00");
+    let found = profile(&history, &days, begin, begin.plus(23 * HOUR), expected.iter().sum());
+    assert_eq!(found, Some(expected));
+}
