@@ -270,6 +270,7 @@ fn only_what_needs_a_history_waits_for_one() {
         ("an outage", 60, 10, outage(1), fine, true),
         ("an outage, and nothing flowed", 60, 0, outage(1), fine, false),
         ("another meter's outage", 60, 10, outage(2), fine, false),
+        ("two hours, and another meter's outage", 120, 10, outage(2), fine, false),
         ("a gap with an outage, and nothing flowed", 121, 0, outage(1), fine, false),
     ] {
         let scene = Scene { outages, ..scene(&zone) };
