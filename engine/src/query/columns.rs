@@ -311,19 +311,6 @@ pub const TABLES: &[BookTable] = &[
         ],
     },
     BookTable {
-        name: "keep_power",
-        columns: &[
-            ("id", Long),
-            ("account_id", Id),
-            ("from_time", Time),
-            ("until_time", Time),
-            ("reason", Text),
-            ("actor", Text),
-            ("ended_at", Time),
-            ("ended_by", Text),
-        ],
-    },
-    BookTable {
         name: "evaluations",
         columns: &[
             ("id", Long),
@@ -661,6 +648,19 @@ pub const TABLES: &[BookTable] = &[
             ("created_at", Time),
             ("expires_at", Time),
             ("revoked_at", Time),
+        ],
+    },
+    BookTable {
+        name: "keep_power",
+        columns: &[
+            ("id", Long),
+            ("account_id", Id),
+            ("from_time", Time),
+            ("until_time", Time),
+            ("reason", Text),
+            ("actor", Text),
+            ("ended_at", Time),
+            ("ended_by", Text),
         ],
     },
 ];
