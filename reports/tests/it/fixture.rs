@@ -342,6 +342,7 @@ impl Writer {
             self.insert("user_roles", &format!("{user}, '{role}'"));
         }
         self.insert("tokens", &format!("1, 1, 'api', 'nightly', {at}, {}, NULL", at + HOUR));
+        self.insert("keep_power", &format!("1, 1, {at}, {}, 'a child is ill', 'head', NULL, NULL", at + HOUR));
     }
 
     /// An account that buys water by the cubic metre, and has bought some.
