@@ -30,33 +30,12 @@ pub(crate) fn asked(folder: &Path, actor: Option<String>, call: Call) -> Result<
 
 /// `sign-in`: checks the password where the book is, and keeps the token that it gives.
 pub(crate) async fn sign_in(folder: &Path, name: String, password_stdin: bool) -> Result<(), Failure> {
-    let before = still_signed_in(folder, &name).await?;
     let password = password(&name, password_stdin, Ask::Once)?;
-    let asked = Asked { secret: None, actor: None, login: login(), call: Call::SignIn { name, password } };
+    // What is kept here already goes along: it is ended, or it is another person's.
+    let secret = stored::read(folder)?;
+    let asked = Asked { secret, actor: None, login: login(), call: Call::SignIn { name, password } };
     let secret = cli::gather(folder, asked).await?;
-    stored::keep(folder, &Secret::new(String::from_utf8_lossy(&secret).trim()))?;
-    // The new one takes its place; whether the old one could be ended changes nothing for whoever is signed in now.
-    if let Some(secret) = before {
-        let _ =
-            cli::gather(folder, Asked { secret: Some(secret), actor: None, login: login(), call: Call::SignOut }).await;
-    }
-    Ok(())
-}
-
-/// What this user's sign-in on the folder rests on already. Another person's is not replaced without a word: on a shared
-/// system user two people would become one.
-async fn still_signed_in(folder: &Path, name: &str) -> Result<Option<Secret>, Failure> {
-    let Some(secret) = stored::read(folder)? else { return Ok(None) };
-    let asked = Asked { secret: Some(secret.clone()), actor: None, login: login(), call: Call::WhoAmI };
-    // A sign-in that is over is nobody's.
-    let Ok(said) = cli::gather(folder, asked).await else { return Ok(None) };
-    match String::from_utf8_lossy(&said).split_once(':') {
-        Some((other, _)) if other != name => Err(Failure(format!(
-            "{other} is signed in on {} here: run `meterledger sign-out` first, or use a system user of your own",
-            folder.display()
-        ))),
-        _ => Ok(Some(secret)),
-    }
+    stored::keep(folder, &Secret::new(String::from_utf8_lossy(&secret).trim()))
 }
 
 /// `sign-out`: ends the sign-in where the book is, and forgets the token in any case.

@@ -95,7 +95,7 @@ pub(crate) async fn perform(node: &Node, asked: &Asked, events: &Events) -> Resu
         }
         Call::User(command) => user::user(node, &who, command, events).await,
         Call::Token(command) => user::token(node, &who, command, events).await,
-        Call::SignIn { name, password } => user::sign_in(node, name, password, events).await,
+        Call::SignIn { name, password } => user::sign_in(node, asked.secret.as_ref(), name, password, events).await,
         Call::SignOut => user::sign_out(node, &who, events).await,
         Call::WhoAmI => {
             user::who_am_i(&who, events).await;

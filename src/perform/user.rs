@@ -2,7 +2,7 @@
 
 use engine::access::{NewUser, SignedIn};
 use engine::book::tokens::{self, Kind};
-use engine::book::users;
+use engine::book::users::{self, Author};
 use kernel::time::{DAY, Moment};
 
 use super::import::span;
@@ -127,11 +127,38 @@ pub(super) async fn token(node: &Node, who: &Who, command: &TokenCommand, events
 }
 
 /// Gives the secret as output, for the command line to keep, and the rest as a note.
-pub(super) async fn sign_in(node: &Node, name: &str, password: &Secret, events: &Events) -> Result<(), Failure> {
-    let signed_in = node.engine.sign_in(name, password.clone(), random()?, node.clock.now()).await;
+/// Signs a user in, in the place of the sign-in that is kept where they ask. Another person's is not replaced without a
+/// word: on a shared system user two people would become one.
+pub(super) async fn sign_in(
+    node: &Node,
+    kept: Option<&Secret>,
+    name: &str,
+    password: &Secret,
+    events: &Events,
+) -> Result<(), Failure> {
+    let now = node.clock.now();
+    let before = match kept {
+        // One that is over is nobody's.
+        Some(secret) => {
+            tokens::holder(&mut *node.engine.book().snapshot().await.map_err(failed)?, secret, now).await.ok()
+        }
+        None => None,
+    };
+    if let Some((other, _)) = before.as_ref().filter(|(other, _)| other.name != name) {
+        return Err(Failure(format!(
+            "{} is signed in on {} here: run `meterledger sign-out` first, or use a system user of your own",
+            other.name,
+            node.folder.display()
+        )));
+    }
+    let signed_in = node.engine.sign_in(name, password.clone(), random()?, now).await;
     let SignedIn { secret, token } = signed_in.map_err(failed)?.map_err(failed)?;
     let _ = events.send(Event::Note(format!("signed in as {} until {}", token.owner, token.expires_at))).await;
     say(events, secret.expose()).await;
+    if let Some((user, old)) = before.filter(|(_, old)| old.kind == Kind::SignIn) {
+        let author = Author { name: user.name, claimed: false, at: node.clock.now() };
+        node.engine.sign_out(old, author).await.map_err(failed)?.map_err(failed)?;
+    }
     Ok(())
 }
 

@@ -234,6 +234,21 @@ fn a_new_password_ends_sign_ins_and_the_last_admin_stays() {
 }
 
 #[test]
+fn who_signs_in_again_has_one_sign_in() {
+    let folder = Folder::with_site(SITE);
+    let words = ["user", "add", "anna", "--role", "admin", "--title", "Anna Li", "--password-stdin"];
+    assert!(folder.run_as("", &password("anna"), &words).status.success());
+    for _ in 0..2 {
+        let done = sign_in(&folder, "anna", &password("anna"));
+        assert!(done.status.success() && done.stderr.contains("signed in as anna"), "{}", done.stderr);
+        let valid = "select owner, count(*) from tokens where kind = 'sign_in' and revoked_at is null group by owner";
+        assert_eq!(folder.sql(valid), "anna,1");
+    }
+    assert!(folder.ok(&["whoami"]).contains("anna (Anna Li): admin"));
+    folder.ok(&["audit"]);
+}
+
+#[test]
 fn each_role_does_its_own_and_nothing_else() {
     let folder = with_anna();
     let tokens: Vec<String> = ROLES.iter().map(|role| user(&folder, &format!("the.{role}"), role)).collect();
